@@ -1,0 +1,1 @@
+//! Kernels: one intermediate representation, several executors.

@@ -1,0 +1,3 @@
+//! What will happen, as plain data: the recipe's data, model, training and evaluation.
+
+pub mod model;

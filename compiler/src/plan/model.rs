@@ -1,0 +1,1 @@
+//! The full description of Aurora as configured.
