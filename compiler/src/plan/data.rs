@@ -1,0 +1,103 @@
+//! The data plan: which fields of which archive, on which grid and levels, at which times.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Everything `data prepare` needs to know. Names are the recipe's; all maps and lists are ordered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataPlan {
+    /// `archive synthetic`: the name of the archive; where it lies is the site's affair.
+    pub archive: String,
+    pub grid: GridPlan,
+    /// Level sets by name.
+    pub levels: BTreeMap<String, LevelsPlan>,
+    /// Seconds between two samples (`every 1 h`).
+    pub every: i64,
+    pub train: TimeRange,
+    pub validate: Option<TimeRange>,
+    pub test: Option<TimeRange>,
+    /// Fields read from the archive.
+    pub fields: Vec<FieldPlan>,
+    /// Fields computed from others, in an order in which each needs only earlier ones.
+    pub derived: Vec<DerivedPlan>,
+}
+
+/// A horizontal grid: a projection with its parameters, row 0 in the north.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GridPlan {
+    pub name: String,
+    pub projection: Projection,
+    /// Cells from west to east.
+    pub width: usize,
+    /// Cells from north to south.
+    pub height: usize,
+    /// Distance between neighbouring points in metres.
+    pub spacing: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Projection {
+    /// Lambert conformal, one standard parallel, centred on (latitude, longitude) in degrees.
+    Lambert { latitude: f64, longitude: f64 },
+    /// Mercator, true at `latitude`, centred on (latitude, longitude) in degrees.
+    Mercator { latitude: f64, longitude: f64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LevelsPlan {
+    /// `pressure`, `height` or `index`.
+    pub coordinate: String,
+    /// In SI units (Pa, m, 1), in the order written.
+    pub values: Vec<f64>,
+}
+
+/// From the first instant to the last, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeRange {
+    pub from: Timestamp,
+    pub to: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FieldPlan {
+    pub name: String,
+    /// What the archive calls it, for instance `REFC:entire atmosphere`.
+    pub from: String,
+    pub quantity: String,
+    /// The canonical unit its values are kept in, for instance `K`.
+    pub units: String,
+    pub support: SupportPlan,
+    /// `max over 1 h`, absent if instantaneous.
+    pub cell: Option<String>,
+    /// Physical range in `units`; an open end is absent.
+    pub range: (Option<f64>, Option<f64>),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DerivedPlan {
+    pub name: String,
+    /// The kernel of the artefact's module that computes it.
+    pub kernel: String,
+    /// What the kernel reads, in the kernel's order.
+    pub inputs: Vec<String>,
+    pub quantity: String,
+    pub units: String,
+    pub support: SupportPlan,
+    pub range: (Option<f64>, Option<f64>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupportPlan {
+    /// (H, W), constant in time.
+    Static,
+    /// (H, W) at each time.
+    Surface,
+    /// (H, W) at each time, one value for a column.
+    Column,
+    /// (C, H, W) at each time, on this level set.
+    Levels(String),
+}
