@@ -96,8 +96,9 @@ pub struct BlockItem {
 }
 
 /// How a constraint is held: `within TOLERANCE` (may be penalised), `always` (projected), or watched.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum ConstraintMode {
+    #[default]
     Watched,
     Within(Expr),
     Always(Span),
