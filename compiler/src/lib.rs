@@ -1,6 +1,23 @@
 //! From a recipe to a plan: `parse → resolve → check → lower → plan → artefact`.
 //!
-//! Nothing here does I/O, and nothing here knows burn: the world is seen through one trait, `Site`.
+//! Nothing here does I/O, and nothing here knows burn: the world is seen through one trait, [`Site`].
 
+pub mod artefact;
+pub mod canonical;
+pub mod check;
+mod compile;
+pub mod dimension;
+pub mod explain;
 pub mod kernel;
+pub mod library;
+pub mod lower;
 pub mod plan;
+pub mod resolve;
+pub mod site;
+pub mod typed;
+pub mod types;
+pub mod units;
+
+pub use compile::{Compilation, compile};
+pub use plan::Plan;
+pub use site::Site;

@@ -1,4 +1,68 @@
 //! What will happen, as plain data: the recipe's data, model, training and evaluation.
 
+mod assemble;
 pub mod data;
+pub mod evaluation;
 pub mod model;
+pub mod training;
+
+use serde::{Deserialize, Serialize};
+
+pub use assemble::assemble;
+
+/// The version of `plan.json`; it changes when a reader of the old one would misread the new one.
+pub const SCHEMA: &str = "aurora-plan/1";
+
+/// Everything the runtime does for a recipe. The kernels it names are in the artefact's module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub schema: String,
+    pub name: String,
+    pub title: Option<String>,
+    /// BLAKE3 of the resolved recipe in canonical form, in hexadecimal.
+    pub hash: String,
+    pub data: data::DataPlan,
+    pub model: model::ModelPlan,
+    /// Steps of history the model is fed.
+    pub history: usize,
+    /// Seconds from the newest input to the prediction.
+    pub step: i64,
+    /// The fields the model reads and predicts, in the recipe's order.
+    pub roles: Vec<RolePlan>,
+    pub training: training::TrainingPlan,
+    pub evaluations: Vec<evaluation::EvaluationPlan>,
+}
+
+/// A field of the store and the part it plays in the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RolePlan {
+    pub field: String,
+    /// What the checkpoint calls it.
+    pub named: String,
+    pub role: Role,
+    /// Fixed by the recipe, in the field's canonical units; otherwise from the train split.
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Static,
+    /// One value per column.
+    Surface,
+    /// One value per level.
+    Atmosphere,
+}
+
+impl Plan {
+    /// The first eight digits of the hash, as used in names of folders.
+    pub fn short_hash(&self) -> &str {
+        &self.hash[..8.min(self.hash.len())]
+    }
+
+    /// `quickstart-1a2b3c4d`.
+    pub fn folder(&self) -> String {
+        format!("{}-{}", self.name, self.short_hash())
+    }
+}

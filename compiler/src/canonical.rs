@@ -1,0 +1,230 @@
+//! The canonical form of a recipe, whose BLAKE3 is its identity.
+//!
+//! Comments are gone, `extends`, `amend` and `drop` are worked in, items stand in a fixed order (phases
+//! keep theirs, for it matters), and `use` names just what is reached. What libraries define is part of
+//! the identity too, so a changed constant there changes every recipe that reaches it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aurora_grammar::print;
+use aurora_grammar::tree::{self, Block, Entry, Expr, ExprKind, File, Header, Item, ItemKind, Name, Part};
+use aurora_grammar::Span;
+
+use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
+
+/// The recipe's canonical text.
+pub fn text(resolved: &Resolved) -> String {
+    print(&file(resolved))
+}
+
+/// BLAKE3, in hexadecimal, over the canonical text and every library item it reaches.
+pub fn hash(resolved: &Resolved) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(text(resolved).as_bytes());
+    for (id, item) in reached(resolved) {
+        hasher.update(id.as_bytes());
+        hasher.update(&[0]);
+        let file = File { edition: None, header: None, items: vec![item], span: Span::default() };
+        hasher.update(print(&file).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn file(resolved: &Resolved) -> File {
+    let header = resolved.header.as_ref().map(|h| Header { extends: None, ..h.clone() });
+    let mut items = uses(resolved);
+    let mut own: Vec<Item> =
+        resolved.items.iter().filter(|i| !matches!(i.kind, ItemKind::Use { .. })).cloned().collect();
+    for item in &mut own {
+        sort_clauses(item);
+    }
+    own.sort_by_key(|item| rank(item).unwrap_or((9, String::new())));
+    items.append(&mut own);
+    let edition = Some(Name { text: "1.0".to_string(), span: Span::default() });
+    File { edition, header, items, span: Span::default() }
+}
+
+/// Kinds in a fixed order, names within a kind by alphabet; phases stay as they were written.
+fn rank(item: &Item) -> Option<(usize, String)> {
+    let named = |rank: usize, name: &Name| Some((rank, name.text.clone()));
+    match &item.kind {
+        ItemKind::Quantity { name, .. } => named(1, name),
+        ItemKind::Grid { name, .. } => named(2, name),
+        ItemKind::Levels { name, .. } => named(3, name),
+        ItemKind::Variable { name, .. } => named(4, name),
+        ItemKind::Derive { name, .. } => named(5, name),
+        ItemKind::Constraint { name, .. } => named(6, name),
+        ItemKind::Loss { name, .. } => named(7, name),
+        ItemKind::Block(block) => {
+            let name = block.name.as_ref().map_or_else(String::new, |n| n.text.clone());
+            Some(match block.kind.text.as_str() {
+                "data" => (10, String::new()),
+                "model" => (11, String::new()),
+                "head" => (12, name),
+                "phase" => (13, String::new()),
+                "ensemble" => (14, name),
+                _ => (15, name),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Clauses by alphabet; those that may repeat keep their order among themselves.
+fn sort_clauses(item: &mut Item) {
+    let sort = |block: &mut Block| {
+        block.entries.sort_by_key(|entry| match entry {
+            Entry::Clause(clause) => clause.word.text.clone(),
+            Entry::Item(_) => "~".to_string(),
+        });
+    };
+    match &mut item.kind {
+        ItemKind::Block(block) => sort(&mut block.block),
+        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => sort(block),
+        _ => {}
+    }
+}
+
+/// One `use` for each library the recipe reaches, naming what the recipe itself says.
+fn uses(resolved: &Resolved) -> Vec<Item> {
+    let mut by_library: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut said = BTreeSet::new();
+    for item in &resolved.items {
+        names_of(item, &mut said);
+    }
+    for name in &said {
+        if let Some(definition) = resolved.lookup(RECIPE, name)
+            && let Some(library) = &definition.library
+        {
+            by_library.entry(library).or_default().insert(&definition.name.text);
+        }
+        if let Some(Definition { library: Some(library), .. }) = resolved.quantities.get(name) {
+            by_library.entry(library).or_default();
+        }
+    }
+    let name = |text: &str| Name { text: text.to_string(), span: Span::default() };
+    by_library
+        .into_iter()
+        .filter(|(library, names)| !names.is_empty() || needs_whole(resolved, library))
+        .map(|(library, names)| Item {
+            kind: ItemKind::Use { path: name(library), names: names.into_iter().map(name).collect() },
+            span: Span::default(),
+        })
+        .collect()
+}
+
+/// A library of which only quantities are used is named whole, so that they stay visible.
+fn needs_whole(resolved: &Resolved, library: &str) -> bool {
+    resolved.items.iter().any(|i| matches!(&i.kind, ItemKind::Use { path, .. } if path.text == library))
+}
+
+/// Every library item the recipe reaches, directly or through others, by id.
+fn reached(resolved: &Resolved) -> BTreeMap<String, Item> {
+    let mut found = BTreeMap::new();
+    let mut said = BTreeSet::new();
+    for item in &resolved.items {
+        if !matches!(item.kind, ItemKind::Use { .. }) {
+            names_of(item, &mut said);
+        }
+    }
+    reach(resolved, RECIPE, &said, &mut found);
+    found
+}
+
+fn reach(resolved: &Resolved, scope: ScopeId, names: &BTreeSet<String>, found: &mut BTreeMap<String, Item>) {
+    for name in names {
+        let value = resolved.lookup(scope, name);
+        let quantity = resolved.quantities.get(name);
+        for definition in [value, quantity].into_iter().flatten().filter(|d| d.library.is_some()) {
+            let quantity = matches!(definition.item.kind, ItemKind::Quantity { .. });
+            let key = if quantity { format!("quantity {}", definition.id) } else { definition.id.clone() };
+            if found.contains_key(&key) {
+                continue;
+            }
+            found.insert(key, definition.item.clone());
+            let mut inner = BTreeSet::new();
+            names_of(&definition.item, &mut inner);
+            reach(resolved, definition.scope, &inner, found);
+        }
+    }
+}
+
+/// Every word in an item that could be a name of something defined elsewhere.
+fn names_of(item: &Item, names: &mut BTreeSet<String>) {
+    match &item.kind {
+        ItemKind::Grid { value, .. } => expr(value, names),
+        ItemKind::Levels { coordinate, value, block: inner, .. } => {
+            names.insert(coordinate.text.clone());
+            expr(value, names);
+            inner.iter().for_each(|b| block(b, names));
+        }
+        ItemKind::Variable { ty, block: inner, .. } => {
+            ty.iter().for_each(|t| type_names(t, names));
+            inner.iter().for_each(|b| block(b, names));
+        }
+        ItemKind::Derive { parameters, ty, value, bindings, .. } => {
+            parameters.iter().for_each(|p| type_names(&p.ty, names));
+            ty.iter().for_each(|t| type_names(t, names));
+            expr(value, names);
+            bindings.iter().for_each(|b| expr(&b.value, names));
+        }
+        ItemKind::Constraint { relation, mode, bindings, .. } => {
+            expr(relation, names);
+            if let tree::ConstraintMode::Within(tolerance) = mode {
+                expr(tolerance, names);
+            }
+            bindings.iter().for_each(|b| expr(&b.value, names));
+        }
+        ItemKind::Loss { value, bindings, .. } => {
+            expr(value, names);
+            bindings.iter().for_each(|b| expr(&b.value, names));
+        }
+        ItemKind::Block(item) => block(&item.block, names),
+        _ => {}
+    }
+}
+
+fn type_names(ty: &tree::Type, names: &mut BTreeSet<String>) {
+    names.insert(ty.quantity.text.clone());
+    if let Some(support) = &ty.support {
+        names.insert(support.name.text.clone());
+    }
+}
+
+fn block(block_: &Block, names: &mut BTreeSet<String>) {
+    for entry in &block_.entries {
+        match entry {
+            Entry::Item(item) => names_of(item, names),
+            Entry::Clause(clause) => {
+                for part in clause.values.iter().flat_map(|chain| &chain.parts) {
+                    if let Part::Value(value) = part {
+                        expr(value, names);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn expr(e: &Expr, names: &mut BTreeSet<String>) {
+    match &e.kind {
+        ExprKind::Path(name) => {
+            names.insert(name.clone());
+        }
+        ExprKind::Call { function, inputs } => {
+            names.insert(function.text.clone());
+            inputs.iter().for_each(|i| expr(&i.value, names));
+        }
+        ExprKind::List { items, .. } => items.iter().for_each(|i| expr(i, names)),
+        ExprKind::Range { start: a, end: b, .. }
+        | ExprKind::Relation { left: a, right: b, .. }
+        | ExprKind::Binary { left: a, right: b, .. }
+        | ExprKind::At { value: a, place: b }
+        | ExprKind::Over { value: a, extent: b } => {
+            expr(a, names);
+            expr(b, names);
+        }
+        ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
+        ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
+    }
+}

@@ -1,0 +1,190 @@
+//! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
+
+mod arguments;
+mod clauses;
+mod column;
+mod declare;
+mod evaluation;
+mod expression;
+mod function;
+mod loss;
+mod model;
+mod phase;
+mod schedule;
+mod split;
+
+use std::collections::BTreeMap;
+
+use aurora_grammar::tree::{Expr, ItemKind, Name};
+use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
+
+use crate::plan::data::{GridPlan, LevelsPlan};
+use crate::plan::evaluation::EvaluationPlan;
+use crate::plan::training::{LossPlan, PhasePlan};
+use crate::resolve::{Definition, Resolved, ScopeId};
+use crate::site::Site;
+use crate::typed::Typed;
+use crate::types::FieldType;
+
+pub use model::{ModelChoice, Preset};
+pub use split::DataChoice;
+
+/// A recipe of which everything is known that can be known without its data.
+#[derive(Debug, Default)]
+pub struct Checked {
+    pub name: String,
+    pub title: Option<String>,
+    pub grids: BTreeMap<String, GridPlan>,
+    pub levels: BTreeMap<String, LevelsPlan>,
+    pub variables: BTreeMap<String, Variable>,
+    pub derived: BTreeMap<String, Derived>,
+    pub constraints: BTreeMap<String, Constraint>,
+    pub losses: BTreeMap<String, LossPlan>,
+    pub data: Option<DataChoice>,
+    pub model: Option<ModelChoice>,
+    pub phases: Vec<PhasePlan>,
+    pub evaluations: Vec<EvaluationPlan>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Variable {
+    pub id: String,
+    pub ty: FieldType,
+    pub from: String,
+    /// The canonical unit of its quantity, in which it is stored.
+    pub units: String,
+    /// The name the checkpoint knows it by, if it differs.
+    pub named: Option<String>,
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Derived {
+    pub id: String,
+    pub ty: FieldType,
+    pub units: String,
+    pub value: Typed,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Constraint {
+    pub id: String,
+    /// By how much it is broken: 0 where it holds, in units of its quantity.
+    pub violation: Typed,
+    /// In SI units; nothing if it was not given.
+    pub tolerance: Option<f64>,
+    pub span: Span,
+}
+
+/// Checks everything of a recipe, collecting diagnostics and going on.
+pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
+    let mut checker = Checker { resolved, diagnostics, checked: Checked::default(), open: Vec::new() };
+    if let Some(header) = &resolved.header {
+        checker.checked.name = header.name.text.clone();
+        checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
+    }
+    checker.declarations();
+    checker.own_items();
+    checker.data(site);
+    checker.model(site);
+    checker.phases();
+    checker.evaluations();
+    checker.checked
+}
+
+/// The state of a check: what is known so far, and what is being worked out (to refuse recursion).
+struct Checker<'a> {
+    resolved: &'a Resolved,
+    diagnostics: &'a mut Diagnostics,
+    checked: Checked,
+    open: Vec<String>,
+}
+
+impl Checker<'_> {
+    /// Types every item the recipe itself writes, whether or not something uses it.
+    fn own_items(&mut self) {
+        let own: Vec<Definition> =
+            self.resolved.definitions.values().filter(|d| d.library.is_none()).cloned().collect();
+        for definition in &own {
+            match &definition.item.kind {
+                ItemKind::Derive { parameters, .. } if parameters.is_empty() => {
+                    self.derived(definition);
+                }
+                ItemKind::Derive { .. } => self.function_alone(definition),
+                ItemKind::Constraint { .. } => { self.constraint(definition); }
+                ItemKind::Variable { .. } => {
+                    self.variable(definition);
+                }
+                ItemKind::Loss { .. } if !self.checked.losses.contains_key(&definition.name.text) => {
+                    self.loss(definition);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Says that a name is not known, with the nearest that is, and where that one is defined.
+    fn unknown(&mut self, scope: ScopeId, name: &str, span: Span, what: &str) {
+        let mut diagnostic = Diagnostic::error("unknown-name", format!("nothing called `{name}` is in scope"))
+            .label(span, format!("not found{what}"));
+        let visible: Vec<&str> = self.resolved.visible(scope).collect();
+        if let Some(near) = nearest(name, visible.iter().copied()) {
+            if let Some(definition) = self.resolved.lookup(scope, near) {
+                diagnostic = diagnostic.label(definition.name.span, "this has nearly the same name");
+            }
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(span, near);
+        } else if let Some((library, _)) = library_with(name) {
+            diagnostic = diagnostic.help(format!("{library} has it: use {library} ({name})"));
+        }
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) {
+        self.diagnostics.push(Diagnostic::error(code, message.into()).label(span, label.into()));
+    }
+
+    fn error_with_help(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        (span, label): (Span, &str),
+        help: impl Into<String>,
+    ) {
+        self.diagnostics
+            .push(Diagnostic::error(code, message.into()).label(span, label.to_string()).help(help.into()));
+    }
+
+    /// What the language has a word for, but this version cannot do yet: refused, never ignored.
+    fn not_yet(&mut self, what: &str, span: Span) {
+        self.diagnostics.push(
+            Diagnostic::error("not-yet", format!("{what} is part of the language, but this version cannot do it yet"))
+                .label(span, "refused rather than ignored")
+                .help("take it out, or wait for the version that brings it"),
+        );
+    }
+}
+
+/// The library that defines a name, to say `use std.hrrr (t)`.
+fn library_with(name: &str) -> Option<(&'static str, &'static str)> {
+    let definition = |text: &str, word: &str| {
+        text.lines().any(|line| {
+            let mut words = line.split(|c: char| c.is_whitespace() || c == '(' || c == ':');
+            words.next() == Some(word) && words.next() == Some(name)
+        })
+    };
+    crate::library::LIBRARIES
+        .iter()
+        .find(|(_, text)| ["variable", "derive", "levels", "grid"].iter().any(|word| definition(text, word)))
+        .copied()
+}
+
+/// A name in an expression, if the expression is nothing else.
+fn bare_name(expr: &Expr) -> Option<Name> {
+    match &expr.kind {
+        aurora_grammar::tree::ExprKind::Path(text) => Some(Name { text: text.clone(), span: expr.span }),
+        _ => None,
+    }
+}

@@ -1,0 +1,143 @@
+//! From typed expressions to kernels. Units are gone; names of inputs are the recipe's.
+
+use std::collections::BTreeMap;
+
+use aurora_grammar::tree::Comparison;
+
+use crate::check::Checked;
+use crate::kernel::ir::{self, Builder, Domain, Kernel, Reduce, Value};
+use crate::typed::{Binary, Typed, TypedExpr, TypedKind, Unary};
+use crate::types::Support;
+
+/// A kernel with one output, `name`, that computes an expression from the variables in it.
+pub fn kernel(checked: &Checked, name: &str, value: &Typed) -> Kernel {
+    let mut lowering = Lowering {
+        checked,
+        builder: Builder::new(name),
+        inputs: BTreeMap::new(),
+        done: BTreeMap::new(),
+    };
+    // Inputs come first, in order of first use, so that the kernel's signature reads like the text.
+    for id in value.variables() {
+        lowering.variable(&id);
+    }
+    let result = lowering.value(value);
+    lowering.builder.output(name, result);
+    lowering.builder.finish()
+}
+
+/// The name under which a kernel reads a field: the recipe's, without its library.
+pub fn input_name(id: &str) -> &str {
+    id.rsplit('.').next().unwrap_or(id)
+}
+
+struct Lowering<'a> {
+    checked: &'a Checked,
+    builder: Builder,
+    inputs: BTreeMap<String, Value>,
+    /// Shared nodes, each lowered once; keyed by address, which is stable while the tree is borrowed.
+    done: BTreeMap<*const TypedExpr, Value>,
+}
+
+impl Lowering<'_> {
+    fn value(&mut self, typed: &Typed) -> Value {
+        let key = std::rc::Rc::as_ptr(typed);
+        if let Some(value) = self.done.get(&key) {
+            return *value;
+        }
+        let value = self.node(typed);
+        self.done.insert(key, value);
+        value
+    }
+
+    fn node(&mut self, typed: &Typed) -> Value {
+        match &typed.kind {
+            TypedKind::Constant(number) => self.builder.constant(*number),
+            TypedKind::Variable(id) => self.variable(id),
+            TypedKind::Coordinate(id) => {
+                let levels = self.checked.levels.get(id).map(|l| l.values.clone()).unwrap_or_default();
+                self.builder.levels(levels)
+            }
+            TypedKind::Same(inner) => self.value(inner),
+            TypedKind::Unary(op, inner) => {
+                let inner = self.value(inner);
+                self.builder.unary(unary(*op), inner)
+            }
+            TypedKind::Binary(op, left, right) => self.binary(*op, left, right),
+            TypedKind::Compare(comparison, left, right) => {
+                let (left, right) = (self.value(left), self.value(right));
+                self.builder.compare(compare(*comparison), left, right)
+            }
+            TypedKind::Weighted { value, weights } => {
+                let column = self.value(value);
+                // Levels without weight take no part, so that what is missing there does not matter.
+                let from = weights.iter().position(|w| *w != 0.0).unwrap_or(0);
+                let to = weights.iter().rposition(|w| *w != 0.0).map_or(weights.len(), |last| last + 1);
+                let part = (from > 0 || to < weights.len()).then_some(from..to);
+                self.builder.reduce(Reduce::Sum, column, Some(weights.clone()), part)
+            }
+            TypedKind::Extreme { value, maximum, from, to } => {
+                let column = self.value(value);
+                let op = if *maximum { Reduce::Max } else { Reduce::Min };
+                self.builder.reduce(op, column, None, Some(*from..*to))
+            }
+        }
+    }
+
+    fn binary(&mut self, op: Binary, left: &Typed, right: &Typed) -> Value {
+        let (a, b) = (self.value(left), self.value(right));
+        let op = match op {
+            Binary::Add => ir::Binary::Add,
+            Binary::Subtract => ir::Binary::Sub,
+            Binary::Multiply => ir::Binary::Mul,
+            Binary::Divide => ir::Binary::Div,
+            Binary::Minimum => ir::Binary::Min,
+            Binary::Maximum => ir::Binary::Max,
+            // A square is a product, which is exact to the last bit and fast.
+            Binary::Power if right.constant() == Some(2.0) => return self.builder.binary(ir::Binary::Mul, a, a),
+            Binary::Power if right.constant() == Some(0.5) => return self.builder.unary(ir::Unary::Sqrt, a),
+            Binary::Power => ir::Binary::Pow,
+        };
+        self.builder.binary(op, a, b)
+    }
+
+    fn variable(&mut self, id: &str) -> Value {
+        if let Some(value) = self.inputs.get(id) {
+            return *value;
+        }
+        let support = match (self.checked.variables.get(id), self.checked.derived.get(id)) {
+            (Some(variable), _) => Some(variable.ty.support.clone()),
+            (_, Some(derived)) => Some(derived.ty.support.clone()),
+            _ => None,
+        };
+        let domain = match support {
+            Some(Support::Levels(set)) => {
+                Domain::Column(self.checked.levels.get(&set).map_or(1, |l| l.values.len()))
+            }
+            _ => Domain::Cell,
+        };
+        let value = self.builder.input(input_name(id), domain);
+        self.inputs.insert(id.to_string(), value);
+        value
+    }
+}
+
+fn unary(op: Unary) -> ir::Unary {
+    match op {
+        Unary::Negate => ir::Unary::Neg,
+        Unary::Absolute => ir::Unary::Abs,
+        Unary::SquareRoot => ir::Unary::Sqrt,
+        Unary::Exponential => ir::Unary::Exp,
+        Unary::Logarithm => ir::Unary::Log,
+    }
+}
+
+fn compare(comparison: Comparison) -> ir::Compare {
+    match comparison {
+        Comparison::LessEqual => ir::Compare::Le,
+        Comparison::GreaterEqual => ir::Compare::Ge,
+        Comparison::Equal => ir::Compare::Eq,
+        Comparison::Less => ir::Compare::Lt,
+        Comparison::Greater => ir::Compare::Gt,
+    }
+}

@@ -1,0 +1,219 @@
+//! From files to one recipe: `use` brings names in, `extends` inherits, `amend` and `drop` vary.
+//!
+//! Afterwards every definition has an id: its bare name if the recipe defines it, `std.physics.g0`
+//! if a library does. A library sees its own names, those of the libraries it uses, and last the
+//! recipe's: so `tv` in a library speaks of whatever `t` the recipe has.
+
+mod load;
+mod vary;
+
+use std::collections::BTreeMap;
+
+use aurora_grammar::tree::{BlockItem, Header, Item, ItemKind, Name};
+use aurora_grammar::{Diagnostic, Diagnostics, FileId, SourceMap, Span, nearest};
+
+pub use load::Loaded;
+
+use crate::site::Site;
+
+/// One item that has a name, and the scope in which its text is read.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    pub id: String,
+    pub name: Name,
+    pub library: Option<String>,
+    pub item: Item,
+    pub scope: ScopeId,
+}
+
+pub type ScopeId = usize;
+
+/// The scope of the recipe itself; libraries follow.
+pub const RECIPE: ScopeId = 0;
+
+/// Names visible in one file, with the ids they stand for.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    pub names: BTreeMap<String, String>,
+}
+
+/// A recipe whose names are known, whose parent and libraries have been read.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub header: Option<Header>,
+    pub definitions: BTreeMap<String, Definition>,
+    /// Quantities by name; they are seen from everywhere.
+    pub quantities: BTreeMap<String, Definition>,
+    pub scopes: Vec<Scope>,
+    /// `data`, `model`, `head`, `phase`, `ensemble`, `evaluate`, in the order written.
+    pub blocks: Vec<BlockItem>,
+    /// The recipe's own items after `extends`, `amend` and `drop`, in the order written.
+    pub items: Vec<Item>,
+}
+
+/// Reads the recipe's parent and libraries and ties names to definitions.
+pub fn resolve(
+    file: FileId,
+    site: &dyn Site,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Resolved {
+    let loaded = load::load(file, site, sources, diagnostics);
+    let mut resolved = Resolved {
+        header: loaded.header,
+        definitions: BTreeMap::new(),
+        quantities: BTreeMap::new(),
+        scopes: vec![Scope::default()],
+        blocks: Vec::new(),
+        items: loaded.items,
+    };
+    let mut scope_of = BTreeMap::new();
+    for (name, library) in &loaded.libraries {
+        let scope = resolved.scopes.len();
+        scope_of.insert(name.clone(), scope);
+        resolved.scopes.push(Scope::default());
+        define(&mut resolved, &library.items, Some(name), scope, diagnostics);
+    }
+    let items = resolved.items.clone();
+    define(&mut resolved, &items, None, RECIPE, diagnostics);
+    for (name, library) in &loaded.libraries {
+        bring_in(&mut resolved, &library.items, scope_of[name], &scope_of, diagnostics);
+    }
+    bring_in(&mut resolved, &items, RECIPE, &scope_of, diagnostics);
+    resolved.blocks = items
+        .into_iter()
+        .filter_map(|item| match item.kind {
+            ItemKind::Block(block) => Some(block),
+            _ => None,
+        })
+        .collect();
+    resolved
+}
+
+impl Resolved {
+    /// What a name means in a scope: its own names first, then the recipe's.
+    pub fn lookup(&self, scope: ScopeId, name: &str) -> Option<&Definition> {
+        let id = self.scopes[scope].names.get(name).or_else(|| self.scopes[RECIPE].names.get(name))?;
+        self.definitions.get(id)
+    }
+
+    /// Every name seen from a scope, for `did you mean`.
+    pub fn visible(&self, scope: ScopeId) -> impl Iterator<Item = &str> {
+        let own = self.scopes[scope].names.keys();
+        own.chain(self.scopes[RECIPE].names.keys()).map(String::as_str)
+    }
+
+    /// The blocks of one kind, in order.
+    pub fn blocks_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a BlockItem> {
+        self.blocks.iter().filter(move |b| b.kind.text == kind)
+    }
+}
+
+/// Gives every named item of a file an id and its scope a name for it.
+fn define(
+    resolved: &mut Resolved,
+    items: &[Item],
+    library: Option<&str>,
+    scope: ScopeId,
+    diagnostics: &mut Diagnostics,
+) {
+    for item in items {
+        let Some(name) = defined_name(item) else { continue };
+        let id = library.map_or_else(|| name.text.clone(), |l| format!("{l}.{}", name.text));
+        let definition = Definition {
+            id: id.clone(),
+            name: name.clone(),
+            library: library.map(str::to_string),
+            item: item.clone(),
+            scope,
+        };
+        let quantity = matches!(item.kind, ItemKind::Quantity { .. });
+        let table = if quantity { &mut resolved.quantities } else { &mut resolved.definitions };
+        let key = if quantity { name.text.clone() } else { id.clone() };
+        if let Some(first) = table.get(&key) {
+            diagnostics.push(twice(&name.text, name.span, first.name.span));
+            continue;
+        }
+        table.insert(key, definition);
+        if !quantity {
+            resolved.scopes[scope].names.insert(name.text.clone(), id);
+        }
+    }
+}
+
+/// Follows every `use` of a file.
+fn bring_in(
+    resolved: &mut Resolved,
+    items: &[Item],
+    scope: ScopeId,
+    scope_of: &BTreeMap<String, ScopeId>,
+    diagnostics: &mut Diagnostics,
+) {
+    for item in items {
+        let ItemKind::Use { path, names } = &item.kind else { continue };
+        let Some(&from) = scope_of.get(&path.text) else { continue };
+        if names.is_empty() {
+            let all = resolved.scopes[from].names.clone();
+            for (name, id) in all {
+                resolved.scopes[scope].names.entry(name).or_insert(id);
+            }
+        }
+        for name in names {
+            bring_one(resolved, path, name, scope, from, diagnostics);
+        }
+    }
+}
+
+fn bring_one(
+    resolved: &mut Resolved,
+    path: &Name,
+    name: &Name,
+    scope: ScopeId,
+    from: ScopeId,
+    diagnostics: &mut Diagnostics,
+) {
+    if resolved.quantities.contains_key(&name.text) && !resolved.scopes[from].names.contains_key(&name.text) {
+        return; // quantities are seen from everywhere; naming one is harmless
+    }
+    let Some(id) = resolved.scopes[from].names.get(&name.text).cloned() else {
+        let message = format!("`{}` has nothing called `{}`", path.text, name.text);
+        let mut diagnostic = Diagnostic::error("unknown-name", message).label(name.span, "not found");
+        if let Some(near) = nearest(&name.text, resolved.scopes[from].names.keys().map(String::as_str)) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near);
+        }
+        diagnostics.push(diagnostic);
+        return;
+    };
+    let names = &mut resolved.scopes[scope].names;
+    match names.get(&name.text) {
+        Some(other) if *other != id => {
+            let first = resolved.definitions[other].name.span;
+            diagnostics.push(twice(&name.text, name.span, first));
+        }
+        _ => {
+            names.insert(name.text.clone(), id);
+        }
+    }
+}
+
+fn twice(name: &str, again: Span, first: Span) -> Diagnostic {
+    Diagnostic::error("already-defined", format!("`{name}` is defined twice"))
+        .label(again, "defined again")
+        .label(first, "first defined here")
+        .help("give one of them another name")
+}
+
+/// The name under which an item is found, for items that are values, levels, grids or kinds.
+pub fn defined_name(item: &Item) -> Option<&Name> {
+    match &item.kind {
+        ItemKind::Grid { name, .. }
+        | ItemKind::Levels { name, .. }
+        | ItemKind::Quantity { name, .. }
+        | ItemKind::Variable { name, .. }
+        | ItemKind::Derive { name, .. }
+        | ItemKind::Constraint { name, .. }
+        | ItemKind::Loss { name, .. } => Some(name),
+        ItemKind::Block(block) if block.kind.text == "head" => block.name.as_ref(),
+        _ => None,
+    }
+}
