@@ -108,7 +108,7 @@ fn expected_word(rule: Rule, complete: bool) -> &'static str {
         Rule::primary | Rule::list | Rule::date | Rule::measure | Rule::call | Rule::group | Rule::number => "a value",
         Rule::arg | Rule::expr | Rule::term | Rule::factor | Rule::postfix | Rule::signed | Rule::extent => "a value",
         Rule::chain | Rule::items => "a value",
-        Rule::path | Rule::name | Rule::word | Rule::label => "a name",
+        Rule::path | Rule::name | Rule::word | Rule::clause_word | Rule::label => "a name",
         Rule::string => "text in quotes",
         Rule::title if complete => "",
         Rule::title => "a title in quotes",

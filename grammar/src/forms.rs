@@ -39,6 +39,7 @@ pub(crate) const ITEMS: &[Form] = &[
 /// The words that begin a clause.
 pub(crate) const CLAUSES: &[Form] = &[
     form("archive", "`archive`", "archive hrrr"),
+    form("grid", "`grid`", "grid conus"),
     form("every", "`every`", "every 1 h"),
     form("train", "`train`", "train new, backbone by lora(rank = 8)   (in data: train 2019-01-01 .. 2022-12-24)"),
     form("validate", "`validate`", "validate 2023-01-01 .. 2023-06-23"),

@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
         let mut values = Vec::new();
         for pair in pairs {
             match pair.as_rule() {
-                Rule::word => word = Some(build.name(&pair)),
+                Rule::clause_word => word = Some(build.name(&pair)),
                 Rule::chain => values.push(build.chain(pair)),
                 _ => {}
             }

@@ -35,7 +35,7 @@ pub fn human(diagnostics: &Diagnostics, sources: &SourceMap, style: Style) -> St
         .without_syntax_highlighting();
     let mut drawn = String::new();
     for diagnostic in diagnostics {
-        let report = Drawn { diagnostic: labelled(diagnostic), sources };
+        let report = Drawn { diagnostic: labelled(diagnostic, sources), sources };
         let mut one = String::new();
         if handler.render_report(&mut one, &report).is_err() {
             one = short_line(diagnostic, sources);
@@ -98,14 +98,14 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-fn labelled(diagnostic: &Diagnostic) -> MietteDiagnostic {
+fn labelled(diagnostic: &Diagnostic, sources: &SourceMap) -> MietteDiagnostic {
     let severity = match diagnostic.severity {
         Severity::Error => Shade::Error,
         Severity::Warning => Shade::Warning,
         Severity::Advice => Shade::Advice,
     };
     let labels = diagnostic.labels.iter().enumerate().map(|(index, label)| {
-        let (start, end) = (label.span.start as usize, label.span.end as usize);
+        let (start, end) = visible(label.span, sources);
         let span = (start, end.saturating_sub(start));
         let text = Some(label.text.clone()).filter(|text| !text.is_empty());
         if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
@@ -114,6 +114,17 @@ fn labelled(diagnostic: &Diagnostic) -> MietteDiagnostic {
     match &diagnostic.help {
         Some(help) => made.with_help(help),
         None => made,
+    }
+}
+
+/// miette draws nothing at the very end of a text; a label there moves onto the last character.
+fn visible(span: Span, sources: &SourceMap) -> (usize, usize) {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let Some(file) = sources.file(span) else { return (start, end) };
+    let (text, base) = (sources.text(file), sources.base(file));
+    match text.chars().next_back() {
+        Some(last) if start == base + text.len() && last != '\n' => (start - last.len_utf8(), start),
+        _ => (start, end),
     }
 }
 

@@ -149,7 +149,8 @@ impl SourceCode for SourceMap {
         let (start, end) = (floor(text, start), floor(text, end));
         let line = source.line(start);
         let from = source.lines[line];
-        let to = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
+        // With its line end, so that a label just behind the last word is drawn.
+        let to = text[end..].find('\n').map_or(text.len(), |newline| end + newline + 1);
         if source.line(end) - line > TALLEST_SNIPPET {
             return Err(MietteError::OutOfBounds);
         }

@@ -1,1 +1,43 @@
-//! train
+//! Training: the objective as tensors, the optimiser, checkpoints, and the loop that ties them.
+
+pub mod batch;
+pub mod checkpoint;
+pub mod events;
+pub mod graph;
+pub mod interrupt;
+pub mod objective;
+pub mod optimiser;
+pub mod progress;
+pub mod scaling;
+pub mod trainer;
+
+use std::path::PathBuf;
+
+use crate::data::archive::DataError;
+use crate::model::ModelError;
+
+pub use scaling::Scalings;
+pub use trainer::{Outcome, Trainer};
+
+/// What can go wrong while training, in sentences for the person who waits for it.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Graph(#[from] graph::GraphError),
+    #[error("the run's files: {0}")]
+    File(#[from] std::io::Error),
+    #[error("the checkpoint {} cannot be used: {reason}", path.display())]
+    Checkpoint { path: PathBuf, reason: String },
+    #[error("the run {} belongs to another recipe or seed ({reason}); give the recipe another name or move the run away", path.display())]
+    OtherRun { path: PathBuf, reason: String },
+    #[error("another process is training in {}", .0.display())]
+    Busy(PathBuf),
+    #[error("the {what} is no longer a number at step {step} of phase `{phase}` (largest part: {part}); lower the rate or clip the gradient")]
+    NotFinite { what: &'static str, step: usize, phase: String, part: String },
+    #[error("phase `{phase}` has {samples} samples, fewer than one batch of {batch}")]
+    TooFewSamples { phase: String, samples: usize, batch: usize },
+}

@@ -1,0 +1,149 @@
+//! A checkpoint is one folder: weights, optimiser, place in the schedule, scalings. It is renamed into
+//! place when it is whole, and carries digests, so that what opens is what was written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::TrainError;
+use super::optimiser::Optimiser;
+use super::scaling::Scalings;
+use crate::durable;
+use crate::model::checkpoint::read_safetensors;
+use crate::model::{Aurora, HostTensor};
+
+/// Where training stands: everything but the tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// The recipe's hash; another recipe does not resume from here.
+    pub recipe: String,
+    pub seed: u64,
+    /// Index of the phase.
+    pub phase: usize,
+    /// Steps done in this phase.
+    pub step: usize,
+    /// Steps done in all phases.
+    pub total_steps: usize,
+    /// Steps the optimiser has counted.
+    pub optimiser_steps: usize,
+    /// Whether all phases are done.
+    pub finished: bool,
+    pub scalings: Scalings,
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    position: Position,
+    /// BLAKE3 of each other file of the folder.
+    digests: BTreeMap<String, String>,
+}
+
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMISER: &str = "optimiser.safetensors";
+const STATE: &str = "state.json";
+/// How many checkpoints are kept: the newest, and one in case the disk spoils it.
+const KEPT: usize = 2;
+
+/// Writes `folder/step-00000120`, whole or not at all, and removes all but the newest two.
+pub fn save(
+    folder: &Path,
+    model: &Aurora,
+    optimiser: &Optimiser,
+    position: &Position,
+) -> Result<PathBuf, TrainError> {
+    let path = folder.join(format!("step-{:08}", position.total_steps));
+    durable::folder::<TrainError>(&path, |inside| {
+        model.save_safetensors(&inside.join(WEIGHTS))?;
+        write_tensors(&inside.join(OPTIMISER), &optimiser.save())?;
+        let mut digests = BTreeMap::new();
+        for name in [WEIGHTS, OPTIMISER] {
+            digests.insert(name.to_string(), digest(&inside.join(name))?);
+        }
+        let state = State { position: position.clone(), digests };
+        let text = serde_json::to_string_pretty(&state).map_err(io::Error::other)?;
+        fs::write(inside.join(STATE), text)?;
+        Ok(())
+    })?;
+    for old in list(folder)?.into_iter().skip(KEPT) {
+        fs::remove_dir_all(old)?;
+    }
+    Ok(path)
+}
+
+/// The newest whole checkpoint in a folder, if there is one. Damaged ones are passed over.
+pub fn newest(folder: &Path) -> Result<Option<(PathBuf, Position)>, TrainError> {
+    for path in list(folder)? {
+        if let Ok(position) = verify(&path) {
+            return Ok(Some((path, position)));
+        }
+    }
+    Ok(None)
+}
+
+/// The position of a checkpoint whose files are what was written.
+pub fn verify(path: &Path) -> Result<Position, TrainError> {
+    let damaged = |reason: String| TrainError::Checkpoint { path: path.to_path_buf(), reason };
+    let text = fs::read_to_string(path.join(STATE)).map_err(|error| damaged(error.to_string()))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
+    for (name, expected) in &state.digests {
+        let found = digest(&path.join(name)).map_err(|error| damaged(error.to_string()))?;
+        if found != *expected {
+            return Err(damaged(format!("{name} is not what was written")));
+        }
+    }
+    Ok(state.position)
+}
+
+/// Loads weights and optimiser into a model of the same shape.
+pub fn load(path: &Path, model: &mut Aurora, device: &Device) -> Result<(Optimiser, Position), TrainError> {
+    let position = verify(path)?;
+    model.load_safetensors(&path.join(WEIGHTS), true)?;
+    let tensors = read_safetensors(&path.join(OPTIMISER))?;
+    Ok((Optimiser::load(position.optimiser_steps, tensors, device), position))
+}
+
+/// The file with the weights in a checkpoint's folder.
+pub fn weights(path: &Path) -> PathBuf {
+    path.join(WEIGHTS)
+}
+
+/// Checkpoints in a folder, newest first.
+fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with("step-") {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    found.reverse();
+    Ok(found)
+}
+
+fn digest(path: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut file = fs::File::open(path)?;
+    io::copy(&mut file, &mut hasher)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), TrainError> {
+    let bytes: BTreeMap<&String, Vec<u8>> =
+        tensors.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let mut views = Vec::new();
+    for (name, tensor) in tensors {
+        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name]).map_err(io::Error::other)?;
+        views.push((name.clone(), view));
+    }
+    let file = safetensors::serialize(views, None).map_err(io::Error::other)?;
+    Ok(fs::write(path, file)?)
+}

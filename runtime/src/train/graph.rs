@@ -1,0 +1,111 @@
+//! Kernels as burn graphs: the third executor, for losses. It runs on any device and is differentiable
+//! where burn's operations are; on ties of `min` and `max` the gradient goes to one side.
+
+use std::collections::BTreeMap;
+
+use aurora_compiler::kernel::ir::{Binary, Compare, Instruction, Kernel, Reduce, Unary};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// A field of a batch: (B, 1, C, H, W), C = 1 for cell values.
+pub type Field = Tensor<5>;
+
+/// Why a kernel could not be run on tensors.
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    #[error("the kernel `{kernel}` reads `{input}`, which the model does not yield")]
+    MissingInput { kernel: String, input: String },
+}
+
+/// Runs a verified kernel; its outputs in order.
+pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Field>, GraphError> {
+    let mut values: Vec<Field> = Vec::with_capacity(kernel.instructions.len());
+    let device = inputs.values().next().map(Tensor::device).unwrap_or_default();
+    for instruction in &kernel.instructions {
+        let value = match instruction {
+            Instruction::Input(number) => {
+                let name = &kernel.inputs[*number].name;
+                let missing = || GraphError::MissingInput { kernel: kernel.name.clone(), input: name.clone() };
+                inputs.get(name).ok_or_else(missing)?.clone()
+            }
+            Instruction::Constant(number) => levels(&[*number], &device),
+            Instruction::Levels(numbers) => levels(numbers, &device),
+            Instruction::Unary { op, value } => unary(*op, values[value.index()].clone()),
+            Instruction::Binary { op, left, right } => {
+                binary(*op, values[left.index()].clone(), values[right.index()].clone())
+            }
+            Instruction::Compare { op, left, right } => {
+                compare(*op, values[left.index()].clone(), values[right.index()].clone())
+            }
+            Instruction::Select { mask, then, otherwise } => {
+                let shape = [mask, then, otherwise].map(|v| values[v.index()].dims());
+                let wide: [usize; 5] = std::array::from_fn(|axis| shape.iter().map(|s| s[axis]).max().unwrap_or(1));
+                let chosen = values[mask.index()].clone().expand(wide).not_equal_elem(0.0);
+                let otherwise = values[otherwise.index()].clone().expand(wide);
+                otherwise.mask_where(chosen, values[then.index()].clone().expand(wide))
+            }
+            Instruction::Reduce { op, value, weights, levels: part } => {
+                let mut column = values[value.index()].clone();
+                if let Some(weights) = weights {
+                    column = column * levels(weights, &device);
+                }
+                if let Some(part) = part {
+                    column = column.narrow(2, part.start, part.len());
+                }
+                match op {
+                    Reduce::Sum => column.sum_dim(2),
+                    Reduce::Min => column.min_dim(2),
+                    Reduce::Max => column.max_dim(2),
+                }
+            }
+        };
+        values.push(value);
+    }
+    Ok(kernel.outputs.iter().map(|output| values[output.value.index()].clone()).collect())
+}
+
+/// One number per level, the same everywhere else.
+fn levels(numbers: &[f64], device: &Device) -> Field {
+    let values: Vec<f32> = numbers.iter().map(|n| *n as f32).collect();
+    let shape = [1, 1, values.len(), 1, 1];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn unary(op: Unary, value: Field) -> Field {
+    match op {
+        Unary::Neg => value.neg(),
+        Unary::Abs => value.abs(),
+        Unary::Sqrt => value.sqrt(),
+        Unary::Exp => value.exp(),
+        Unary::Log => value.log(),
+    }
+}
+
+fn binary(op: Binary, left: Field, right: Field) -> Field {
+    match op {
+        Binary::Add => left + right,
+        Binary::Sub => left - right,
+        Binary::Mul => left * right,
+        Binary::Div => left / right,
+        Binary::Min | Binary::Max => {
+            let (a, b) = (left.dims(), right.dims());
+            let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
+            let (left, right) = (left.expand(wide), right.expand(wide));
+            if op == Binary::Min { left.min_pair(right) } else { left.max_pair(right) }
+        }
+        Binary::Pow => left.powf(right),
+    }
+}
+
+fn compare(op: Compare, left: Field, right: Field) -> Field {
+    let (a, b) = (left.dims(), right.dims());
+    let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
+    let (left, right) = (left.expand(wide), right.expand(wide));
+    let mask = match op {
+        Compare::Lt => left.lower(right),
+        Compare::Le => left.lower_equal(right),
+        Compare::Gt => left.greater(right),
+        Compare::Ge => left.greater_equal(right),
+        Compare::Eq => left.equal(right),
+    };
+    mask.float()
+}

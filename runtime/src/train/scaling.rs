@@ -1,0 +1,69 @@
+//! How each field is scaled for the model: centre and spread, for each level.
+
+use std::collections::BTreeMap;
+
+use aurora_compiler::plan::{Plan, Role};
+use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+use super::graph::Field;
+use crate::model::Normalisation;
+use crate::model::normalisation::Scaling;
+
+/// Centre and spread of every field of the model, one pair for each level, in SI units. A checkpoint
+/// carries them, for weights mean nothing without.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Scalings(pub BTreeMap<String, Vec<(f64, f64)>>);
+
+/// A spread below this share of the centre's size is a constant field, which is scaled by one.
+const CONSTANT: f64 = 1e-9;
+
+impl Scalings {
+    /// From means and standard deviations over the train split (`(mean, deviation)` for each level),
+    /// except where the recipe fixes them. Fresh weights have no statistics of their own to keep.
+    pub fn new(plan: &Plan, statistics: &dyn Fn(&str) -> Vec<(f64, f64)>) -> Scalings {
+        let scaling = |role: &aurora_compiler::plan::RolePlan| {
+            let levels = statistics(&role.field).into_iter().map(|(mean, deviation)| {
+                let centre = role.centre.unwrap_or(mean);
+                let spread = role.spread.unwrap_or(deviation);
+                let constant = !spread.is_finite() || spread <= CONSTANT * centre.abs().max(1e-12);
+                (centre, if constant { 1.0 } else { spread })
+            });
+            (role.field.clone(), levels.collect())
+        };
+        Scalings(plan.roles.iter().map(scaling).collect())
+    }
+
+    /// The same under the checkpoint's names, for the model.
+    pub fn normalisation(&self, plan: &Plan) -> Normalisation {
+        let mut normalisation = Normalisation::default();
+        for role in &plan.roles {
+            let Some(levels) = self.0.get(&role.field) else { continue };
+            for (level, (centre, spread)) in levels.iter().enumerate() {
+                let scaling = Scaling { location: *centre, scale: *spread };
+                match role.role {
+                    Role::Surface => normalisation.set_surface(&role.named, scaling),
+                    Role::Static => normalisation.set_static(&role.named, scaling),
+                    Role::Atmosphere => {
+                        if let Some(pressure) = plan.model.levels.get(level) {
+                            normalisation.set_atmosphere(&role.named, *pressure, scaling);
+                        }
+                    }
+                }
+            }
+        }
+        normalisation
+    }
+
+    /// Normalised to physical, (B, T, C, H, W).
+    pub fn restore(&self, field: &str, values: Field) -> Field {
+        let Some(levels) = self.0.get(field) else { return values };
+        let device = values.device();
+        let tensor = |pick: fn(&(f64, f64)) -> f64| -> Field {
+            let list: Vec<f32> = levels.iter().map(|pair| pick(pair) as f32).collect();
+            let shape = [1, 1, list.len(), 1, 1];
+            Tensor::from_data(TensorData::new(list, shape), &device)
+        };
+        values * tensor(|pair| pair.1) + tensor(|pair| pair.0)
+    }
+}
