@@ -22,6 +22,7 @@ pub mod tree;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Fix, Label, Severity};
 pub use parse::parse;
+pub use print::print;
 
 pub use render::Style;
 pub use source::{FileId, Location, SourceMap, Span};

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity as Shade, SourceCode, ThemeCharacters,
-    ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity as Shade, SourceCode,
+    ThemeCharacters, ThemeStyles,
 };
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub fn human(diagnostics: &Diagnostics, sources: &SourceMap, style: Style) -> St
         .without_syntax_highlighting();
     let mut drawn = String::new();
     for diagnostic in diagnostics {
-        let report = Drawn { diagnostic: labelled(diagnostic), sources };
+        let report = Drawn { diagnostic: labelled(diagnostic, sources), sources };
         let mut one = String::new();
         if handler.render_report(&mut one, &report).is_err() {
             one = short_line(diagnostic, sources);
@@ -98,22 +98,40 @@ impl miette::Diagnostic for Drawn<'_> {
     }
 }
 
-fn labelled(diagnostic: &Diagnostic) -> MietteDiagnostic {
+fn labelled(diagnostic: &Diagnostic, sources: &SourceMap) -> MietteDiagnostic {
     let severity = match diagnostic.severity {
         Severity::Error => Shade::Error,
         Severity::Warning => Shade::Warning,
         Severity::Advice => Shade::Advice,
     };
     let labels = diagnostic.labels.iter().enumerate().map(|(index, label)| {
-        let (start, end) = (label.span.start as usize, label.span.end as usize);
+        let (start, end) = visible(label.span, sources);
         let span = (start, end.saturating_sub(start));
         let text = Some(label.text.clone()).filter(|text| !text.is_empty());
-        if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
+        if index == 0 {
+            LabeledSpan::new_primary_with_span(text, span)
+        } else {
+            LabeledSpan::new_with_span(text, span)
+        }
     });
-    let made = MietteDiagnostic::new(&diagnostic.message).with_code(diagnostic.code).with_severity(severity).with_labels(labels);
+    let made = MietteDiagnostic::new(&diagnostic.message)
+        .with_code(diagnostic.code)
+        .with_severity(severity)
+        .with_labels(labels);
     match &diagnostic.help {
         Some(help) => made.with_help(help),
         None => made,
+    }
+}
+
+/// miette draws nothing at the very end of a text; a label there moves onto the last character.
+fn visible(span: Span, sources: &SourceMap) -> (usize, usize) {
+    let (start, end) = (span.start as usize, span.end as usize);
+    let Some(file) = sources.file(span) else { return (start, end) };
+    let (text, base) = (sources.text(file), sources.base(file));
+    match text.chars().next_back() {
+        Some(last) if start == base + text.len() && last != '\n' => (start - last.len_utf8(), start),
+        _ => (start, end),
     }
 }
 
@@ -142,10 +160,10 @@ pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
     let mut lines = String::new();
     for diagnostic in diagnostics {
         let place = diagnostic.labels.first().and_then(|label| Place::of(label.span, sources));
-        let labels = diagnostic.labels.iter().map(|label| WithText {
-            text: &label.text,
-            place: Place::of(label.span, sources),
-        });
+        let labels = diagnostic
+            .labels
+            .iter()
+            .map(|label| WithText { text: &label.text, place: Place::of(label.span, sources) });
         let fix = diagnostic.fix.as_ref().map(|fix| WithReplacement {
             replacement: &fix.replacement,
             place: Place::of(fix.span, sources),
@@ -207,6 +225,12 @@ impl<'a> Place<'a> {
     fn of(span: Span, sources: &'a SourceMap) -> Option<Self> {
         let start = sources.locate(span)?;
         let end = sources.locate(Span { start: span.end, end: span.end })?;
-        Some(Place { file: start.file, line: start.line, column: start.column, end_line: end.line, end_column: end.column })
+        Some(Place {
+            file: start.file,
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+        })
     }
 }

@@ -149,13 +149,14 @@ impl SourceCode for SourceMap {
         let (start, end) = (floor(text, start), floor(text, end));
         let line = source.line(start);
         let from = source.lines[line];
-        let to = text[end..].find('\n').map_or(text.len(), |newline| end + newline);
+        // With its line end, so that a label just behind the last word is drawn.
+        let to = text[end..].find('\n').map_or(text.len(), |newline| end + newline + 1);
         if source.line(end) - line > TALLEST_SNIPPET {
             return Err(MietteError::OutOfBounds);
         }
         Ok(Box::new(MietteSpanContents::new_named(
             source.name.clone(),
-            text[from..to].as_bytes(),
+            &text.as_bytes()[from..to],
             (source.base + from, to - from).into(),
             line,
             start - from,
@@ -184,8 +185,14 @@ mod tests {
         let second = sources.add("b.aurora", "one\nzwölf y");
         let x = sources.base(first) + 5;
         let y = sources.base(second) + 11;
-        assert_eq!(sources.locate(Span::new(x, x + 1)), Some(Location { file: "a.aurora", line: 1, column: 4 }));
-        assert_eq!(sources.locate(Span::new(y, y + 1)), Some(Location { file: "b.aurora", line: 2, column: 7 }));
+        assert_eq!(
+            sources.locate(Span::new(x, x + 1)),
+            Some(Location { file: "a.aurora", line: 1, column: 4 })
+        );
+        assert_eq!(
+            sources.locate(Span::new(y, y + 1)),
+            Some(Location { file: "b.aurora", line: 2, column: 7 })
+        );
         assert_eq!(sources.slice(Span::new(y - 7, y + 1)), "zwölf y");
         assert_eq!(sources.file(Span::new(y, y)), Some(second));
     }
