@@ -13,7 +13,13 @@ use crate::source::Span;
 use crate::suggest::nearest;
 
 /// A line that does not fit its rule; `text` is what the rule was given.
-pub(crate) fn syntax(file: &str, base: usize, rule: Rule, text: &Range<usize>, error: &Error<Rule>) -> Diagnostic {
+pub(crate) fn syntax(
+    file: &str,
+    base: usize,
+    rule: Rule,
+    text: &Range<usize>,
+    error: &Error<Rule>,
+) -> Diagnostic {
     let offset = match error.location {
         InputLocation::Pos(at) | InputLocation::Span((at, _)) => at,
     };
@@ -47,7 +53,9 @@ fn reason(found: &str, expected: &str) -> Option<String> {
         return Some(format!("`{found}` is a word of the language and cannot be a name"));
     }
     match first {
-        '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\'' => Some(format!("text stands in straight double quotes, not {first}")),
+        '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\'' => {
+            Some(format!("text stands in straight double quotes, not {first}"))
+        }
         '–' | '—' | '−' => Some(format!("`{first}` is not a minus sign: write `-`")),
         '\u{A0}' | '\u{2009}' | '\u{202F}' => Some("this is a special blank, not a plain space".to_string()),
         '≤' => Some("write `<=` for ≤".to_string()),
@@ -62,7 +70,10 @@ fn help(rule: Rule, file: &str, text: &Range<usize>, word: &str, at: usize) -> S
         return "a difference has blanks on both sides of its `-`, or on neither: `a - 5`".to_string();
     }
     let form = match rule {
-        Rule::binding_line => return "each line of `where { … }` gives a name to an expression:\n  shear = speed06 / 20 m/s".to_string(),
+        Rule::binding_line => {
+            return "each line of `where { … }` gives a name to an expression:\n  shear = speed06 / 20 m/s"
+                .to_string();
+        }
         Rule::clause_line => match forms::clause(word) {
             Some(form) => form,
             None => return unknown_clause(word),
@@ -85,9 +96,9 @@ fn unknown_clause(word: &str) -> String {
 /// What could have stood at the place, in words.
 fn expectation(rules: &[Rule]) -> String {
     let mut words: Vec<&str> = Vec::new();
-    let complete = rules.contains(&Rule::EOI);
+    let behind_value = rules.contains(&Rule::EOI) || rules.contains(&Rule::times);
     for rule in rules {
-        let word = expected_word(*rule, complete);
+        let word = expected_word(*rule, behind_value);
         if !word.is_empty() && !words.contains(&word) {
             words.push(word);
         }
@@ -102,36 +113,64 @@ fn expectation(rules: &[Rule]) -> String {
     }
 }
 
-/// The word for a rule; behind a complete expression the operators are one word together.
-fn expected_word(rule: Rule, complete: bool) -> &'static str {
+/// The word for a rule. Behind a value so much may follow that only the likely is named.
+fn expected_word(rule: Rule, behind_value: bool) -> &'static str {
     match rule {
-        Rule::primary | Rule::list | Rule::date | Rule::measure | Rule::call | Rule::group | Rule::number => "a value",
-        Rule::arg | Rule::expr | Rule::term | Rule::factor | Rule::postfix | Rule::signed | Rule::extent => "a value",
+        Rule::primary | Rule::list | Rule::date | Rule::measure | Rule::call | Rule::group | Rule::number => {
+            "a value"
+        }
+        Rule::arg | Rule::expr | Rule::term | Rule::factor | Rule::postfix | Rule::signed | Rule::extent => {
+            "a value"
+        }
         Rule::chain | Rule::items => "a value",
         Rule::path | Rule::name | Rule::word | Rule::clause_word | Rule::label => "a name",
         Rule::string => "text in quotes",
-        Rule::title if complete => "",
+        Rule::title if behind_value => "",
         Rule::title => "a title in quotes",
         Rule::unit | Rule::one => "a unit",
         Rule::version => "a version such as `1.0`",
         Rule::exponent => "a number",
         Rule::r#type => "a quantity",
-        Rule::open | Rule::inputs | Rule::parameters => if complete { "" } else { "`(`" },
+        Rule::open | Rule::inputs | Rule::parameters => {
+            if behind_value {
+                ""
+            } else {
+                "`(`"
+            }
+        }
         Rule::close => "`)`",
         Rule::close_list => "`]`",
-        Rule::comma => if complete { "" } else { "`,`" },
+        Rule::comma => "`,`",
         Rule::colon => "`:`",
-        Rule::equals => "`=`",
+        Rule::equals => {
+            if behind_value {
+                ""
+            } else {
+                "`=`"
+            }
+        }
         Rule::plus | Rule::minus | Rule::times | Rule::divide | Rule::caret => "an operator",
         Rule::at_word | Rule::over_word | Rule::joint => "",
-        Rule::dots | Rule::towards => if complete { "" } else { "`..`" },
+        Rule::dots | Rule::towards => {
+            if behind_value {
+                ""
+            } else {
+                "`..`"
+            }
+        }
         Rule::limit | Rule::comparison => "a comparison such as `<=`",
         Rule::EOI => "the end of the line",
         Rule::in_word => "",
         Rule::on_word => "`on`",
         Rule::from_word => "`from`",
         Rule::extends_word => "`extends`",
-        Rule::where_word => if complete { "" } else { "`where`" },
+        Rule::where_word => {
+            if behind_value {
+                ""
+            } else {
+                "`where`"
+            }
+        }
         Rule::within_word | Rule::within => "`within`",
         Rule::always => "`always`",
         _ => "",
@@ -161,10 +200,15 @@ pub(crate) fn unknown_item(file: &str, base: usize, line: &Line, word: &str) -> 
     let text = &file[line.text.clone()];
     let found = token_at(text);
     let span = Span::new(base + line.text.start, base + line.text.start + found.len());
-    let help = if let Some(form) = nearest(word, forms::ITEMS.iter().map(|form| form.word)).and_then(forms::item) {
+    let help = if let Some(form) =
+        nearest(word, forms::ITEMS.iter().map(|form| form.word)).and_then(forms::item)
+    {
         format!("did you mean `{}`?\n  {}", form.word, form.model)
     } else if line.block.is_none() && forms::clause(word).is_some() {
-        format!("`{word}` stands in a block, for instance:\n  phase NAME {{\n      {}\n  }}", forms::shorten(text))
+        format!(
+            "`{word}` stands in a block, for instance:\n  phase NAME {{\n      {}\n  }}",
+            forms::shorten(text)
+        )
     } else {
         "each line begins with the word for what it is, for instance:\n  loss NAME = mae(refc)".to_string()
     };
@@ -175,7 +219,13 @@ pub(crate) fn unknown_item(file: &str, base: usize, line: &Line, word: &str) -> 
     Diagnostic::error("syntax", message).label(span, "expected an item such as `loss` or `phase`").help(help)
 }
 
-pub(crate) fn not_amendable(file: &str, base: usize, line: &Range<usize>, at: usize, word: &str) -> Diagnostic {
+pub(crate) fn not_amendable(
+    file: &str,
+    base: usize,
+    line: &Range<usize>,
+    at: usize,
+    word: &str,
+) -> Diagnostic {
     let found = token_at(&file[at.min(line.end)..line.end]);
     let at = if found.is_empty() { line.end } else { at };
     let message = match found {
@@ -184,7 +234,9 @@ pub(crate) fn not_amendable(file: &str, base: usize, line: &Range<usize>, at: us
     };
     let help = match nearest(word, forms::ITEMS.iter().map(|form| form.word)) {
         Some(meant) => format!("did you mean `amend {meant}`?"),
-        None => "`amend` changes an item of the recipe this one extends:\n  amend phase NAME { … }".to_string(),
+        None => {
+            "`amend` changes an item of the recipe this one extends:\n  amend phase NAME { … }".to_string()
+        }
     };
     Diagnostic::error("syntax", message)
         .label(Span::new(base + at, base + at + found.len()), "expected an item such as `phase` or `model`")

@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn sorts_by_first_label_and_drops_repeats() {
-        let at = |start, message: &str| Diagnostic::error("x", message).label(Span::new(start, start + 1), "");
+        let at =
+            |start, message: &str| Diagnostic::error("x", message).label(Span::new(start, start + 1), "");
         let mut list = Diagnostics::new();
         list.extend([at(7, "late"), at(2, "early"), at(7, "late"), at(7, "also")]);
         list.sort();

@@ -256,7 +256,9 @@ impl Builder {
     /// `-5 K` is a number; anything else that is negated is an operation.
     fn negate(&mut self, value: Expr, span: Span) -> Expr {
         match value.kind {
-            ExprKind::Measure { value, unit } => Expr { kind: ExprKind::Measure { value: -value, unit }, span },
+            ExprKind::Measure { value, unit } => {
+                Expr { kind: ExprKind::Measure { value: -value, unit }, span }
+            }
             _ => self.node(ExprKind::Negate(Box::new(value)), span),
         }
     }

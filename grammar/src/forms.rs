@@ -20,7 +20,11 @@ pub(crate) const ITEMS: &[Form] = &[
     form("use", "a `use` line", "use std.hrrr (t, q, refc)"),
     form("amend", "an `amend`", "amend phase NAME { … }"),
     form("drop", "a `drop`", "drop phase NAME"),
-    form("grid", "a grid", "grid NAME = lambert(lat = 38.5 deg, lon = -97.5 deg, size = [1799, 1059], spacing = 3 km)"),
+    form(
+        "grid",
+        "a grid",
+        "grid NAME = lambert(lat = 38.5 deg, lon = -97.5 deg,\n                      size = [1799, 1059], spacing = 3 km)",
+    ),
     form("levels", "a set of levels", "levels NAME : pressure = [1000, 850, 500] hPa"),
     form("quantity", "a quantity", "quantity NAME = J/kg"),
     form("variable", "a variable", "variable NAME : QUANTITY on LEVELS from \"FIELD\""),
@@ -41,7 +45,11 @@ pub(crate) const CLAUSES: &[Form] = &[
     form("archive", "`archive`", "archive hrrr"),
     form("grid", "`grid`", "grid conus"),
     form("every", "`every`", "every 1 h"),
-    form("train", "`train`", "train new, backbone by lora(rank = 8)   (in data: train 2019-01-01 .. 2022-12-24)"),
+    form(
+        "train",
+        "`train`",
+        "train new, backbone by lora(rank = 8)   (in data: train 2019-01-01 .. 2022-12-24)",
+    ),
     form("validate", "`validate`", "validate 2023-01-01 .. 2023-06-23"),
     form("test", "`test`", "test 2023-07-01 .. 2024-12-31"),
     form("region", "`region`", "region lat 30 .. 45 deg, lon -105 .. -92 deg"),
@@ -84,8 +92,8 @@ pub(crate) const CLAUSES: &[Form] = &[
 
 /// Words of the language that cannot be names.
 pub(crate) const RESERVED: &[&str] = &[
-    "of", "in", "to", "by", "on", "with", "against", "within", "from", "over", "for", "at", "as", "when", "where",
-    "always", "extends", "amend", "drop",
+    "of", "in", "to", "by", "on", "with", "against", "within", "from", "over", "for", "at", "as", "when",
+    "where", "always", "extends", "amend", "drop",
 ];
 
 /// Words that carry on the line before them: no line of its own begins with one.

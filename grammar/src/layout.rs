@@ -86,11 +86,9 @@ impl Layout<'_> {
                 self.skip(token);
                 continue;
             }
-            if self.starts_item(index) {
+            if let Some(kept) = self.starts_item(index) {
                 self.end_line();
-                if !self.balanced {
-                    self.give_up(1, Some(token));
-                }
+                self.give_up(kept, Some(token));
             }
             match token.kind {
                 Kind::Comment => {}
@@ -107,9 +105,23 @@ impl Layout<'_> {
         self.frames.pop().map(|file| file.lines).unwrap_or_default()
     }
 
-    /// A word that begins an item, in the first column, where an item can begin.
-    fn starts_item(&self, index: usize) -> bool {
-        (self.frames.len() == 1 || !self.balanced) && is_item_start(self.text, self.tokens[index])
+    /// Whether an item begins here whatever came before, and how many frames it lies in.
+    ///
+    /// In a file whose braces are all closed that is so only in the first column outside every block.
+    /// Otherwise an item's word, first on its line and indented no deeper than the head of the block
+    /// it stands in, lies outside that block: there a `}` is missing.
+    fn starts_item(&self, index: usize) -> Option<usize> {
+        let token = self.tokens[index];
+        if self.frames.len() == 1 || self.balanced {
+            return (self.frames.len() == 1 && is_item_start(self.text, token)).then_some(1);
+        }
+        let first = index == 0 || self.tokens[index - 1].kind == Kind::Newline;
+        if !first || token.kind != Kind::Word || !forms::is_item_word(&self.text[token.start..token.end]) {
+            return None;
+        }
+        let column = token.start - line_start(self.text, token.start);
+        let around = self.frames.iter().skip(1).take_while(|frame| self.indent(frame.open) < column);
+        Some(1 + around.count()).filter(|kept| *kept < self.frames.len())
     }
 
     /// Whether the line goes on behind this line end.
@@ -117,7 +129,7 @@ impl Layout<'_> {
         let Some(line) = &self.line else { return false };
         let next = self.next[index];
         let Some(token) = self.tokens.get(next).copied() else { return false };
-        if self.starts_item(next) {
+        if self.starts_item(next).is_some() {
             return false;
         }
         if self.brackets.depth[index] > 0 || token.kind == Kind::OpenBrace {
@@ -246,8 +258,9 @@ impl Layout<'_> {
     fn report_unclosed(&mut self, open: usize, head: Range<usize>, end: usize, next: Option<Token>) {
         let named = forms::shorten(&self.text[head.clone()]);
         let named = if named.is_empty() { "a block".to_string() } else { format!("`{named}`") };
-        let mut diagnostic = Diagnostic::error("unclosed-brace", format!("the block of {named} is never closed"))
-            .label(self.span(open..open + 1), "opened here");
+        let mut diagnostic =
+            Diagnostic::error("unclosed-brace", format!("the block of {named} is never closed"))
+                .label(self.span(open..open + 1), "opened here");
         if let Some(next) = next {
             let word = &self.text[next.start..next.end];
             let text = format!("but this `{word}` lies outside it");
@@ -324,7 +337,9 @@ impl Brackets {
             match token.kind {
                 Kind::Open => open.push(index),
                 Kind::Close => {
-                    let pairs = |from: usize| matches!(&text[from..from + 1], "(") == (&text[token.start..token.end] == ")");
+                    let pairs = |from: usize| {
+                        matches!(&text[from..from + 1], "(") == (&text[token.start..token.end] == ")")
+                    };
                     if let Some(from) = open.pop_if(|from| pairs(tokens[*from].start)) {
                         change[from] += 1;
                         change[index] -= 1;

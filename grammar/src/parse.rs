@@ -74,10 +74,13 @@ impl<'a> Reader<'a> {
         if !edition_seen {
             let start = self.text.len() - self.text.trim_start_matches('\u{FEFF}').len();
             self.diagnostics.push(
-                Diagnostic::error("missing-edition", "the file does not say which version of the language it is in")
-                    .label(self.span(start..start), "this line should come first")
-                    .help("aurora 1.0")
-                    .fix(self.span(start..start), "aurora 1.0\n"),
+                Diagnostic::error(
+                    "missing-edition",
+                    "the file does not say which version of the language it is in",
+                )
+                .label(self.span(start..start), "this line should come first")
+                .help("aurora 1.0")
+                .fix(self.span(start..start), "aurora 1.0\n"),
             );
         }
         file
@@ -94,7 +97,11 @@ impl<'a> Reader<'a> {
 
     fn second_header(&mut self, file: &File, line: &Line) {
         if file.header.is_some() {
-            self.complain(&line.text, "a file has one title", "this is the second `recipe` or `library` line");
+            self.complain(
+                &line.text,
+                "a file has one title",
+                "this is the second `recipe` or `library` line",
+            );
         }
     }
 
@@ -134,7 +141,12 @@ impl<'a> Reader<'a> {
         let rest = &self.text[behind..whole.end];
         let inner = behind + (rest.len() - rest.trim_start().len());
         let word = word_of(&self.text[inner..whole.end]);
-        if word == "amend" || word == "aurora" || word == "recipe" || word == "library" || !forms::is_item_word(word) {
+        if word == "amend"
+            || word == "aurora"
+            || word == "recipe"
+            || word == "library"
+            || !forms::is_item_word(word)
+        {
             self.diagnostics.push(complaint::not_amendable(self.text, self.base, &whole, inner, word));
             return Vec::new();
         }
@@ -197,7 +209,11 @@ impl<'a> Reader<'a> {
     fn grid(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
         self.refuse_block(&line);
         let parts = self.parts(Rule::grid_line, &line, head)?;
-        Some(ItemKind::Grid { name: parts.names.into_iter().next()?, value: parts.value?, title: parts.title })
+        Some(ItemKind::Grid {
+            name: parts.names.into_iter().next()?,
+            value: parts.value?,
+            title: parts.title,
+        })
     }
 
     fn levels(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
@@ -237,7 +253,8 @@ impl<'a> Reader<'a> {
             _ => Rule::loss_line,
         };
         let parts = self.parts(rule, &line, head.clone());
-        let says_where = self.text[head.clone()].trim_end().ends_with("where");
+        let last = self.text[head].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
+        let says_where = parts.as_ref().map_or(last == Some("where"), |parts| parts.says_where);
         if parts.is_some() && says_where != line.block.is_some() {
             self.diagnostics.push(complaint::lone_where(self.base, &line, says_where));
         }
@@ -302,12 +319,17 @@ impl<'a> Reader<'a> {
         if names.len() > 1 && !member {
             self.complain(&head, &format!("a `{}` has one name", kind.text), "several names");
         }
-        let block = body.unwrap_or_else(|| Block { entries: Vec::new(), span: self.span(head.end..head.end) });
+        let block =
+            body.unwrap_or_else(|| Block { entries: Vec::new(), span: self.span(head.end..head.end) });
         let item = |name| {
             let (kind, on, title, block) = (kind.clone(), on.clone(), title.clone(), block.clone());
             Item { kind: ItemKind::Block(BlockItem { kind, name, on, title, block }), span }
         };
-        if names.is_empty() { vec![item(None)] } else { names.into_iter().map(|name| item(Some(name))).collect() }
+        if names.is_empty() {
+            vec![item(None)]
+        } else {
+            names.into_iter().map(|name| item(Some(name))).collect()
+        }
     }
 
     // ---- blocks ------------------------------------------------------------
@@ -318,7 +340,7 @@ impl<'a> Reader<'a> {
         for line in body.lines {
             let word = self.first_word(&line.text);
             let is_item = matches!(word, "amend" | "drop" | "member")
-                || line.block.is_some() && forms::is_item_word(word);
+                || line.block.is_some() && forms::BLOCKS.contains(&word);
             if is_item {
                 entries.extend(self.item(line).into_iter().map(Entry::Item));
             } else {
@@ -390,8 +412,10 @@ impl<'a> Reader<'a> {
                 }
                 Rule::within => {
                     let value = pair.into_inner().find(|inner| inner.as_rule() == Rule::expr);
-                    parts.mode = value.map_or(ConstraintMode::Watched, |v| ConstraintMode::Within(build.expr(v)));
+                    parts.mode =
+                        value.map_or(ConstraintMode::Watched, |v| ConstraintMode::Within(build.expr(v)));
                 }
+                Rule::where_word => parts.says_where = true,
                 Rule::always => parts.mode = ConstraintMode::Always(build.span(&pair)),
                 _ => {}
             }
@@ -453,6 +477,7 @@ struct Parts {
     comparison: Option<Comparison>,
     value: Option<Expr>,
     mode: ConstraintMode,
+    says_where: bool,
 }
 
 /// The letters, digits and underscores that a text begins with.

@@ -26,7 +26,9 @@ impl Display for File {
         }
         let mut before: Option<&Item> = None;
         for item in &self.items {
-            if before.is_none_or(|before| stands_apart(before) || stands_apart(item) || word(before) != word(item)) {
+            if before
+                .is_none_or(|before| stands_apart(before) || stands_apart(item) || word(before) != word(item))
+            {
                 writeln!(out)?;
             }
             writeln!(out, "{item}")?;
@@ -40,9 +42,9 @@ fn stands_apart(item: &Item) -> bool {
     match &item.kind {
         ItemKind::Amend(_) | ItemKind::Block(_) => true,
         ItemKind::Levels { block, .. } | ItemKind::Variable { block, .. } => block.is_some(),
-        ItemKind::Derive { bindings, .. } | ItemKind::Constraint { bindings, .. } | ItemKind::Loss { bindings, .. } => {
-            !bindings.is_empty()
-        }
+        ItemKind::Derive { bindings, .. }
+        | ItemKind::Constraint { bindings, .. }
+        | ItemKind::Loss { bindings, .. } => !bindings.is_empty(),
         _ => false,
     }
 }
@@ -212,7 +214,9 @@ impl Display for Type {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         write!(out, "{}", self.quantity.text)?;
         match &self.bound {
-            Some(Bound::Compare { comparison, value }) => write!(out, " {comparison} {}", At(value, Level::Sum))?,
+            Some(Bound::Compare { comparison, value }) => {
+                write!(out, " {comparison} {}", At(value, Level::Sum))?
+            }
             Some(Bound::In(range)) => write!(out, " in {range}")?,
             None => {}
         }
@@ -287,7 +291,9 @@ fn part(parts: &[Part], index: usize) -> String {
     match &parts[index] {
         Part::Joint(word) => word.text.clone(),
         Part::Value(value) if is_place(parts.get(index + 1)) => At(value, Level::Primary).to_string(),
-        Part::Value(value) if index > 0 && is_place(parts.get(index - 1)) => At(value, Level::Extent).to_string(),
+        Part::Value(value) if index > 0 && is_place(parts.get(index - 1)) => {
+            At(value, Level::Extent).to_string()
+        }
         Part::Value(value) => value.to_string(),
     }
 }
@@ -418,8 +424,10 @@ fn call(out: &mut Formatter<'_>, function: &Name, inputs: &[Input]) -> fmt::Resu
             (None, ExprKind::Relation { comparison: Comparison::Equal, .. }) => Level::Primary,
             _ => Level::Any,
         };
-        if let Some(label) = &input.label {
-            write!(out, "{} = ", label.text)?;
+        match &input.label {
+            Some(label) if label.text == "in" => write!(out, "in ")?,
+            Some(label) => write!(out, "{} = ", label.text)?,
+            None => {}
         }
         write!(out, "{}", At(&input.value, level))?;
     }
@@ -428,7 +436,8 @@ fn call(out: &mut Formatter<'_>, function: &Name, inputs: &[Input]) -> fmt::Resu
 
 /// Powers of measures are bracketed: bare, `(5 m) ^ 2` would look like `5 m^2`.
 fn power(out: &mut Formatter<'_>, base: &Expr, exponent: f64) -> fmt::Result {
-    let measured = matches!(&base.kind, ExprKind::Measure { unit: Some(_), .. } | ExprKind::List { unit: Some(_), .. });
+    let measured =
+        matches!(&base.kind, ExprKind::Measure { unit: Some(_), .. } | ExprKind::List { unit: Some(_), .. });
     if measured && stands_bare(base, Level::Primary) {
         write!(out, "({base})")?;
     } else {
@@ -455,5 +464,9 @@ fn with_unit(out: &mut Formatter<'_>, unit: &Option<Name>) -> fmt::Result {
 /// The shortest digits that give the same number back; powers of ten only where zeros would crowd.
 fn number(out: &mut Formatter<'_>, value: f64) -> fmt::Result {
     let size = value.abs();
-    if size == 0.0 || (1e-3..1e15).contains(&size) { write!(out, "{value}") } else { write!(out, "{value:e}") }
+    if size == 0.0 || (1e-3..1e15).contains(&size) {
+        write!(out, "{value}")
+    } else {
+        write!(out, "{value:e}")
+    }
 }

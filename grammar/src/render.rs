@@ -3,8 +3,8 @@
 use std::fmt;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity as Shade, SourceCode, ThemeCharacters,
-    ThemeStyles,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, Severity as Shade, SourceCode,
+    ThemeCharacters, ThemeStyles,
 };
 use serde::Serialize;
 
@@ -108,9 +108,16 @@ fn labelled(diagnostic: &Diagnostic, sources: &SourceMap) -> MietteDiagnostic {
         let (start, end) = visible(label.span, sources);
         let span = (start, end.saturating_sub(start));
         let text = Some(label.text.clone()).filter(|text| !text.is_empty());
-        if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
+        if index == 0 {
+            LabeledSpan::new_primary_with_span(text, span)
+        } else {
+            LabeledSpan::new_with_span(text, span)
+        }
     });
-    let made = MietteDiagnostic::new(&diagnostic.message).with_code(diagnostic.code).with_severity(severity).with_labels(labels);
+    let made = MietteDiagnostic::new(&diagnostic.message)
+        .with_code(diagnostic.code)
+        .with_severity(severity)
+        .with_labels(labels);
     match &diagnostic.help {
         Some(help) => made.with_help(help),
         None => made,
@@ -153,10 +160,10 @@ pub fn json(diagnostics: &Diagnostics, sources: &SourceMap) -> String {
     let mut lines = String::new();
     for diagnostic in diagnostics {
         let place = diagnostic.labels.first().and_then(|label| Place::of(label.span, sources));
-        let labels = diagnostic.labels.iter().map(|label| WithText {
-            text: &label.text,
-            place: Place::of(label.span, sources),
-        });
+        let labels = diagnostic
+            .labels
+            .iter()
+            .map(|label| WithText { text: &label.text, place: Place::of(label.span, sources) });
         let fix = diagnostic.fix.as_ref().map(|fix| WithReplacement {
             replacement: &fix.replacement,
             place: Place::of(fix.span, sources),
@@ -218,6 +225,12 @@ impl<'a> Place<'a> {
     fn of(span: Span, sources: &'a SourceMap) -> Option<Self> {
         let start = sources.locate(span)?;
         let end = sources.locate(Span { start: span.end, end: span.end })?;
-        Some(Place { file: start.file, line: start.line, column: start.column, end_line: end.line, end_column: end.column })
+        Some(Place {
+            file: start.file,
+            line: start.line,
+            column: start.column,
+            end_line: end.line,
+            end_column: end.column,
+        })
     }
 }

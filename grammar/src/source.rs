@@ -156,7 +156,7 @@ impl SourceCode for SourceMap {
         }
         Ok(Box::new(MietteSpanContents::new_named(
             source.name.clone(),
-            text[from..to].as_bytes(),
+            &text.as_bytes()[from..to],
             (source.base + from, to - from).into(),
             line,
             start - from,
@@ -185,8 +185,14 @@ mod tests {
         let second = sources.add("b.aurora", "one\nzwölf y");
         let x = sources.base(first) + 5;
         let y = sources.base(second) + 11;
-        assert_eq!(sources.locate(Span::new(x, x + 1)), Some(Location { file: "a.aurora", line: 1, column: 4 }));
-        assert_eq!(sources.locate(Span::new(y, y + 1)), Some(Location { file: "b.aurora", line: 2, column: 7 }));
+        assert_eq!(
+            sources.locate(Span::new(x, x + 1)),
+            Some(Location { file: "a.aurora", line: 1, column: 4 })
+        );
+        assert_eq!(
+            sources.locate(Span::new(y, y + 1)),
+            Some(Location { file: "b.aurora", line: 2, column: 7 })
+        );
         assert_eq!(sources.slice(Span::new(y - 7, y + 1)), "zwölf y");
         assert_eq!(sources.file(Span::new(y, y)), Some(second));
     }

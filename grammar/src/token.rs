@@ -85,7 +85,10 @@ mod tests {
 
     #[test]
     fn strings_hide_braces_and_comments() {
-        assert_eq!(written("phase x \"a { # b\" { # c }\n}"), ["phase", "x", "\"a { # b\"", "{", "# c }", "\n", "}"]);
+        assert_eq!(
+            written("phase x \"a { # b\" { # c }\n}"),
+            ["phase", "x", "\"a { # b\"", "{", "# c }", "\n", "}"]
+        );
     }
 
     #[test]
