@@ -37,7 +37,7 @@ impl Compiled {
         let domains = domains(&kernel).map_err(JitError::Invalid)?;
         let schedule = schedule::schedule(&kernel, domains);
         let live_values = schedule::live_values(&kernel, &schedule);
-        let code = code::Code::compile(&kernel, &schedule, unroll(live_values))?;
+        let code = code::Code::compile(&kernel, &schedule, unroll(live_values, &schedule))?;
         let inputs = kernel.inputs.into_iter().map(|input| input.name).collect();
         let outputs = kernel.outputs.into_iter().map(|output| output.name).collect();
         Ok(Self { code, inputs, outputs, live_values })
@@ -65,14 +65,12 @@ impl Compiled {
     }
 }
 
-/// How many vectors of four cells to work on at once: more while they fit the 16 registers, with room for
-/// temporaries.
-fn unroll(live_values: usize) -> usize {
-    match live_values {
-        0..=2 => 4,
-        3..=5 => 2,
-        _ => 1,
-    }
+/// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
+/// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
+/// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
+fn unroll(live_values: usize, schedule: &schedule::Schedule) -> usize {
+    let loops = schedule.stages.iter().any(|stage| !stage.loops.is_empty());
+    if loops || live_values > 6 { 1 } else { 2 }
 }
 
 /// Why a kernel could not be compiled.
