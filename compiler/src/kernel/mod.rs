@@ -9,6 +9,9 @@
 //! | `optimise` | passes that never change a bit of the result |
 //! | `jit` | machine code through Cranelift |
 
+pub mod interpret;
 pub mod ir;
+pub mod jit;
+pub mod optimise;
 pub mod text;
 pub mod verify;

@@ -1,0 +1,122 @@
+//! The elementwise functions on four lanes (`F32X4`): what each instruction of the IR is in Cranelift.
+//!
+//! A comparison leaves a lane mask (all bits set or none). All bits set is also a NaN, so "NaN where an operand is
+//! missing" is a bitwise or with the mask of unordered lanes.
+
+use cranelift_codegen::ir::condcodes::FloatCC;
+use cranelift_codegen::ir::types::{F32X4, I32X4};
+use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
+use cranelift_frontend::FunctionBuilder;
+
+use super::super::ir::{Binary, Compare, Unary};
+
+/// Emits lane operations into a function.
+pub(super) struct Lanes<'a, 'b> {
+    pub builder: &'a mut FunctionBuilder<'b>,
+}
+
+/// A mask before it is made a number: which lanes hold, and which are missing. `holds` is of no account
+/// in lanes that are missing. Both are `F32X4`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mask {
+    pub holds: Value,
+    pub missing: Value,
+}
+
+impl Lanes<'_, '_> {
+    pub fn constant(&mut self, number: f32) -> Value {
+        self.vector(F32X4, &number.to_bits().to_le_bytes())
+    }
+
+    pub fn integer(&mut self, number: i32) -> Value {
+        self.vector(I32X4, &number.to_le_bytes())
+    }
+
+    /// The same bytes in each lane.
+    pub fn vector(&mut self, of: Type, lane: &[u8]) -> Value {
+        let bytes: Vec<u8> = lane.iter().copied().cycle().take(16).collect();
+        let handle = self.builder.func.dfg.constants.insert(bytes.into());
+        self.builder.ins().vconst(of, handle)
+    }
+
+    pub fn unary(&mut self, op: Unary, x: Value) -> Value {
+        match op {
+            Unary::Neg => self.builder.ins().fneg(x),
+            Unary::Abs => self.builder.ins().fabs(x),
+            Unary::Sqrt => self.builder.ins().sqrt(x),
+            Unary::Exp => self.exp(x),
+            Unary::Log => self.log(x),
+        }
+    }
+
+    pub fn binary(&mut self, op: Binary, x: Value, y: Value) -> Value {
+        match op {
+            Binary::Add => self.builder.ins().fadd(x, y),
+            Binary::Sub => self.builder.ins().fsub(x, y),
+            Binary::Mul => self.builder.ins().fmul(x, y),
+            Binary::Div => self.builder.ins().fdiv(x, y),
+            Binary::Min => self.extreme(FloatCC::LessThan, x, y),
+            Binary::Max => self.extreme(FloatCC::GreaterThan, x, y),
+            Binary::Pow => self.pow(x, y),
+        }
+    }
+
+    pub fn compare(&mut self, op: Compare, x: Value, y: Value) -> Mask {
+        let condition = match op {
+            Compare::Lt => FloatCC::LessThan,
+            Compare::Le => FloatCC::LessThanOrEqual,
+            Compare::Gt => FloatCC::GreaterThan,
+            Compare::Ge => FloatCC::GreaterThanOrEqual,
+            Compare::Eq => FloatCC::Equal,
+        };
+        Mask { holds: self.test(condition, x, y), missing: self.test(FloatCC::Unordered, x, y) }
+    }
+
+    /// The mask as 1, 0 or NaN.
+    pub fn number(&mut self, mask: Mask) -> Value {
+        let one = self.constant(1.0);
+        let number = self.builder.ins().band(mask.holds, one);
+        self.builder.ins().bor(number, mask.missing)
+    }
+
+    /// The number as a mask.
+    pub fn mask(&mut self, number: Value) -> Mask {
+        let zero = self.constant(0.0);
+        self.compare_unequal(number, zero)
+    }
+
+    pub fn select(&mut self, mask: Mask, then: Value, otherwise: Value) -> Value {
+        let chosen = self.choose(mask.holds, then, otherwise);
+        self.builder.ins().bor(chosen, mask.missing)
+    }
+
+    /// Lane by lane: `x` where the condition's bits are set, else `y`. All `F32X4`.
+    pub fn choose(&mut self, condition: Value, x: Value, y: Value) -> Value {
+        self.builder.ins().bitselect(condition, x, y)
+    }
+
+    /// The lanes in which a comparison holds, as `F32X4`.
+    pub fn test(&mut self, condition: FloatCC, x: Value, y: Value) -> Value {
+        let lanes = self.builder.ins().fcmp(condition, x, y);
+        self.cast(F32X4, lanes)
+    }
+
+    /// The same 128 bits as another type.
+    pub fn cast(&mut self, to: Type, value: Value) -> Value {
+        // Lanes are numbered as they lie in memory on a little-endian machine; every supported target is one.
+        let flags = MemFlagsData::new().with_endianness(Endianness::Little);
+        self.builder.ins().bitcast(to, flags, value)
+    }
+
+    fn compare_unequal(&mut self, x: Value, y: Value) -> Mask {
+        Mask { holds: self.test(FloatCC::NotEqual, x, y), missing: self.test(FloatCC::Unordered, x, y) }
+    }
+
+    /// One machine instruction (`minps`, `maxps`), which gives `y` where either is NaN, then NaN put in.
+    fn extreme(&mut self, condition: FloatCC, x: Value, y: Value) -> Value {
+        let first = self.test(condition, x, y);
+        let chosen = self.choose(first, x, y);
+        let missing = self.test(FloatCC::Unordered, x, y);
+        self.builder.ins().bor(chosen, missing)
+    }
+}

@@ -1,0 +1,184 @@
+//! Kernels as machine code, through Cranelift.
+//!
+//! A lane is a cell: four neighbouring cells in a vector, one or more vectors at a time, a run-time loop over levels where
+//! columns are reduced or written ([`schedule`]), tiles of cells in parallel. Cells that do not fill a group
+//! go through a padded group of their own, so every cell is computed by the same code.
+//!
+//! Results equal those of the interpreter in `f32` bit for bit (all NaN being one), except `exp`, `log` and `pow`,
+//! which are within 2 ulp of the true value. They do not depend on the number of threads, the place of a cell in its
+//! tile, or the unrolling.
+
+mod code;
+mod emit;
+mod lanes;
+mod math;
+mod schedule;
+
+use std::fmt::{self, Display, Formatter};
+
+use super::ir::Kernel;
+use super::optimise::optimise;
+use super::verify::{VerifyError, domains};
+
+/// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
+#[derive(Debug)]
+pub struct Compiled {
+    code: code::Code,
+    inputs: Vec<String>,
+    outputs: Vec<String>,
+    live_values: usize,
+}
+
+impl Compiled {
+    /// Verifies, optimises and compiles a kernel for this machine.
+    pub fn new(kernel: &Kernel) -> Result<Self, JitError> {
+        domains(kernel).map_err(JitError::Invalid)?;
+        let kernel = optimise::<f32>(kernel);
+        let domains = domains(&kernel).map_err(JitError::Invalid)?;
+        let schedule = schedule::schedule(&kernel, domains);
+        let live_values = schedule::live_values(&kernel, &schedule);
+        let code = code::Code::compile(&kernel, &schedule, unroll(live_values, &schedule))?;
+        let inputs = kernel.inputs.into_iter().map(|input| input.name).collect();
+        let outputs = kernel.outputs.into_iter().map(|output| output.name).collect();
+        Ok(Self { code, inputs, outputs, live_values })
+    }
+
+    /// Runs the kernel on all cells.
+    ///
+    /// Arrays follow the kernel's inputs and outputs. A cell array has `cells` numbers; a column array has
+    /// levels × `cells`, the cells of the first level first. An array of any other length is an error, and
+    /// nothing is run.
+    pub fn run(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], cells: usize) -> Result<(), RunError> {
+        self.code.run(inputs, outputs, cells).map_err(|error| error.named(&self.inputs, &self.outputs))
+    }
+
+    /// Bytes of machine code.
+    #[must_use]
+    pub fn code_size(&self) -> usize {
+        self.code.size
+    }
+
+    /// The most values wanted later at any point of the kernel: how many registers it wants.
+    #[must_use]
+    pub fn live_values(&self) -> usize {
+        self.live_values
+    }
+}
+
+/// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
+/// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
+/// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
+fn unroll(live_values: usize, schedule: &schedule::Schedule) -> usize {
+    let loops = schedule.stages.iter().any(|stage| !stage.loops.is_empty());
+    if loops || live_values > 6 { 1 } else { 2 }
+}
+
+/// Why a kernel could not be compiled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum JitError {
+    /// The kernel does not verify.
+    Invalid(Vec<VerifyError>),
+    /// More per-level constants than an address can reach (2 GiB).
+    TooManyConstants,
+    /// What the machine or Cranelift said.
+    Machine(String),
+}
+
+impl JitError {
+    fn machine(error: impl ToString) -> Self {
+        Self::Machine(error.to_string())
+    }
+}
+
+impl Display for JitError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(errors) => {
+                write!(f, "the kernel is not valid")?;
+                errors.iter().try_for_each(|error| write!(f, "; {error}"))
+            }
+            Self::TooManyConstants => write!(f, "the kernel has more than 2 GiB of per-level constants"),
+            Self::Machine(message) => write!(f, "the kernel cannot be compiled on this machine: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for JitError {}
+
+/// Why a kernel was not run: arrays that do not fit it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunError {
+    /// `input` or `output`.
+    side: &'static str,
+    /// Which array, or none if their number is wrong.
+    array: Option<(usize, String)>,
+    expected: usize,
+    found: usize,
+}
+
+impl RunError {
+    fn inputs(array: Option<usize>, expected: usize, found: usize) -> Self {
+        Self { side: "input", array: array.map(|position| (position, String::new())), expected, found }
+    }
+
+    fn outputs(array: Option<usize>, expected: usize, found: usize) -> Self {
+        Self { side: "output", ..Self::inputs(array, expected, found) }
+    }
+
+    fn named(mut self, inputs: &[String], outputs: &[String]) -> Self {
+        let names = if self.side == "input" { inputs } else { outputs };
+        if let Some((position, name)) = &mut self.array {
+            *name = names.get(*position).cloned().unwrap_or_default();
+        }
+        self
+    }
+}
+
+impl Display for RunError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { side, array, expected, found } = self;
+        match array {
+            None => write!(f, "the kernel has {expected} {side}s, but {found} arrays were given"),
+            Some((_, name)) => write!(f, "{side} `{name}` should have {expected} numbers, but has {found}"),
+        }
+    }
+}
+
+impl std::error::Error for RunError {}
+
+#[cfg(test)]
+mod tests {
+    use super::super::text::parse;
+    use super::*;
+
+    #[test]
+    fn arrays_that_do_not_fit_are_refused() {
+        let text = "kernel k(q: column 2) {\n%0 = input q\n%1 = sum %0\noutput s = %1\n}";
+        let compiled = Compiled::new(&parse(text).unwrap().kernels[0]).unwrap();
+        let (q, mut s) = ([1.0; 10], [0.0; 5]);
+        assert!(compiled.code_size() > 0);
+        assert_eq!(compiled.run(&[&q], &mut [&mut s], 5), Ok(()));
+        assert_eq!(s, [2.0; 5]);
+        let message = |error: Result<(), RunError>| error.unwrap_err().to_string();
+        assert_eq!(
+            message(compiled.run(&[&q[1..]], &mut [&mut s], 5)),
+            "input `q` should have 10 numbers, but has 9"
+        );
+        assert_eq!(
+            message(compiled.run(&[&q], &mut [&mut s[..4]], 5)),
+            "output `s` should have 5 numbers, but has 4"
+        );
+        assert_eq!(
+            message(compiled.run(&[], &mut [&mut s], 5)),
+            "the kernel has 1 inputs, but 0 arrays were given"
+        );
+        assert!(compiled.run(&[&q], &mut [&mut s], usize::MAX).is_err());
+        assert_eq!(compiled.run(&[&[]], &mut [&mut []], 0), Ok(()));
+    }
+
+    #[test]
+    fn compiled_kernels_are_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Compiled>();
+    }
+}

@@ -1,0 +1,188 @@
+//! Random typed kernels, inputs with every kind of number, and comparison in units in the last place.
+#![allow(dead_code, reason = "each test target uses a part")]
+
+use aurora_compiler::kernel::ir::*;
+use aurora_compiler::kernel::jit::Compiled;
+use ndarray::{Array2, ArrayView2};
+
+/// A small generator of random numbers (splitmix64): the same everywhere for the same seed.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.bits() % limit as u64) as usize
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
+
+    /// Two thirds ordinary numbers, the rest zeros, NaN, infinities, subnormals, extremes and any bits at all.
+    pub fn number(&mut self) -> f32 {
+        const SPECIAL: [f32; 16] = [
+            0.0,
+            -0.0,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            1e-45,
+            -1e-45,
+            3e-39,
+            f32::MIN_POSITIVE,
+            f32::MAX,
+            f32::MIN,
+            1.0,
+            -1.0,
+            2.0,
+            0.5,
+            -3.0,
+        ];
+        match self.below(9) {
+            0 | 1 => self.pick(&SPECIAL),
+            2 => f32::from_bits(self.bits() as u32),
+            _ => {
+                let unit = (self.bits() >> 40) as f32 / (1u64 << 24) as f32;
+                (unit - 0.5) * self.pick(&[2.0, 20.0, 200.0, 2000.0])
+            }
+        }
+    }
+
+    /// A constant; mostly, but not always, one that `f32` has exactly.
+    pub fn constant(&mut self) -> f64 {
+        let number = f64::from(self.number());
+        if self.below(4) == 0 { number * 1.000_000_01 } else { number }
+    }
+
+    pub fn array(&mut self, levels: usize, cells: usize) -> Array2<f32> {
+        Array2::from_shape_fn((levels, cells), |_| self.number())
+    }
+}
+
+/// A random kernel that verifies, of about `size` instructions, and the domain of each value.
+pub fn random_kernel(random: &mut Random, size: usize, transcendental: bool) -> (Kernel, Vec<Domain>) {
+    let columns = [Domain::Column(1 + random.below(4)), Domain::Column(5 + random.below(3))];
+    let mut builder = Builder::new("random");
+    let mut domains = vec![Domain::Cell, columns[0], columns[1]];
+    for (number, domain) in domains.iter().enumerate() {
+        builder.input(&format!("i{number}"), *domain);
+    }
+    while domains.len() < size + 3 {
+        let (instruction, domain) = random_instruction(random, &domains, transcendental);
+        builder.push(instruction);
+        domains.push(domain);
+    }
+    for number in 0..1 + random.below(4) {
+        // The last value is always wanted, so that programs are not mostly dead.
+        let position = if number == 0 { domains.len() - 1 } else { random.below(domains.len()) };
+        builder.output(&format!("o{number}"), Value::new(position));
+    }
+    (builder.finish(), domains)
+}
+
+fn random_instruction(
+    random: &mut Random,
+    domains: &[Domain],
+    transcendental: bool,
+) -> (Instruction, Domain) {
+    const BINARY: [Binary; 7] =
+        [Binary::Pow, Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Min, Binary::Max];
+    const UNARY: [Unary; 5] = [Unary::Exp, Unary::Log, Unary::Neg, Unary::Abs, Unary::Sqrt];
+    const COMPARE: [Compare; 5] = [Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge, Compare::Eq];
+    match random.below(16) {
+        0 => (Instruction::Constant(random.constant()), Domain::Cell),
+        1 => {
+            let levels = domains[1 + random.below(2)].levels();
+            (Instruction::Levels((0..levels).map(|_| random.constant()).collect()), Domain::Column(levels))
+        }
+        2..=4 => {
+            let ([value], domain) = operands(random, domains);
+            let op = random.pick(if transcendental { &UNARY } else { &UNARY[2..] });
+            (Instruction::Unary { op, value }, domain)
+        }
+        5..=8 => {
+            let ([left, right], domain) = operands(random, domains);
+            let op = random.pick(if transcendental { &BINARY } else { &BINARY[1..] });
+            (Instruction::Binary { op, left, right }, domain)
+        }
+        9 | 10 => {
+            let ([left, right], domain) = operands(random, domains);
+            (Instruction::Compare { op: random.pick(&COMPARE), left, right }, domain)
+        }
+        11 | 12 => {
+            let ([mask, then, otherwise], domain) = operands(random, domains);
+            (Instruction::Select { mask, then, otherwise }, domain)
+        }
+        _ => (random_reduction(random, domains), Domain::Cell),
+    }
+}
+
+fn random_reduction(random: &mut Random, domains: &[Domain]) -> Instruction {
+    let columns: Vec<usize> = (0..domains.len()).filter(|k| domains[*k] != Domain::Cell).collect();
+    let position = random.pick(&columns);
+    let count = domains[position].levels();
+    let op = random.pick(&[Reduce::Sum, Reduce::Min, Reduce::Max]);
+    let weighted = op == Reduce::Sum && random.below(2) == 0;
+    let start = random.below(count);
+    let range = start..start + 1 + random.below(count - start);
+    Instruction::Reduce {
+        op,
+        value: Value::new(position),
+        weights: weighted.then(|| (0..count).map(|_| random.constant()).collect()),
+        levels: (random.below(2) == 0).then_some(range),
+    }
+}
+
+/// Operands that agree: cells, or columns of one number of levels.
+fn operands<const N: usize>(random: &mut Random, domains: &[Domain]) -> ([Value; N], Domain) {
+    let mut joined = Domain::Cell;
+    let values = std::array::from_fn(|_| {
+        let fits = |k: &usize| domains[*k] == Domain::Cell || joined == Domain::Cell || domains[*k] == joined;
+        let fitting: Vec<usize> = (0..domains.len()).filter(fits).collect();
+        let position = random.pick(&fitting);
+        joined = joined.max(domains[position]);
+        Value::new(position)
+    });
+    (values, joined)
+}
+
+/// Runs the compiled kernel on arrays shaped (levels, cells).
+pub fn run(compiled: &Compiled, inputs: &[Array2<f32>], outputs: &[usize], cells: usize) -> Vec<Array2<f32>> {
+    let inputs: Vec<&[f32]> = inputs.iter().map(|array| array.as_slice().unwrap()).collect();
+    // What is not written stays visible.
+    let mut arrays: Vec<Array2<f32>> =
+        outputs.iter().map(|levels| Array2::from_elem((*levels, cells), 12345.678)).collect();
+    let mut slices: Vec<&mut [f32]> = arrays.iter_mut().map(|array| array.as_slice_mut().unwrap()).collect();
+    compiled.run(&inputs, &mut slices, cells).unwrap();
+    arrays
+}
+
+/// Units in the last place between two numbers; all NaN are one, −0 and +0 are one apart.
+pub fn ulps(x: f32, y: f32) -> u64 {
+    let order = |x: f32| {
+        let bits = i64::from(x.to_bits() as i32);
+        if bits < 0 { i64::from(i32::MIN) - bits - 1 } else { bits }
+    };
+    if x.is_nan() && y.is_nan() {
+        0
+    } else if x.is_nan() || y.is_nan() {
+        u64::MAX
+    } else {
+        order(x).abs_diff(order(y))
+    }
+}
+
+/// The first place where two arrays are further apart than that.
+pub fn difference(found: &Array2<f32>, expected: ArrayView2<f32>, limit: u64) -> Option<String> {
+    assert_eq!(found.dim(), expected.dim());
+    found.indexed_iter().zip(expected).find(|((_, x), y)| ulps(**x, **y) > limit).map(|((place, x), y)| {
+        format!("level {}, cell {}: {x:?} instead of {y:?} ({} ulp)", place.0, place.1, ulps(*x, *y))
+    })
+}
