@@ -1,1 +1,4 @@
 //! data
+
+pub mod grib;
+pub mod vertical;
