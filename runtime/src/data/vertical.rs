@@ -48,7 +48,11 @@ impl Columns {
     ///
     /// # Errors
     /// Fewer than two levels, a pressure that is not positive, a column that turns back.
-    pub fn new(pressure: ArrayView3<'_, f64>, targets: &[f64], outside: Outside) -> Result<Self, VerticalError> {
+    pub fn new(
+        pressure: ArrayView3<'_, f64>,
+        targets: &[f64],
+        outside: Outside,
+    ) -> Result<Self, VerticalError> {
         let (levels, rows, columns) = pressure.dim();
         check(pressure)?;
         if let Some(&bad) = targets.iter().find(|&&target| !(target > 0.0 && target.is_finite())) {
@@ -110,7 +114,10 @@ impl Columns {
 ///
 /// # Errors
 /// Those of [`Columns::new`] for the pressure.
-pub fn inside_everywhere(pressure: ArrayView3<'_, f64>, candidates: &[f64]) -> Result<Vec<f64>, VerticalError> {
+pub fn inside_everywhere(
+    pressure: ArrayView3<'_, f64>,
+    candidates: &[f64],
+) -> Result<Vec<f64>, VerticalError> {
     check(pressure)?;
     let edge = |index: usize| pressure.index_axis(Axis(0), index);
     let (first, last) = (edge(0), edge(pressure.dim().0 - 1));
@@ -202,7 +209,11 @@ mod tests {
             assert_eq!(columns.outside(), [0; 5]);
             for ((index, ..), value) in columns.apply(field.view()).unwrap().indexed_iter() {
                 // Half a unit in the last place of the f32 field at each end, and one for the result.
-                assert!((f64::from(*value) - profile(targets[index])).abs() < 6e-5, "{value} at {}", targets[index]);
+                assert!(
+                    (f64::from(*value) - profile(targets[index])).abs() < 6e-5,
+                    "{value} at {}",
+                    targets[index]
+                );
             }
         }
     }
@@ -212,7 +223,8 @@ mod tests {
         let pressure = pressure(5);
         let field = Array3::from_shape_fn((5, 3, 4), |(k, ..)| k as f32);
         let targets = [pressure[[0, 0, 0]], pressure[[4, 0, 0]], pressure[[2, 0, 0]]];
-        let values = Columns::new(pressure.view(), &targets, Outside::Missing).unwrap().apply(field.view()).unwrap();
+        let values =
+            Columns::new(pressure.view(), &targets, Outside::Missing).unwrap().apply(field.view()).unwrap();
         assert_eq!([values[[0, 0, 0]], values[[1, 0, 0]], values[[2, 0, 0]]], [0.0, 4.0, 2.0]);
     }
 
@@ -236,7 +248,10 @@ mod tests {
     fn what_every_column_holds() {
         let pressure = pressure(5);
         let candidates = [100_000.0, 97_500.0, 97_400.0, 50_000.0, 10_100.0, 9_000.0];
-        assert_eq!(inside_everywhere(pressure.view(), &candidates).unwrap(), [97_500.0, 97_400.0, 50_000.0, 10_100.0]);
+        assert_eq!(
+            inside_everywhere(pressure.view(), &candidates).unwrap(),
+            [97_500.0, 97_400.0, 50_000.0, 10_100.0]
+        );
     }
 
     #[test]

@@ -123,7 +123,8 @@ fn describe<'a>(groups: &Groups, data: &'a [u8]) -> Result<(Vec<Group>, &'a [u8]
         let length = match index as u64 == count - 1 {
             true => groups.last_length,
             false => {
-                groups.length_reference + groups.length_increment * u64::from(nth(lengths_at, groups.length_bits))
+                groups.length_reference
+                    + groups.length_increment * u64::from(nth(lengths_at, groups.length_bits))
             }
         };
         total += length;
@@ -134,7 +135,10 @@ fn describe<'a>(groups: &Groups, data: &'a [u8]) -> Result<(Vec<Group>, &'a [u8]
         list.push(Group { reference: nth(0, groups.reference_bits), width, length: length as usize });
     }
     if total != groups.values {
-        return Err(Problem::Damaged(format!("groups of {total} values where {} are announced", groups.values)));
+        return Err(Problem::Damaged(format!(
+            "groups of {total} values where {} are announced",
+            groups.values
+        )));
     }
     let values = &data[values_at..];
     enough(values, total_bits)?;

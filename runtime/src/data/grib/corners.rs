@@ -37,7 +37,10 @@ fn turn_back(latitude: f64, longitude: f64, pole_latitude: f64, pole_longitude: 
     let sine = phi.sin() * tilt.cos() + phi.cos() * lambda.cos() * tilt.sin();
     let east = phi.cos() * lambda.sin();
     let north = phi.cos() * lambda.cos() * tilt.cos() - phi.sin() * tilt.sin();
-    (sine.clamp(-1.0, 1.0).asin().to_degrees(), (pole_longitude + east.atan2(north).to_degrees()).rem_euclid(360.0))
+    (
+        sine.clamp(-1.0, 1.0).asin().to_degrees(),
+        (pole_longitude + east.atan2(north).to_degrees()).rem_euclid(360.0),
+    )
 }
 
 /// A conformal map of the sphere. All three share the isometric latitude; the cone constant n tells them apart:

@@ -36,13 +36,32 @@ pub struct Grid {
 pub enum Kind {
     LatitudeLongitude,
     /// The south pole of the rotated sphere, and the angle about it.
-    Rotated { pole_latitude: f64, pole_longitude: f64, angle: f64 },
-    Mercator { true_latitude: f64 },
-    PolarStereographic { true_latitude: f64, longitude: f64, north: bool },
-    Lambert { longitude: f64, first: f64, second: f64 },
-    Gaussian { parallels: u64 },
+    Rotated {
+        pole_latitude: f64,
+        pole_longitude: f64,
+        angle: f64,
+    },
+    Mercator {
+        true_latitude: f64,
+    },
+    PolarStereographic {
+        true_latitude: f64,
+        longitude: f64,
+        north: bool,
+    },
+    Lambert {
+        longitude: f64,
+        first: f64,
+        second: f64,
+    },
+    Gaussian {
+        parallels: u64,
+    },
     /// NCEP's rotated grid of the RAP family, by its centre.
-    RotatedNcep { latitude: f64, longitude: f64 },
+    RotatedNcep {
+        latitude: f64,
+        longitude: f64,
+    },
     Unknown,
 }
 
@@ -104,13 +123,14 @@ impl Grid {
     /// Reads the template; `None` if the section is too short for it.
     fn fill(&mut self, section: &[u8]) -> Option<()> {
         let word = |offset| unsigned(section, offset, 4);
-        let micro = |offset| Some(signed(section, offset, 4)? as f64 * 1e-6);
-        let milli = |offset| Some(unsigned(section, offset, 4)? as f64 * 1e-3);
+        // Dividing gives the double nearest to the decimal number meant; multiplying by 1e-6 would not.
+        let micro = |offset| Some(signed(section, offset, 4)? as f64 / 1e6);
+        let milli = |offset| Some(unsigned(section, offset, 4)? as f64 / 1e3);
         let byte = |offset: usize| section.get(offset).copied();
         match self.template {
             0 | 1 | 40 | 32769 => {
-                let unit = angle_unit(section)?;
-                let angle = |offset| Some(signed(section, offset, 4)? as f64 * unit);
+                let (basic, parts) = angle_unit(section)?;
+                let angle = |offset| Some(signed(section, offset, 4)? as f64 * basic / parts);
                 self.shape = shape(word(30)?, word(34)?);
                 self.first = Some((angle(46)?, angle(50)?));
                 self.winds_along_grid = Some(byte(54)? & 0x08 != 0);
@@ -127,7 +147,11 @@ impl Grid {
                         self.spacing = None;
                         Kind::Gaussian { parallels: word(67)? }
                     }
-                    _ => Kind::RotatedNcep { latitude: angle(55)?, longitude: angle(59)? },
+                    _ => {
+                        // Its increments are not in the unit of its angles, and NCEP does not say in which.
+                        self.spacing = None;
+                        Kind::RotatedNcep { latitude: angle(55)?, longitude: angle(59)? }
+                    }
                 };
             }
             10 => {
@@ -184,7 +208,8 @@ impl Grid {
         let float: Vec<f32> = values.iter().map(|&value| value as f32).collect();
         let columns_first = scanning & 0x20 != 0;
         let shape = if columns_first { (columns, rows) } else { (rows, columns) };
-        let mut image = Array2::from_shape_vec(shape, float).map_err(|_| "values do not fill the grid".to_owned())?;
+        let mut image =
+            Array2::from_shape_vec(shape, float).map_err(|_| "values do not fill the grid".to_owned())?;
         if scanning & 0x10 != 0 {
             for (index, mut line) in image.outer_iter_mut().enumerate() {
                 if index % 2 == 1 {
@@ -210,11 +235,11 @@ fn shape(columns: u64, rows: u64) -> Option<(usize, usize)> {
     (known(columns) && known(rows)).then_some((columns as usize, rows as usize))
 }
 
-/// Angles are whole multiples of basic angle / subdivisions, or of a millionth of a degree.
-fn angle_unit(section: &[u8]) -> Option<f64> {
+/// Angles are whole multiples of basic angle / subdivisions, or of a millionth of a degree: the two numbers.
+fn angle_unit(section: &[u8]) -> Option<(f64, f64)> {
     let (basic, parts) = (unsigned(section, 38, 4)?, unsigned(section, 42, 4)?);
     let plain = basic == 0 || basic == 0xffff_ffff || parts == 0 || parts == 0xffff_ffff;
-    Some(if plain { 1e-6 } else { basic as f64 / parts as f64 })
+    Some(if plain { (1.0, 1e6) } else { (basic as f64, parts as f64) })
 }
 
 fn earth(section: &[u8]) -> Earth {

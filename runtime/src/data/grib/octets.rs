@@ -66,7 +66,11 @@ mod tests {
         };
         for position in 0..bytes.len() * 8 {
             for count in 0..=32u32.min((bytes.len() * 8 - position) as u32) {
-                assert_eq!(u64::from(bits(&bytes, position, count)), slow(position, count), "{position} {count}");
+                assert_eq!(
+                    u64::from(bits(&bytes, position, count)),
+                    slow(position, count),
+                    "{position} {count}"
+                );
             }
         }
     }

@@ -10,7 +10,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bitvec::view::BitView;
-use gribberish::templates::data_representation::{CCSDSDataRepresentationTemplate, DataRepresentationTemplate};
+use gribberish::templates::data_representation::{
+    CCSDSDataRepresentationTemplate, DataRepresentationTemplate,
+};
 use serde::Serialize;
 
 use super::complex::{self, Groups};
@@ -167,7 +169,11 @@ fn floats(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
 pub(super) fn enough(data: &[u8], bits: u64) -> Result<(), Problem> {
     match bits.div_ceil(8) <= data.len() as u64 {
         true => Ok(()),
-        false => Err(Problem::Damaged(format!("{} bytes of data where {} are needed", data.len(), bits.div_ceil(8)))),
+        false => Err(Problem::Damaged(format!(
+            "{} bytes of data where {} are needed",
+            data.len(),
+            bits.div_ceil(8)
+        ))),
     }
 }
 

@@ -77,7 +77,8 @@ impl Product {
         product.kind = kind(template, section);
         product.valid = start;
         if let Some(at) = interval_offset(template) {
-            let end = date(section, at).ok_or_else(|| Problem::Damaged("section 4 has no possible end time".into()))?;
+            let end = date(section, at)
+                .ok_or_else(|| Problem::Damaged("section 4 has no possible end time".into()))?;
             let process = byte(at + 12)?;
             let length = start.map_or(0, |start| end.as_second() - start.as_second());
             product.valid = Some(end);
@@ -162,7 +163,8 @@ fn level(section: &[u8]) -> Option<(Surface, Option<Surface>)> {
     if second.kind == 255 {
         return Some((first, None));
     }
-    let turned = first.kind == second.kind && matches!((first.value, second.value), (Some(a), Some(b)) if a > b);
+    let turned =
+        first.kind == second.kind && matches!((first.value, second.value), (Some(a), Some(b)) if a > b);
     Some(if turned { (second, Some(first)) } else { (first, Some(second)) })
 }
 

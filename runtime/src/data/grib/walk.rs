@@ -184,11 +184,11 @@ fn bitmap(reader: &mut BufReader<File>, whole: Range<u64>, state: &mut State) ->
             state.earlier_bitmap = Some(range.clone());
             Ok(Bitmap::Here(range))
         }
-        254 => state
-            .earlier_bitmap
-            .clone()
-            .map(Bitmap::Here)
-            .ok_or_else(|| Problem::Damaged("section 6 names an earlier bitmap, but there is none".into())),
+        254 => {
+            state.earlier_bitmap.clone().map(Bitmap::Here).ok_or_else(|| {
+                Problem::Damaged("section 6 names an earlier bitmap, but there is none".into())
+            })
+        }
         255 => Ok(Bitmap::None),
         code => Ok(Bitmap::Elsewhere(code)),
     }
