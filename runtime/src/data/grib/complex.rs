@@ -1,0 +1,243 @@
+//! Complex packing (templates 5.2 and 5.3): values in groups, each with its own reference, width and length;
+//! 5.3 packs the first or second differences of the field instead of the field.
+//!
+//! The data hold, each list padded to a whole byte: (5.3 only) the first one or two values and the least
+//! difference; the groups' references; their widths; their lengths; the values.
+
+use super::Problem;
+use super::octets::{bits, signed, unsigned};
+use super::packing::enough;
+
+/// What section 5 says about the groups.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    values: u64,
+    count: u64,
+    reference_bits: u32,
+    /// 0 no missing values, 1 one mark, 2 two marks.
+    missing: u8,
+    width_reference: u32,
+    width_bits: u32,
+    length_reference: u64,
+    length_increment: u64,
+    last_length: u64,
+    length_bits: u32,
+    /// Order of differences (0 for template 5.2) and the bytes of each number before the groups.
+    order: u8,
+    extra: usize,
+}
+
+impl Groups {
+    pub(super) fn read(section: &[u8], values: u64) -> Result<Self, Problem> {
+        let short = || Problem::Damaged("section 5 is too short for complex packing".into());
+        let byte = |offset: usize| section.get(offset).copied().ok_or_else(short);
+        let word = |offset: usize| unsigned(section, offset, 4).ok_or_else(short);
+        let differences = unsigned(section, 9, 2) == Some(3);
+        let groups = Groups {
+            values,
+            count: word(31)?,
+            reference_bits: u32::from(byte(19)?),
+            missing: byte(22)?,
+            width_reference: u32::from(byte(35)?),
+            width_bits: u32::from(byte(36)?),
+            length_reference: word(37)?,
+            length_increment: u64::from(byte(41)?),
+            last_length: word(42)?,
+            length_bits: u32::from(byte(46)?),
+            order: if differences { byte(47)? } else { 0 },
+            extra: if differences { usize::from(byte(48)?) } else { 0 },
+        };
+        groups.check().map(|()| groups)
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if self.count > self.values {
+            return Err(Problem::Damaged(format!("{} groups for {} values", self.count, self.values)));
+        }
+        if self.reference_bits > 32 || self.width_bits > 8 || self.length_bits > 32 {
+            return Err(Problem::Damaged("groups described with more than 32 bits".into()));
+        }
+        if self.missing > 2 || self.order > 2 || self.extra > 8 || (self.order > 0 && self.extra == 0) {
+            return Err(Problem::Unsupported(format!(
+                "complex packing with missing-value rule {}, differences of order {} in {} bytes",
+                self.missing, self.order, self.extra
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether `value` in a field of `width` bits is a mark for a missing value: all ones, or, with two marks,
+    /// all ones less one.
+    fn is_missing(&self, value: u32, width: u32) -> bool {
+        let ones = if width == 0 { 0 } else { u32::MAX >> (32 - width) };
+        (self.missing > 0 && value == ones) || (self.missing > 1 && width > 0 && value == ones - 1)
+    }
+}
+
+/// One group: its reference, the bits of each value and how many values.
+struct Group {
+    reference: u32,
+    width: u32,
+    length: usize,
+}
+
+/// The whole numbers X, missing ones as NaN; `None` if there are no groups, which means a constant field.
+pub(super) fn unpack(groups: &Groups, data: &[u8]) -> Result<Option<Vec<f64>>, Problem> {
+    if groups.count == 0 {
+        return Ok(None);
+    }
+    let mut differences = Differences::read(groups, data)?;
+    let after_extra = data.get((usize::from(groups.order) + usize::from(groups.order > 0)) * groups.extra..);
+    let (list, values) = describe(groups, after_extra.unwrap_or(&[]))?;
+    let mut whole = Vec::with_capacity(groups.values as usize);
+    let mut position = 0;
+    for group in &list {
+        let group_is_missing = group.width == 0 && groups.is_missing(group.reference, groups.reference_bits);
+        for _ in 0..group.length {
+            let value = bits(values, position, group.width);
+            position += group.width as usize;
+            if group_is_missing || (group.width > 0 && groups.is_missing(value, group.width)) {
+                whole.push(f64::NAN);
+            } else {
+                whole.push(differences.undo(i64::from(group.reference) + i64::from(value)) as f64);
+            }
+        }
+    }
+    Ok(Some(whole))
+}
+
+/// Reads the three lists that describe the groups; returns them and the bytes of the values, having checked
+/// that lengths add up to the number of values and that the bytes suffice.
+fn describe<'a>(groups: &Groups, data: &'a [u8]) -> Result<(Vec<Group>, &'a [u8]), Problem> {
+    let count = groups.count;
+    let bytes = |width: u32| (count * u64::from(width)).div_ceil(8) as usize;
+    let widths_at = bytes(groups.reference_bits);
+    let lengths_at = widths_at + bytes(groups.width_bits);
+    let values_at = lengths_at + bytes(groups.length_bits);
+    enough(data, values_at as u64 * 8)?;
+    let (mut total, mut total_bits) = (0u64, 0u64);
+    let mut list = Vec::with_capacity(count as usize);
+    for index in 0..count as usize {
+        let nth = |start: usize, width: u32| bits(&data[start..], index * width as usize, width);
+        let width = groups.width_reference + nth(widths_at, groups.width_bits);
+        let length = match index as u64 == count - 1 {
+            true => groups.last_length,
+            false => {
+                groups.length_reference
+                    + groups.length_increment * u64::from(nth(lengths_at, groups.length_bits))
+            }
+        };
+        total += length;
+        total_bits += length * u64::from(width);
+        if total > groups.values || width > 32 {
+            return Err(Problem::Damaged(format!("group {} of {count} does not fit", index + 1)));
+        }
+        list.push(Group { reference: nth(0, groups.reference_bits), width, length: length as usize });
+    }
+    if total != groups.values {
+        return Err(Problem::Damaged(format!(
+            "groups of {total} values where {} are announced",
+            groups.values
+        )));
+    }
+    let values = &data[values_at..];
+    enough(values, total_bits)?;
+    Ok((list, values))
+}
+
+/// Undoes the differences: x_n = d_n + least + x_(n-1), or + 2·x_(n-1) - x_(n-2) for second order. Only values
+/// that exist take part; missing ones are skipped over, as the encoder did.
+struct Differences {
+    order: u8,
+    first: [i64; 2],
+    least: i64,
+    seen: u8,
+    last: i64,
+    before: i64,
+}
+
+impl Differences {
+    fn read(groups: &Groups, data: &[u8]) -> Result<Self, Problem> {
+        let mut differences =
+            Differences { order: groups.order, first: [0; 2], least: 0, seen: 0, last: 0, before: 0 };
+        if groups.order == 0 {
+            return Ok(differences);
+        }
+        let short = || Problem::Damaged("no room for the first values".into());
+        for (index, first) in differences.first.iter_mut().enumerate().take(usize::from(groups.order)) {
+            *first = unsigned(data, index * groups.extra, groups.extra).ok_or_else(short)? as i64;
+        }
+        let at = usize::from(groups.order) * groups.extra;
+        differences.least = signed(data, at, groups.extra).ok_or_else(short)?;
+        Ok(differences)
+    }
+
+    /// Sums wrap: in a sound file they never come near the ends, in a damaged one they may do as they like.
+    fn undo(&mut self, stored: i64) -> i64 {
+        let value = match self.order {
+            0 => stored,
+            order if self.seen < order => {
+                self.seen += 1;
+                self.first[usize::from(self.seen) - 1]
+            }
+            1 => stored.wrapping_add(self.least).wrapping_add(self.last),
+            _ => stored
+                .wrapping_add(self.least)
+                .wrapping_add(self.last.wrapping_mul(2))
+                .wrapping_sub(self.before),
+        };
+        self.before = self.last;
+        self.last = value;
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two groups of 8-bit references 10 and 200, widths 4 and 0, lengths 3 and 2, in one list of bytes.
+    fn groups(order: u8, missing: u8) -> Groups {
+        Groups {
+            values: 5,
+            count: 2,
+            reference_bits: 8,
+            missing,
+            width_reference: 0,
+            width_bits: 4,
+            length_reference: 0,
+            length_increment: 1,
+            last_length: 2,
+            length_bits: 4,
+            order,
+            extra: if order > 0 { 1 } else { 0 },
+        }
+    }
+
+    const LISTS: [u8; 4] = [10, 200, 0x40, 0x30];
+
+    #[test]
+    fn groups_by_hand() {
+        let data = [&LISTS[..], &[0x1f, 0x30]].concat();
+        assert_eq!(unpack(&groups(0, 0), &data).unwrap().unwrap(), [11.0, 25.0, 13.0, 200.0, 200.0]);
+        let marked = unpack(&groups(0, 1), &data).unwrap().unwrap();
+        assert_eq!(format!("{marked:?}"), "[11.0, NaN, 13.0, 200.0, 200.0]");
+    }
+
+    #[test]
+    fn second_differences_by_hand() {
+        // First values 7 and 9, least difference -100; stored 10, 10, 13, 200, 200, of which the first two give
+        // way to 7 and 9: then 13-100+2·9-7 = -76, 200-100+2·(-76)-9 = -61, 200-100+2·(-61)+76 = 54.
+        let data = [&[7, 9, 0x80 | 100][..], &LISTS, &[0x00, 0x30]].concat();
+        let values = unpack(&groups(2, 0), &data).unwrap().unwrap();
+        assert_eq!(values, [7.0, 9.0, -76.0, -61.0, 54.0]);
+    }
+
+    #[test]
+    fn lengths_that_do_not_add_up_are_refused() {
+        let mut wrong = groups(0, 0);
+        wrong.last_length = 3;
+        assert!(unpack(&wrong, &[10, 200, 0x40, 0x30, 0x1f, 0x30]).is_err());
+        assert!(unpack(&groups(0, 0), &[10, 200, 0x40, 0x30, 0x1f]).is_err());
+    }
+}

@@ -1,0 +1,77 @@
+//! Numbers in a section's bytes. Offsets count from 0; a read past the end is `None`, never a panic.
+
+/// Unsigned, `count` bytes (1 to 8), most significant first.
+pub fn unsigned(bytes: &[u8], offset: usize, count: usize) -> Option<u64> {
+    let part = bytes.get(offset..offset.checked_add(count)?)?;
+    Some(part.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+}
+
+/// Signed as GRIB writes it: the first bit is the sign, the rest the magnitude.
+pub fn signed(bytes: &[u8], offset: usize, count: usize) -> Option<i64> {
+    let raw = unsigned(bytes, offset, count)?;
+    let sign = 1u64 << (8 * count - 1);
+    let magnitude = (raw & (sign - 1)) as i64;
+    Some(if raw & sign == 0 { magnitude } else { -magnitude })
+}
+
+/// IEEE single precision.
+pub fn float(bytes: &[u8], offset: usize) -> Option<f32> {
+    Some(f32::from_bits(unsigned(bytes, offset, 4)? as u32))
+}
+
+/// Signed value with a decimal scale before it: one byte scale, four bytes value. All ones is missing.
+pub fn scaled(bytes: &[u8], offset: usize) -> Option<f64> {
+    if unsigned(bytes, offset, 1)? == 0xff || unsigned(bytes, offset + 1, 4)? == 0xffff_ffff {
+        return None;
+    }
+    let scale = signed(bytes, offset, 1)? as i32;
+    let value = signed(bytes, offset + 1, 4)? as f64;
+    // Dividing by an exact power of ten gives the nearest double; multiplying by 0.1 would not.
+    Some(if scale >= 0 { value / 10f64.powi(scale) } else { value * 10f64.powi(-scale) })
+}
+
+/// `count` (0 to 32) bits at bit `position`, most significant first; the caller has checked that they exist,
+/// and bits past the end read as zero.
+pub fn bits(bytes: &[u8], position: usize, count: u32) -> u32 {
+    let first = position / 8;
+    let word = match bytes.get(first..first + 8) {
+        Some(eight) => eight.iter().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte)),
+        None => (first..first + 8)
+            .fold(0u64, |sum, index| sum << 8 | u64::from(bytes.get(index).copied().unwrap_or(0))),
+    };
+    if count == 0 { 0 } else { (word << (position % 8) >> (64 - count)) as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(unsigned(&[1, 2, 3], 1, 2), Some(0x203));
+        assert_eq!(unsigned(&[1, 2, 3], 2, 2), None);
+        assert_eq!(signed(&[0x80, 4], 0, 2), Some(-4));
+        assert_eq!(scaled(&[1, 0, 0, 0, 25], 0), Some(2.5));
+        assert_eq!(scaled(&[0x81, 0, 0, 0, 25], 0), Some(250.0));
+        assert_eq!(scaled(&[0xff, 0, 0, 0, 25], 0), None);
+        assert_eq!(float(&[0x3f, 0x80, 0, 0], 0), Some(1.0));
+    }
+
+    #[test]
+    fn bit_fields_at_any_place() {
+        let bytes: Vec<u8> = (0..23).map(|index: u8| index.wrapping_mul(151).wrapping_add(7)).collect();
+        let slow = |position: usize, count: u32| {
+            (position..position + count as usize)
+                .fold(0u64, |sum, bit| sum << 1 | u64::from(bytes[bit / 8] >> (7 - bit % 8) & 1))
+        };
+        for position in 0..bytes.len() * 8 {
+            for count in 0..=32u32.min((bytes.len() * 8 - position) as u32) {
+                assert_eq!(
+                    u64::from(bits(&bytes, position, count)),
+                    slow(position, count),
+                    "{position} {count}"
+                );
+            }
+        }
+    }
+}
