@@ -237,3 +237,19 @@ fn scalar(value: &Tensor<1>) -> f64 {
 fn first(mut outputs: Vec<Field>) -> Field {
     outputs.swap_remove(0)
 }
+
+impl Value {
+    /// The sum of two, part by part.
+    pub fn plus(mut self, other: Value) -> Value {
+        for (name, part) in other.parts {
+            *self.parts.entry(name).or_default() += part;
+        }
+        Value { total: self.total + other.total, parts: self.parts }
+    }
+
+    /// Divided by a count.
+    pub fn over(mut self, count: usize) -> Value {
+        self.parts.values_mut().for_each(|part| *part /= count as f64);
+        Value { total: self.total.div_scalar(count as f32), parts: self.parts }
+    }
+}

@@ -55,15 +55,30 @@ impl Scalings {
         normalisation
     }
 
+    /// Physical to normalised, (B, T, C, H, W).
+    pub fn normalise(&self, field: &str, values: Field) -> Field {
+        match self.tensors(field, &values) {
+            Some((centre, spread)) => (values - centre) / spread,
+            None => values,
+        }
+    }
+
     /// Normalised to physical, (B, T, C, H, W).
     pub fn restore(&self, field: &str, values: Field) -> Field {
-        let Some(levels) = self.0.get(field) else { return values };
-        let device = values.device();
+        match self.tensors(field, &values) {
+            Some((centre, spread)) => values * spread + centre,
+            None => values,
+        }
+    }
+
+    /// Centre and spread as (1, 1, C, 1, 1).
+    fn tensors(&self, field: &str, like: &Field) -> Option<(Field, Field)> {
+        let levels = self.0.get(field)?;
         let tensor = |pick: fn(&(f64, f64)) -> f64| -> Field {
             let list: Vec<f32> = levels.iter().map(|pair| pick(pair) as f32).collect();
             let shape = [1, 1, list.len(), 1, 1];
-            Tensor::from_data(TensorData::new(list, shape), &device)
+            Tensor::from_data(TensorData::new(list, shape), &like.device())
         };
-        values * tensor(|pair| pair.1) + tensor(|pair| pair.0)
+        Some((tensor(|pair| pair.0), tensor(|pair| pair.1)))
     }
 }

@@ -1,0 +1,99 @@
+//! From samples as arrays to what the model reads and what its prediction is compared with.
+
+use std::collections::BTreeMap;
+
+use aurora_compiler::plan::{Plan, Role};
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{Array2, Array5, Axis, Slice};
+
+use super::objective::Truth;
+use super::scaling::Scalings;
+use crate::data::sample::{Batch as Samples, Selection};
+use crate::data::store::Store;
+use crate::model::{Batch, Coordinates};
+
+/// The fields that training reads: the model's own, and derived ones a loss speaks of.
+pub fn selection(plan: &Plan, derived: &[String]) -> Selection {
+    let fields = |fixed: bool| -> Vec<String> {
+        plan.roles.iter().filter(|r| (r.role == Role::Static) == fixed).map(|r| r.field.clone()).collect()
+    };
+    let mut targets = fields(false);
+    targets.extend(derived.iter().cloned());
+    Selection { inputs: fields(false), targets, statics: fields(true) }
+}
+
+/// The grid's latitudes and longitudes, (H, W), longitudes from 0 to 360.
+pub fn coordinates(store: &Store) -> (Coordinates, Coordinates) {
+    let matrix = |values: &Array2<f32>| {
+        let (rows, columns) = values.dim();
+        Coordinates::matrix(rows, columns, values.iter().copied().collect())
+    };
+    (matrix(store.latitude()), matrix(&store.longitude().mapv(|lon| lon.rem_euclid(360.0))))
+}
+
+/// A physical batch for the model, under the checkpoint's names.
+pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates), device: &Device) -> Batch {
+    let mut batch = Batch {
+        surface: BTreeMap::new(),
+        statics: BTreeMap::new(),
+        atmosphere: BTreeMap::new(),
+        latitude: grid.0.clone(),
+        longitude: grid.1.clone(),
+        time: samples.times.iter().map(|time| time.as_second()).collect(),
+        levels: plan.model.levels.clone(),
+        rollout_step: 0,
+    };
+    for role in &plan.roles {
+        match role.role {
+            Role::Static => {
+                if let Some(field) = samples.statics.get(&role.field) {
+                    let (rows, columns) = field.dim();
+                    let data = TensorData::new(field.iter().copied().collect(), [rows, columns]);
+                    batch.statics.insert(role.named.clone(), Tensor::from_data(data, device));
+                }
+            }
+            Role::Surface => {
+                if let Some(field) = samples.inputs.get(&role.field) {
+                    batch.surface.insert(role.named.clone(), tensor(field, device).squeeze_dim::<4>(2));
+                }
+            }
+            Role::Atmosphere => {
+                if let Some(field) = samples.inputs.get(&role.field) {
+                    batch.atmosphere.insert(role.named.clone(), tensor(field, device));
+                }
+            }
+        }
+    }
+    batch
+}
+
+/// The truth at target step `step` (from 0), normalised as the model's predictions are.
+pub fn truth(plan: &Plan, samples: &Samples, scalings: &Scalings, step: usize, device: &Device) -> Truth {
+    let at = |name: &str| -> Option<Array5<f32>> {
+        let field = samples.targets.get(name)?;
+        Some(field.slice_axis(Axis(1), Slice::from(step..step + 1)).to_owned())
+    };
+    let of = |role: Role| -> Vec<Tensor<5>> {
+        let roles = plan.roles.iter().filter(|r| r.role == role);
+        roles
+            .filter_map(|r| Some(scalings.normalise(&r.field, tensor(&at(&r.field)?, device))))
+            .collect()
+    };
+    let surface: Vec<Tensor<4>> = of(Role::Surface).into_iter().map(|t| t.squeeze_dim(2)).collect();
+    let roles = |name: &&String| !plan.roles.iter().any(|r| r.field == **name);
+    let derived = samples.targets.keys().filter(roles);
+    Truth {
+        surface: stack(surface),
+        atmosphere: stack(of(Role::Atmosphere)),
+        derived: derived.filter_map(|name| Some((name.clone(), tensor(&at(name)?, device)))).collect(),
+    }
+}
+
+fn stack<const D: usize, const E: usize>(fields: Vec<Tensor<D>>) -> Tensor<E> {
+    Tensor::stack(fields, 0)
+}
+
+fn tensor(field: &Array5<f32>, device: &Device) -> Tensor<5> {
+    let (b, t, c, h, w) = field.dim();
+    Tensor::from_data(TensorData::new(field.iter().copied().collect(), [b, t, c, h, w]), device)
+}

@@ -1,0 +1,343 @@
+//! The training loop: phases in order, each a run of steps whose batches depend on seed, epoch and step
+//! alone. So a run that was interrupted and resumed ends with the weights of one that was not.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aurora_compiler::kernel::ir::Module as Kernels;
+use aurora_compiler::plan::Plan;
+use aurora_compiler::plan::training::{Length, PhasePlan};
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::checkpoint::{self, Position};
+use super::events::{self, Event, Events};
+use super::interrupt::Interrupt;
+use super::objective::{Objective, Value};
+use super::optimiser::Optimiser;
+use super::progress::Progress;
+use super::scaling::Scalings;
+use super::{TrainError, batch};
+use crate::data::prefetch::Prefetch;
+use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
+use crate::data::store::Store;
+use crate::durable;
+use crate::model::aurora::advance;
+use crate::model::{Aurora, Coordinates, Normalisation};
+
+/// Batches loaded ahead of the one being learnt from.
+const AHEAD: usize = 2;
+
+/// Everything a run needs.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    pub plan: &'a Plan,
+    pub kernels: &'a Kernels,
+    pub store: Arc<Store>,
+    /// Without gradients; training turns them on.
+    pub device: Device,
+    pub seed: u64,
+    /// The run's folder.
+    pub run: PathBuf,
+    /// How often a checkpoint is written besides those at the ends of epochs and phases.
+    pub checkpoint_every: Duration,
+    pub interrupt: Interrupt,
+}
+
+/// How training ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All phases are done.
+    Finished(Box<Aurora>, Scalings),
+    /// A signal asked to stop; the state is on disk and the exit code is this.
+    Interrupted(u8),
+}
+
+/// What changes from step to step.
+struct State {
+    model: Aurora,
+    optimiser: Optimiser,
+    position: Position,
+    events: Events,
+    saved: Instant,
+}
+
+/// What stays the same through a phase.
+struct Phase<'a> {
+    plan: &'a PhasePlan,
+    objective: Objective,
+    train: Arc<Sampler>,
+    validate: Option<Sampler>,
+    steps: usize,
+    steps_per_epoch: usize,
+    normalisation: Normalisation,
+    scalings: Scalings,
+    grid: (Coordinates, Coordinates),
+}
+
+impl Trainer<'_> {
+    /// Trains from where the run's newest checkpoint stands, or from the beginning.
+    pub fn train(&self) -> Result<Outcome, TrainError> {
+        fs::create_dir_all(&self.run)?;
+        let lock = File::create(self.run.join("training.lock"))?;
+        if lock.try_lock().is_err() {
+            return Err(TrainError::Busy(self.run.clone()));
+        }
+        durable::clean(&self.checkpoints())?;
+        let mut state = self.begin()?;
+        while state.position.phase < self.plan.training.phases.len() {
+            if let Some(code) = self.phase(&mut state)? {
+                return Ok(Outcome::Interrupted(code));
+            }
+            state.position.phase += 1;
+            state.position.step = 0;
+            state.optimiser = Optimiser::default();
+            state.position.finished = state.position.phase == self.plan.training.phases.len();
+            self.save(&mut state)?;
+        }
+        Ok(Outcome::Finished(Box::new(state.model.valid()), state.position.scalings))
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.run.join("checkpoints")
+    }
+
+    fn begin(&self) -> Result<State, TrainError> {
+        let device = self.device.clone().autodiff();
+        let mut model = Aurora::new(&self.plan.model, self.seed, &device)?;
+        let (optimiser, position) = match checkpoint::newest(&self.checkpoints())? {
+            Some((path, position)) => {
+                self.same_run(&path, &position)?;
+                checkpoint::load(&path, &mut model, &self.device)?
+            }
+            None => (Optimiser::default(), self.origin()),
+        };
+        if position.total_steps > 0 && !position.finished {
+            eprintln!("resuming after step {}", position.total_steps);
+        }
+        let events = Events::open(&events::path(&self.run), position.total_steps)?;
+        Ok(State { model, optimiser, position, events, saved: Instant::now() })
+    }
+
+    fn origin(&self) -> Position {
+        Position {
+            recipe: self.plan.hash.clone(),
+            seed: self.seed,
+            phase: 0,
+            step: 0,
+            total_steps: 0,
+            optimiser_steps: 0,
+            finished: false,
+            scalings: scalings(self.plan, &self.store),
+        }
+    }
+
+    fn same_run(&self, path: &Path, position: &Position) -> Result<(), TrainError> {
+        let reason = if position.recipe != self.plan.hash {
+            format!("recipe {}", &position.recipe[..8.min(position.recipe.len())])
+        } else if position.seed != self.seed {
+            format!("seed {}", position.seed)
+        } else {
+            return Ok(());
+        };
+        Err(TrainError::OtherRun { path: path.to_path_buf(), reason })
+    }
+
+    /// Runs a phase to its end, or until a signal comes.
+    fn phase(&self, state: &mut State) -> Result<Option<u8>, TrainError> {
+        let phase = self.prepare(state)?;
+        let mut progress = Progress::new(&phase.plan.name, phase.steps, state.position.step);
+        let numbers = state.position.step as u64..phase.steps as u64;
+        let selection = batch::selection(self.plan, &phase.objective.derived_fields());
+        let batches = Prefetch::new(
+            Arc::clone(&self.store),
+            Arc::clone(&phase.train),
+            selection,
+            phase.plan.batch,
+            numbers,
+            AHEAD,
+        )?;
+        for samples in batches {
+            let loss = self.step(&phase, state, &samples?)?;
+            progress.step(state.position.step, loss);
+            if state.position.step.is_multiple_of(phase.steps_per_epoch) {
+                self.validate(&phase, state, &progress)?;
+            }
+            if let Some(code) = self.interrupt.code() {
+                self.save(state)?;
+                progress.say(&format!("stopped after step {}; the same command goes on from here", state.position.total_steps));
+                return Ok(Some(code));
+            }
+            if state.saved.elapsed() >= self.checkpoint_every {
+                self.save(state)?;
+            }
+        }
+        progress.finish();
+        Ok(None)
+    }
+
+    fn prepare(&self, state: &State) -> Result<Phase<'_>, TrainError> {
+        let plan = &self.plan.training.phases[state.position.phase];
+        let cut = Cut {
+            split: Split::Train,
+            history: self.plan.history,
+            step: self.plan.step,
+            targets: plan.rollout,
+            // Each phase shuffles in its own way.
+            seed: self.seed.wrapping_mul(1_000_003).wrapping_add(state.position.phase as u64),
+            shuffled: true,
+        };
+        let train = Sampler::new(&self.store, cut)?;
+        let steps_per_epoch = train.batches(plan.batch);
+        if steps_per_epoch == 0 {
+            let phase = plan.name.clone();
+            return Err(TrainError::TooFewSamples { phase, samples: train.len(), batch: plan.batch });
+        }
+        let steps = match plan.length {
+            Length::Epochs(epochs) => epochs * steps_per_epoch,
+            Length::Steps(steps) => steps,
+        };
+        let validate = match self.plan.data.validate {
+            Some(_) => Sampler::new(&self.store, Cut { split: Split::Validate, shuffled: false, ..cut }).ok(),
+            None => None,
+        };
+        let scalings = state.position.scalings.clone();
+        Ok(Phase {
+            plan,
+            objective: Objective::new(self.plan, plan, self.kernels, &scalings, &spreads(self.plan, &self.store)),
+            train: Arc::new(train),
+            validate,
+            steps,
+            steps_per_epoch,
+            normalisation: scalings.normalisation(self.plan),
+            scalings,
+            grid: batch::coordinates(&self.store),
+        })
+    }
+
+    /// One step of the optimiser; gives back the loss.
+    fn step(&self, phase: &Phase<'_>, state: &mut State, samples: &Samples) -> Result<f64, TrainError> {
+        let began = Instant::now();
+        let device = self.device.clone().autodiff();
+        let value = self.objective(phase, &state.model, samples, &device)?;
+        let loss = f64::from(value.total.clone().into_scalar::<f32>());
+        let step = state.position.step + 1;
+        let not_finite = |what| TrainError::NotFinite {
+            what,
+            step,
+            phase: phase.plan.name.clone(),
+            part: largest(&value.parts),
+        };
+        if !loss.is_finite() {
+            return Err(not_finite("loss"));
+        }
+        let gradients = value.total.backward();
+        let rate = phase.plan.optimiser.rate.at(state.position.step, phase.steps);
+        let settings = &phase.plan.optimiser;
+        let model = state.model.clone();
+        let (model, norm) = state.optimiser.step(model, &gradients, settings, rate, &phase.plan.train);
+        if !norm.is_finite() {
+            return Err(not_finite("gradient"));
+        }
+        state.model = model;
+        state.position.step = step;
+        state.position.total_steps += 1;
+        state.events.push(&Event::Step {
+            phase: phase.plan.name.clone(),
+            step: state.position.total_steps,
+            epoch: (step - 1) / phase.steps_per_epoch + 1,
+            loss,
+            parts: value.parts,
+            rate,
+            gradient_norm: norm,
+            seconds: began.elapsed().as_secs_f64(),
+        })?;
+        Ok(loss)
+    }
+
+    /// The objective for a batch: the mean over the steps of the roll-out.
+    fn objective(
+        &self,
+        phase: &Phase<'_>,
+        model: &Aurora,
+        samples: &Samples,
+        device: &Device,
+    ) -> Result<Value, TrainError> {
+        let physical = batch::physical(self.plan, samples, &phase.grid, device);
+        let mut input = phase.normalisation.normalise(physical)?;
+        let mut sum: Option<Value> = None;
+        for step in 0..phase.plan.rollout {
+            let prediction = model.forward_normalised(&input)?;
+            let truth = batch::truth(self.plan, samples, &phase.scalings, step, device);
+            let value = phase.objective.value(&prediction, &truth)?;
+            if step + 1 < phase.plan.rollout {
+                input = advance(input, &prediction.into_batch());
+            }
+            sum = Some(match sum {
+                None => value,
+                Some(sum) => sum.plus(value),
+            });
+        }
+        let sum = sum.ok_or_else(|| std::io::Error::other("a roll-out of no steps"))?;
+        Ok(sum.over(phase.plan.rollout))
+    }
+
+    /// The objective over the validate split, without gradients.
+    fn validate(&self, phase: &Phase<'_>, state: &mut State, progress: &Progress) -> Result<(), TrainError> {
+        let Some(sampler) = &phase.validate else { return Ok(()) };
+        let selection = batch::selection(self.plan, &phase.objective.derived_fields());
+        let model = state.model.valid();
+        let size = phase.plan.batch.min(sampler.len());
+        let batches = sampler.batches(size);
+        let mut loss = 0.0;
+        let mut parts: BTreeMap<String, f64> = BTreeMap::new();
+        for number in 0..batches {
+            let samples = load_batch(&self.store, &sampler.batch(size, number as u64), &selection)?;
+            let value = self.objective(phase, &model, &samples, &self.device)?;
+            loss += f64::from(value.total.into_scalar::<f32>()) / batches as f64;
+            for (name, part) in value.parts {
+                *parts.entry(name).or_default() += part / batches as f64;
+            }
+        }
+        let step = state.position.total_steps;
+        let epoch = state.position.step / phase.steps_per_epoch;
+        progress.say(&format!("{}  epoch {epoch}  validate {loss:.4}", phase.plan.name));
+        Ok(state.events.push(&Event::Validate { phase: phase.plan.name.clone(), step, loss, parts })?)
+    }
+
+    fn save(&self, state: &mut State) -> Result<(), TrainError> {
+        state.position.optimiser_steps = state.optimiser.steps;
+        checkpoint::save(&self.checkpoints(), &state.model, &state.optimiser, &state.position)?;
+        state.events.push(&Event::Checkpoint { step: state.position.total_steps })?;
+        state.saved = Instant::now();
+        Ok(())
+    }
+}
+
+/// Scalings of the model's fields from the store's statistics over the train split.
+pub fn scalings(plan: &Plan, store: &Store) -> Scalings {
+    Scalings::new(plan, &|field| {
+        let levels = store.statistics().get(field).map(|s| &s.levels[..]).unwrap_or_default();
+        levels.iter().map(|m| (m.mean, m.deviation())).collect()
+    })
+}
+
+/// The spread of each derived field over the train split.
+fn spreads(plan: &Plan, store: &Store) -> BTreeMap<String, f64> {
+    let spread = |name: &str| {
+        let levels = store.statistics().get(name).map(|s| &s.levels[..]).unwrap_or_default();
+        let squares: f64 = levels.iter().map(|m| m.deviation().powi(2)).sum();
+        let spread = (squares / levels.len().max(1) as f64).sqrt();
+        if spread > 0.0 { spread } else { 1.0 }
+    };
+    plan.data.derived.iter().map(|d| (d.name.clone(), spread(&d.name))).collect()
+}
+
+fn largest(parts: &BTreeMap<String, f64>) -> String {
+    let bad = parts.iter().find(|(_, value)| !value.is_finite());
+    let most = parts.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    bad.or(most).map_or_else(|| "unknown".to_string(), |(name, value)| format!("{name} = {value}"))
+}
