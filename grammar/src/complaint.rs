@@ -37,6 +37,9 @@ pub(crate) fn syntax(
     let blank = found.is_empty();
     let at = if blank { end_of_content(file, text) } else { at };
     let message = match reason(found, &expected) {
+        _ if matches!(error.variant, ErrorVariant::CustomError { .. }) => {
+            format!("{line} is too long to be read")
+        }
         Some(reason) => reason,
         None if blank => format!("{line} stops too early"),
         None => format!("{line} makes no sense from `{}` on", forms::shorten(found)),

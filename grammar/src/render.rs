@@ -37,8 +37,8 @@ pub fn human(diagnostics: &Diagnostics, sources: &SourceMap, style: Style) -> St
     for diagnostic in diagnostics {
         let report = Drawn { diagnostic: labelled(diagnostic, sources), sources };
         let mut one = String::new();
-        if handler.render_report(&mut one, &report).is_err() {
-            one = short_line(diagnostic, sources);
+        if !drawable(diagnostic, sources) || handler.render_report(&mut one, &report).is_err() {
+            one = short_line(diagnostic, sources) + "\n";
         }
         for line in one.lines().skip_while(|line| line.trim().is_empty()) {
             drawn.push_str(line.trim_end());
@@ -122,6 +122,22 @@ fn labelled(diagnostic: &Diagnostic, sources: &SourceMap) -> MietteDiagnostic {
         Some(help) => made.with_help(help),
         None => made,
     }
+}
+
+/// Labels further along their line than this are not drawn. No one could read the picture, and
+/// formatting panics at a width of 65 536.
+const WIDEST: usize = 10_000;
+
+fn drawable(diagnostic: &Diagnostic, sources: &SourceMap) -> bool {
+    let near = |file, offset: u32| {
+        let text = sources.text(file).as_bytes();
+        let at = (offset as usize - sources.base(file)).min(text.len());
+        at < WIDEST || text[at - WIDEST..at].contains(&b'\n')
+    };
+    diagnostic.labels.iter().all(|label| {
+        let Some(file) = sources.file(label.span) else { return true };
+        near(file, label.span.start) && near(file, label.span.end.max(label.span.start))
+    })
 }
 
 /// miette draws nothing at the very end of a text; a label there moves onto the last character.

@@ -4,7 +4,7 @@ mod common;
 
 use aurora_grammar::render;
 use aurora_grammar::tree::{BlockItem, ItemKind};
-use aurora_grammar::{Diagnostic, Style};
+use aurora_grammar::{Diagnostic, Style, print};
 use common::{Read, read, sound};
 
 /// The text, what is said of it, and what is kept of it.
@@ -166,12 +166,57 @@ fn depth_is_limited_and_told() {
     }
 }
 
+/// A grammar that tried things twice at each of 40 levels would run into its limit of work here.
+#[test]
+fn depth_costs_no_time() {
+    let openers = [
+        "(",
+        "[",
+        "f(",
+        "-(",
+        "a over (",
+        "a at (",
+        "(1 .. (",
+        "f(a = ",
+        "f(in ",
+        "(a <= (",
+        "2 * (a ^ 2 - (",
+        "[(",
+    ];
+    for opener in openers {
+        let brackets: String = opener
+            .chars()
+            .filter_map(|c| matches!(c, '(' | '[').then_some(if c == '(' { ')' } else { ']' }))
+            .collect();
+        let closer: String = brackets.chars().rev().collect();
+        let times = 40 / closer.len();
+        let (open, close) = (opener.repeat(times), closer.repeat(times));
+        sound(&format!("aurora 1.0\nloss x = {open}a{close}\n"));
+        assert_eq!(read(&format!("aurora 1.0\nloss x = {open}a {close}) b")).codes(), ["syntax"], "{opener}");
+        assert_eq!(read(&format!("aurora 1.0\nloss x = {open}")).codes(), ["syntax"], "{opener}");
+    }
+}
+
+#[test]
+fn a_mistake_far_along_its_line_is_told_without_a_picture() {
+    let read = read(&format!("aurora 1.0\nloss x = {}*", "a + ".repeat(50_000)));
+    assert_eq!(read.codes(), ["syntax"]);
+    assert!(read.human().starts_with("test.aurora:2:200010: error[syntax]"), "{}", read.human());
+}
+
+#[test]
+fn long_lines_are_read() {
+    let list = (0..50_000).map(|number| format!("{number}.5")).collect::<Vec<_>>().join(", ");
+    let read = sound(&format!("aurora 1.0\nlevels a : height = [{list}] m\n"));
+    assert!(print(&read).contains("49999.5"));
+}
+
 #[test]
 fn a_deep_tree_needs_little_stack() {
     let sum = (0..200).map(|_| "a").collect::<Vec<_>>().join(" + ");
     let text = format!("aurora 1.0\nloss x = {}{sum}{}\n", "f(".repeat(40), ")".repeat(40));
     let thread = std::thread::Builder::new().stack_size(1 << 20);
-    let read = thread.spawn(move || aurora_grammar::print(&sound(&text)).len()).unwrap().join();
+    let read = thread.spawn(move || print(&sound(&text)).len()).unwrap().join();
     assert!(read.is_ok());
 }
 
