@@ -154,7 +154,10 @@ pub struct Chain {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Part {
-    /// `of`, `in`, `to`, `by`, `on`, `with`, `against`, `within`, `from`, `over`, `for`, `at`, `when`.
+    /// `of`, `in`, `to`, `by`, `on`, `with`, `against`, `within`, `from`, `over`, `for`, `at`, `when`, `as`.
+    ///
+    /// A chain's value is never itself an [`ExprKind::At`] or [`ExprKind::Over`]: `refc at 35 dBZ` in a
+    /// clause is a value, a joint and a value. Inside calls, sums and relations they are expressions.
     Joint(Name),
     Value(Expr),
 }
