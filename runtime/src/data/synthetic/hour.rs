@@ -7,7 +7,7 @@ use super::flow::{Disturbance, Flow, Synoptic, bell};
 use super::sounding::{
     Anomaly, GAS_CONSTANT, GRAVITY, State, environment, night_shape, saturation, virtual_temperature,
 };
-use super::storm::{Storm, storms};
+use super::storm::{Cell, Storm, cells, storms};
 use super::{FIELDS, LEVELS};
 use crate::data::grid::Grid;
 
@@ -99,12 +99,13 @@ impl World {
         let waves = self.waves(&now);
         let anomalies: Vec<Anomaly> = waves.iter().map(|wave| self.flow.anomaly(&now, wave)).collect();
         let energy = self.energy(&now);
-        let living = storms(&self.flow, self.seed, time, time);
+        let cells = cells(&self.flow, self.seed, time);
+        let living = storms(&self.flow, &cells, time);
         let footprint = self.footprint(&now, &living, &energy);
         let mut fields = Fields::new(self);
         self.levels(&now, &waves, &anomalies, &footprint, &mut fields);
         self.surface(&now, &waves, &anomalies, &footprint, &mut fields);
-        self.tracks(time, &energy, &mut fields);
+        self.tracks(time, &cells, energy.len(), &mut fields);
         fields.set("REFC:entire atmosphere", &footprint.reflectivity);
         fields.set("UPDRAFT:entire atmosphere", &footprint.updraught);
         fields.set("CAPE:255-0 mb above ground", &energy);
@@ -118,7 +119,9 @@ impl World {
     pub fn reflectivity(&self, time: f64, newest: f64) -> Vec<f64> {
         let now = self.flow.at(time);
         let energy = vec![0.0; self.turning.len()];
-        self.footprint(&now, &storms(&self.flow, self.seed, time, newest), &energy).reflectivity
+        let mut known = cells(&self.flow, self.seed, time);
+        known.retain(|cell| cell.birth <= newest);
+        self.footprint(&now, &storms(&self.flow, &known, time), &energy).reflectivity
     }
 
     fn width(&self) -> usize {
@@ -369,11 +372,11 @@ impl World {
     }
 
     /// Updraught helicity of 2–5 km: the extremes of the past hour, from its seven ten-minute instants.
-    fn tracks(&self, time: f64, energy: &[f64], fields: &mut Fields) {
-        let (mut most, mut least) = (vec![0.0_f64; energy.len()], vec![0.0_f64; energy.len()]);
+    fn tracks(&self, time: f64, cells: &[Cell], count: usize, fields: &mut Fields) {
+        let (mut most, mut least) = (vec![0.0_f64; count], vec![0.0_f64; count]);
         for instant in 0..=6 {
             let then = time - f64::from(instant) * 600.0;
-            for storm in storms(&self.flow, self.seed, then, then) {
+            for storm in storms(&self.flow, cells, then) {
                 let strength = 5.0 * storm.cell.updraught * storm.life * storm.rotation;
                 let width = 0.5 * storm.cell.widths[1];
                 self.around(storm.position, width, |index, dx, dy| {

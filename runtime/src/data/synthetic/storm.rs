@@ -61,15 +61,17 @@ pub struct Storm {
     pub cell: Cell,
 }
 
-/// Every storm of which something is left at `time`, of the cells born until `newest`.
+/// Every cell of which something is left at `time` or was within the hour before it.
 #[must_use]
-pub fn storms(flow: &Flow, seed: u64, time: f64, newest: f64) -> Vec<Storm> {
+pub fn cells(flow: &Flow, seed: u64, time: f64) -> Vec<Cell> {
     let hour = (time / HOUR).floor() as i64;
-    (hour - LONGEST..=hour)
-        .flat_map(|birth_hour| births(flow, seed, birth_hour))
-        .filter(|cell| cell.birth <= newest)
-        .filter_map(|cell| cell.at(flow, time))
-        .collect()
+    (hour - LONGEST - 1..=hour).flat_map(|birth_hour| births(flow, seed, birth_hour)).collect()
+}
+
+/// The states at `time` of those cells of which something is left.
+#[must_use]
+pub fn storms(flow: &Flow, cells: &[Cell], time: f64) -> Vec<Storm> {
+    cells.iter().filter_map(|cell| cell.at(flow, time)).collect()
 }
 
 /// The cells born in one hour, in the order of their numbers; a splitting cell is its right- and its left-mover.
@@ -86,6 +88,10 @@ fn candidate(flow: &Flow, seed: u64, hour: i64, number: u64) -> Vec<Cell> {
         (draw.unit(), draw.unit(), draw.unit(), draw.unit(), draw.unit());
     let now = flow.at(birth);
     let here = flow.disturbance(&now, origin[0], origin[1]);
+    // The costly buoyancy only where the draw leaves it any say.
+    if threshold > chance(f64::INFINITY, now.daylight, here.line) {
+        return Vec::new();
+    }
     let energy = flow.column().buoyancy(&flow.anomaly(&now, &here));
     if threshold > chance(energy, now.daylight, here.line) {
         return Vec::new();
@@ -193,7 +199,7 @@ mod tests {
     fn a_cell_is_the_same_from_whatever_hour_one_asks() {
         let flow = Flow::new(5);
         let time = 1000.3 * HOUR;
-        let all = storms(&flow, 5, time, time);
+        let all = storms(&flow, &cells(&flow, 5, time), time);
         assert!(!all.is_empty());
         for storm in &all {
             let again = storm.cell.at(&flow, time).expect("it is there");

@@ -61,7 +61,8 @@ fn persistence_is_poor_and_extrapolation_good() {
             let wet = now.iter().filter(|echo| **echo >= 35.0).count();
             area += wet;
             empty += usize::from(wet == 0);
-            cells += storm::storms(&world.world.flow, seed, time, time)
+            let alive = storm::cells(&world.world.flow, seed, time);
+            cells += storm::storms(&world.world.flow, &alive, time)
                 .iter()
                 .filter(|storm| {
                     storm.position.iter().all(|part| part.abs() < 192e3)
