@@ -25,6 +25,11 @@ pub trait Archive: Sync {
     /// The times it has.
     fn times(&self) -> Available;
 
+    /// Whether it has a time; an archive with holes answers for each.
+    fn has(&self, time: Timestamp) -> bool {
+        self.times().contains(time)
+    }
+
     /// One field at one time: (C, H, W), C = 1 without levels, levels in the order of [`ArchiveField::levels`].
     ///
     /// # Errors

@@ -8,4 +8,13 @@
 
 pub mod archive;
 pub mod grid;
+pub mod layout;
+pub mod prefetch;
+pub mod prepare;
+pub mod sample;
+pub mod statistics;
+pub mod store;
 pub mod synthetic;
+#[cfg(test)]
+mod tests;
+pub mod units;

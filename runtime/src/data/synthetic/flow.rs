@@ -116,7 +116,8 @@ impl Flow {
                 amplitude,
             }
         };
-        let waves = [wave(330e3, 0.1, 2.2), wave(260e3, 0.9, 1.2), wave(395e3, -0.6, 1.2), wave(290e3, 0.5, 0.001)];
+        let waves =
+            [wave(330e3, 0.1, 2.2), wave(260e3, 0.9, 1.2), wave(395e3, -0.6, 1.2), wave(290e3, 0.5, 0.001)];
         let column = Column::new();
         let hodograph_mean = layer_mean(&column, 0.0, STEERING_TOP);
         let (low, high) = (layer_mean(&column, 0.0, 500.0), layer_mean(&column, 5500.0, STEERING_TOP));
@@ -339,10 +340,15 @@ mod tests {
             let length = shear[0].hypot(shear[1]);
             for side in [-1.0, 0.0, 1.0] {
                 let motion = flow.motion(time, side);
-                let expected =
-                    [steering[0] + side * 7.5 * shear[1] / length, steering[1] - side * 7.5 * shear[0] / length];
+                let expected = [
+                    steering[0] + side * 7.5 * shear[1] / length,
+                    steering[1] - side * 7.5 * shear[0] / length,
+                ];
                 for axis in 0..2 {
-                    assert!((motion[axis] - expected[axis]).abs() < 0.05, "{hour} {side} {motion:?} {expected:?}");
+                    assert!(
+                        (motion[axis] - expected[axis]).abs() < 0.05,
+                        "{hour} {side} {motion:?} {expected:?}"
+                    );
                 }
             }
         }

@@ -350,9 +350,8 @@ impl World {
             let screen = temperature + 0.0075 * (scale * ln(sea / lowest.state.pressure) - ground);
             let cap = anomalies[index].moisture / (1.0 + anomalies[index].moisture);
             let vapour = (0.95 * saturation(screen, pressure)).min(cap);
-            let wind = [0, 1].map(|axis| {
-                0.7 * (ground_wind[axis] + waves[index].wind[axis]) + print.outflow[index][axis]
-            });
+            let wind = [0, 1]
+                .map(|axis| 0.7 * (ground_wind[axis] + waves[index].wind[axis]) + print.outflow[index][axis]);
             let earth = self.earth(index, wind);
             for (list, value) in out.iter_mut().zip([screen, vapour, earth[0], earth[1], sea, pressure]) {
                 list.push(value);

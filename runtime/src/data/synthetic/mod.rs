@@ -40,8 +40,8 @@ use super::grid::Grid;
 
 /// Pressure levels in Pa, in the order of the arrays.
 pub const LEVELS: [f64; 13] = [
-    5_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 40_000.0, 50_000.0, 60_000.0, 70_000.0, 85_000.0,
-    92_500.0, 100_000.0,
+    5_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 40_000.0, 50_000.0, 60_000.0, 70_000.0,
+    85_000.0, 92_500.0, 100_000.0,
 ];
 
 /// Seconds since 1970 of the first hour, 2020-01-01T00Z, and of the last, 2029-12-31T23Z.
@@ -59,7 +59,12 @@ pub struct Offered {
     pub description: &'static str,
 }
 
-const fn offered(from: &'static str, units: &'static str, levels: bool, description: &'static str) -> Offered {
+const fn offered(
+    from: &'static str,
+    units: &'static str,
+    levels: bool,
+    description: &'static str,
+) -> Offered {
     Offered { from, units, levels, description }
 }
 
@@ -78,7 +83,12 @@ pub const FIELDS: [Offered; 17] = [
     offered("PRES:surface", "Pa", false, "Pressure at the ground"),
     offered("REFC:entire atmosphere", "dBZ", false, "Composite reflectivity, -10 dBZ without echo"),
     offered("UPDRAFT:entire atmosphere", "m/s", false, "Strongest updraught of the column (not in HRRR)"),
-    offered("MXUPHL:5000-2000 m above ground", "m^2/s^2", false, "Largest updraught helicity of the past hour"),
+    offered(
+        "MXUPHL:5000-2000 m above ground",
+        "m^2/s^2",
+        false,
+        "Largest updraught helicity of the past hour",
+    ),
     offered("MNUPHL:5000-2000 m above ground", "m^2/s^2", false, "Least updraught helicity of the past hour"),
     offered("CAPE:255-0 mb above ground", "J/kg", false, "Buoyant energy of the air between the storms"),
     offered("HGT:surface", "m", false, "Height of the ground"),

@@ -145,7 +145,8 @@ impl Column {
             };
             let (outside, outside_vapour) = air(state);
             let excess = parcel - virtual_temperature(outside, outside_vapour);
-            energy += GAS_CONSTANT * (excess.max(0.0) + f64::max(below, 0.0)) / 2.0 * ln(pressure / state.pressure);
+            energy +=
+                GAS_CONSTANT * (excess.max(0.0) + f64::max(below, 0.0)) / 2.0 * ln(pressure / state.pressure);
             below = excess;
             pressure = state.pressure;
         }
@@ -194,7 +195,9 @@ fn condensation_pressure(temperature: f64, humidity: f64, pressure: f64) -> f64 
 
 /// A measure that orders parcels by their moist entropy: θ exp(L q / (c_p T)).
 fn equivalent(temperature: f64, humidity: f64, pressure: f64) -> f64 {
-    temperature * pow(100_000.0 / pressure, KAPPA) * exp(LATENT_HEAT * humidity / (HEAT_CAPACITY * temperature))
+    temperature
+        * pow(100_000.0 / pressure, KAPPA)
+        * exp(LATENT_HEAT * humidity / (HEAT_CAPACITY * temperature))
 }
 
 /// Temperature of a saturated parcel taken from one pressure to a lower one, by one midpoint step.

@@ -226,7 +226,10 @@ mod tests {
                 let across = (b[1] - a[1]) * shear[0] - (b[0] - a[0]) * shear[1];
                 assert!((across - 54e3).abs() < 2e3, "{across}");
                 assert!(left.updraught < right.updraught && left.lifetime < right.lifetime);
-                assert_eq!(right.position(&flow, right.birth + 3000.0), left.position(&flow, left.birth + 3000.0));
+                assert_eq!(
+                    right.position(&flow, right.birth + 3000.0),
+                    left.position(&flow, left.birth + 3000.0)
+                );
             }
         }
         assert!(pairs > 20, "{pairs}");
@@ -239,7 +242,8 @@ mod tests {
             for cell in births(&flow, 1, hour) {
                 assert_eq!(cell.life(0.0), 0.0);
                 assert_eq!(cell.life(cell.lifetime), 0.0);
-                let most = (0..100).map(|k| cell.life(cell.lifetime * f64::from(k) / 100.0)).fold(0.0, f64::max);
+                let most =
+                    (0..100).map(|k| cell.life(cell.lifetime * f64::from(k) / 100.0)).fold(0.0, f64::max);
                 assert!(most > 0.7, "{most} {cell:?}");
                 assert!(cell.lifetime <= 6.0 * HOUR && cell.lifetime >= 1.7 * HOUR);
                 assert!(cell.at(&flow, cell.birth - 1.0).is_none());

@@ -52,7 +52,8 @@ impl Table {
 fn persistence_is_poor_and_extrapolation_good() {
     for seed in [1, 2, 3] {
         let world = Synthetic::new(seed);
-        let (mut persistence, mut oracle) = ([Table::default(), Table::default()], [Table::default(), Table::default()]);
+        let (mut persistence, mut oracle) =
+            ([Table::default(), Table::default()], [Table::default(), Table::default()]);
         let (mut cells, mut empty, mut area) = (0, 0, 0);
         let hours: Vec<i64> = (0..96).map(|k| 2000 + 2 * k).collect();
         for &hour in &hours {
@@ -113,7 +114,10 @@ fn persistence_of_temperature_errs() {
         }
         let deviation = (square / count - (sum / count) * (sum / count)).max(0.0).sqrt();
         let error = f64::sqrt(error / count);
-        println!("{:4.0} hPa: T std {deviation:.2} K, hourly persistence RMSE {error:.2} K", pressure / 100.0);
+        println!(
+            "{:4.0} hPa: T std {deviation:.2} K, hourly persistence RMSE {error:.2} K",
+            pressure / 100.0
+        );
         if *pressure >= 40_000.0 {
             assert!(error > 0.25 * deviation && error < deviation, "{pressure}: {error} {deviation}");
         }
@@ -126,7 +130,8 @@ fn air_is_physical() {
     for hour in [0, 17, 1234, 1240, 5000, 40_000, 87_671] {
         let read = |name: &str| world.read(name, at(hour)).unwrap();
         let (t, q, z) = (read("TMP"), read("SPFH"), read("HGT"));
-        let (t2m, p, sea) = (read("TMP:2 m above ground"), read("PRES:surface"), read("MSLMA:mean sea level"));
+        let (t2m, p, sea) =
+            (read("TMP:2 m above ground"), read("PRES:surface"), read("MSLMA:mean sea level"));
         for ((level, row, column), &humidity) in q.indexed_iter() {
             let (temperature, humidity) = (f64::from(t[(level, row, column)]), f64::from(humidity));
             assert!(humidity > 0.0 && humidity <= 1.02 * saturation(temperature, LEVELS[level]));
@@ -134,7 +139,8 @@ fn air_is_physical() {
             if level > 0 {
                 let above = (level - 1, row, column);
                 let (upper, upper_q) = (f64::from(t[above]), f64::from(q[above]));
-                let mean = (virtual_temperature(temperature, humidity) + virtual_temperature(upper, upper_q)) / 2.0;
+                let mean =
+                    (virtual_temperature(temperature, humidity) + virtual_temperature(upper, upper_q)) / 2.0;
                 let thickness = f64::from(z[above] - z[(level, row, column)]);
                 let expected = GAS_CONSTANT / GRAVITY * mean * (LEVELS[level] / LEVELS[level - 1]).ln();
                 // f32 keeps 20 km to a millimetre or two.
@@ -180,7 +186,8 @@ fn an_hour_has_one_digest() {
     let forward = world();
     let first: Vec<String> = (1000..1004).map(|hour| digest(&forward.hour(FIRST + 3600 * hour))).collect();
     let backward = world();
-    let mut second: Vec<String> = (1000..1004).rev().map(|hour| digest(&backward.hour(FIRST + 3600 * hour))).collect();
+    let mut second: Vec<String> =
+        (1000..1004).rev().map(|hour| digest(&backward.hour(FIRST + 3600 * hour))).collect();
     second.reverse();
     assert_eq!(first, second);
     assert_ne!(first[0], first[1]);
