@@ -1,6 +1,24 @@
-//! data
+//! Data: archives of fields, the training store made of them, and the samples a model learns from.
+//!
+//! ```text
+//! Archive ─prepare─▶ Store (Zarr v3, statistics) ─Sampler─▶ SampleIndex ─load─▶ Sample ─Prefetch─▶ Batch
+//! ```
+//!
+//! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
+pub mod archive;
 pub mod grib;
+pub mod grid;
 pub mod inspect;
+pub mod layout;
 pub mod netcdf;
+pub mod prefetch;
+pub mod prepare;
+pub mod sample;
+pub mod statistics;
+pub mod store;
+pub mod synthetic;
+#[cfg(test)]
+mod tests;
+pub mod units;
 pub mod vertical;
