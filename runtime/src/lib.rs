@@ -2,7 +2,12 @@
 
 pub mod command;
 pub mod data;
+pub mod device;
+pub mod durable;
 pub mod evaluate;
 pub mod model;
+pub mod predict;
 pub mod report;
+pub mod run;
+pub mod site;
 pub mod train;

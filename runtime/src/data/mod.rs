@@ -10,6 +10,7 @@ pub mod archive;
 pub mod grib;
 pub mod grid;
 pub mod inspect;
+pub mod kernels;
 pub mod layout;
 pub mod netcdf;
 pub mod prefetch;

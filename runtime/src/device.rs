@@ -1,0 +1,63 @@
+//! The device that `site.toml` names, if it is there.
+
+use burn::tensor::Device;
+
+/// Opens a device by name.
+///
+/// # Errors
+/// One sentence: which device is not there, and which are.
+pub fn open(name: &str) -> Result<Device, String> {
+    match name.split_once(':').unwrap_or((name, "0")) {
+        ("cpu", "0") => Ok(Device::flex()),
+        ("cuda", index) => cuda(name, index),
+        _ => Err(absent(name)),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(name: &str, index: &str) -> Result<Device, String> {
+    let there = cuda_devices();
+    match index.parse::<usize>() {
+        Ok(index) if index < there => Ok(Device::cuda(index)),
+        _ => Err(absent(name)),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(name: &str, _index: &str) -> Result<Device, String> {
+    Err(absent(name))
+}
+
+/// How many CUDA devices answer. Asked before any is used, for the first use of one that is not there
+/// would end the program.
+#[cfg(feature = "cuda")]
+fn cuda_devices() -> usize {
+    Device::enumerate(burn::tensor::DeviceType::Cuda).len()
+}
+
+/// Every device that could be opened now.
+pub fn available() -> Vec<String> {
+    #[cfg_attr(not(feature = "cuda"), allow(unused_mut))]
+    let mut devices = vec!["cpu".to_string()];
+    #[cfg(feature = "cuda")]
+    devices.extend((0..cuda_devices()).map(|index| format!("cuda:{index}")));
+    devices
+}
+
+fn absent(name: &str) -> String {
+    let cuda = name.starts_with("cuda") && !cfg!(feature = "cuda");
+    let why = if cuda { " (this aurorac was built without the feature `cuda`)" } else { "" };
+    format!("there is no device `{name}` here{why}; there is {}", available().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_missing_device_is_one_sentence_that_lists_those_there() {
+        for name in ["cuda:7", "tpu", "cpu:3"] {
+            let message = super::open(name).unwrap_err();
+            assert!(message.contains(&format!("`{name}`")) && message.contains("cpu"), "{message}");
+        }
+        assert!(super::open("cpu").is_ok());
+    }
+}

@@ -1,0 +1,140 @@
+//! This machine: where recipes and archives lie, on what to compute. What `site.toml` says, and no more
+//! than that, may differ between two machines that run one recipe.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aurora_compiler::site::{ArchiveField, ArchiveIndex};
+use serde::Deserialize;
+
+use crate::data::archive::{Archive, DataError};
+use crate::data::synthetic::Synthetic;
+use crate::data::wrf::Wrf;
+
+/// The seed of the built-in world. Another seed would be another archive.
+const SYNTHETIC_SEED: u64 = 1982;
+
+/// `site.toml`, every line of which may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Settings {
+    /// `cpu`, `cuda` or `cuda:1`.
+    device: Option<String>,
+    /// Threads of the CPU; all cores if absent.
+    threads: Option<usize>,
+    /// Where training stores are kept; `build/data` if absent.
+    stores: Option<PathBuf>,
+    /// Where runs are kept; `runs` if absent.
+    runs: Option<PathBuf>,
+    /// Seconds between two checkpoints, besides those at the ends of phases; 60 if absent.
+    checkpoint_seconds: Option<f64>,
+    /// Files or folders of archives that are not built in.
+    archives: BTreeMap<String, PathBuf>,
+}
+
+/// This machine.
+#[derive(Clone, Debug)]
+pub struct Site {
+    settings: Settings,
+    /// The folder against which relative paths of `site.toml` are read.
+    base: PathBuf,
+}
+
+impl Site {
+    /// Reads `site.toml` beside the recipe, else in the current folder; without one, the defaults hold.
+    ///
+    /// # Errors
+    /// A sentence that says which line of which file is wrong.
+    pub fn find(recipe: Option<&Path>) -> Result<Site, String> {
+        let beside = recipe.and_then(Path::parent).map(|folder| folder.join("site.toml"));
+        let candidates = beside.into_iter().chain([PathBuf::from("site.toml")]);
+        for path in candidates {
+            match fs::read_to_string(&path) {
+                Ok(text) => {
+                    let settings =
+                        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+                    let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
+                    return Ok(Site { settings, base });
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+            }
+        }
+        Ok(Site { settings: Settings::default(), base: PathBuf::new() })
+    }
+
+    pub fn device(&self) -> &str {
+        self.settings.device.as_deref().unwrap_or("cpu")
+    }
+
+    pub fn threads(&self) -> Option<usize> {
+        self.settings.threads
+    }
+
+    pub fn checkpoint_every(&self) -> Duration {
+        let seconds = self.settings.checkpoint_seconds.unwrap_or(60.0);
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(60))
+    }
+
+    /// The folder of training stores.
+    pub fn stores(&self) -> PathBuf {
+        self.folder(self.settings.stores.as_deref(), "build/data")
+    }
+
+    /// The folder of runs.
+    pub fn runs(&self) -> PathBuf {
+        self.folder(self.settings.runs.as_deref(), "runs")
+    }
+
+    fn folder(&self, set: Option<&Path>, default: &str) -> PathBuf {
+        set.map_or_else(|| PathBuf::from(default), |path| self.base.join(path))
+    }
+
+    /// Opens an archive by the name a recipe gives it.
+    ///
+    /// # Errors
+    /// An archive this site does not have, or whose files cannot be read.
+    pub fn open_archive(&self, name: &str) -> Result<Box<dyn Archive>, DataError> {
+        if name == "synthetic" {
+            return Ok(Box::new(Synthetic::new(SYNTHETIC_SEED)));
+        }
+        let Some(path) = self.settings.archives.get(name) else {
+            let known = aurora_compiler::Site::archives(self).join(", ");
+            return Err(DataError::Archive(format!("this site has no archive `{name}`; it has {known}")));
+        };
+        Ok(Box::new(Wrf::open(name, &self.base.join(path))?))
+    }
+}
+
+impl aurora_compiler::Site for Site {
+    fn recipe(&self, from: &str, path: &str) -> Result<(String, String), String> {
+        let folder = Path::new(from).parent().unwrap_or(Path::new(""));
+        let file = folder.join(path);
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        Ok((file.display().to_string(), text))
+    }
+
+    fn archive(&self, name: &str) -> Option<ArchiveIndex> {
+        let archive = self.open_archive(name).ok()?;
+        let field = |field: crate::data::archive::ArchiveField| ArchiveField {
+            from: field.from,
+            units: field.units,
+            levels: field.levels,
+        };
+        let times = archive.times();
+        Some(ArchiveIndex {
+            fields: archive.fields().into_iter().map(field).collect(),
+            from: times.from,
+            to: times.to,
+        })
+    }
+
+    fn archives(&self) -> Vec<String> {
+        let own = self.settings.archives.keys().cloned();
+        let mut all: Vec<String> = own.chain(["synthetic".to_string()]).collect();
+        all.sort();
+        all
+    }
+}
