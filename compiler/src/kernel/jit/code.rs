@@ -1,6 +1,6 @@
 //! Machine code: made, called, freed. The only file with `unsafe`.
 //!
-//! The invariant that makes it sound: the function that [`emit`](super::emit) writes touches, of each input and output
+//! The invariant that makes it sound: the function that `emit` writes touches, of each input and output
 //! `k`, exactly the bytes `[level·stride + start, level·stride + end)` of its levels, and of the tables those of each
 //! level; and [`Code::run`], the only way to call it, has checked that the arrays are that long before it hands
 //! their addresses over. Inputs are shared slices and outputs exclusive ones, so none overlaps another; tiles that run at
@@ -24,7 +24,7 @@ use super::emit::{Tables, emit};
 use super::schedule::Schedule;
 use super::{JitError, RunError};
 
-/// The native function: see [`emit`](super::emit) for its parameters.
+/// The native function: see `emit` for its parameters.
 type Function = unsafe extern "C" fn(*const *const f32, *const *mut f32, *const f32, usize, usize, usize);
 
 /// Cells that one task works on: enough to make its start cheap, a multiple of every group.

@@ -1,7 +1,7 @@
 //! Kernels as machine code, through Cranelift.
 //!
 //! A lane is a cell: four neighbouring cells in a vector, one or more vectors at a time, a run-time loop over levels where
-//! columns are reduced or written ([`schedule`]), tiles of cells in parallel. Cells that do not fill a group
+//! columns are reduced or written (`schedule`), tiles of cells in parallel. Cells that do not fill a group
 //! go through a padded group of their own, so every cell is computed by the same code.
 //!
 //! Results equal those of the interpreter in `f32` bit for bit (all NaN being one), except `exp`, `log` and `pow`,
@@ -32,6 +32,13 @@ pub struct Compiled {
 impl Compiled {
     /// Verifies, optimises and compiles a kernel for this machine.
     pub fn new(kernel: &Kernel) -> Result<Self, JitError> {
+        Self::with_unroll(kernel, unroll)
+    }
+
+    fn with_unroll(
+        kernel: &Kernel,
+        unroll: impl Fn(usize, &schedule::Schedule) -> usize,
+    ) -> Result<Self, JitError> {
         domains(kernel).map_err(JitError::Invalid)?;
         let kernel = optimise::<f32>(kernel);
         let domains = domains(&kernel).map_err(JitError::Invalid)?;
@@ -174,6 +181,33 @@ mod tests {
         );
         assert!(compiled.run(&[&q], &mut [&mut s], usize::MAX).is_err());
         assert_eq!(compiled.run(&[&[]], &mut [&mut []], 0), Ok(()));
+    }
+
+    #[test]
+    fn the_unrolling_does_not_change_results() {
+        let text = "kernel k(q: column 3, a: cell) {
+            %0 = input q
+            %1 = input a
+            %2 = sum %0 weights [1 2 3] levels 1..3
+            %3 = lt %0 %1
+            %4 = select %3 %2 %0
+            %5 = pow %4 %1
+            %6 = highest %4
+            output c = %5
+            output m = %6
+        }";
+        let kernel = parse(text).unwrap().kernels.remove(0);
+        let cells = 45;
+        let q: Vec<f32> = (0..3 * cells).map(|k| (k * 37 % 50) as f32 / 10.0).collect();
+        let a: Vec<f32> = (0..cells).map(|k| (k % 7) as f32 - 1.5).collect();
+        let results = [1, 2, 4].map(|unroll| {
+            let (mut c, mut m) = (vec![0.0; 3 * cells], vec![0.0; cells]);
+            let compiled = Compiled::with_unroll(&kernel, |_, _| unroll).unwrap();
+            compiled.run(&[&q, &a], &mut [&mut c, &mut m], cells).unwrap();
+            c.iter().chain(&m).map(|number| number.to_bits()).collect::<Vec<_>>()
+        });
+        assert_eq!(results[0], results[1]);
+        assert_eq!(results[0], results[2]);
     }
 
     #[test]
