@@ -14,6 +14,7 @@ pub mod contingency;
 pub mod continuous;
 pub mod evaluation;
 pub mod fss;
+pub mod judge;
 pub mod neighbourhood;
 pub mod persistence;
 pub mod scores;

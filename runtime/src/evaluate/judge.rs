@@ -1,0 +1,328 @@
+//! Judging a model on a split: forecasts from every start, compared with the truth beside persistence.
+
+use std::collections::BTreeMap;
+
+use aurora_compiler::kernel::ir::Module as Kernels;
+use aurora_compiler::plan::data::SupportPlan;
+use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, ScorePlan};
+use aurora_compiler::plan::{Plan, Role};
+use burn::tensor::{Device, Tensor};
+use jiff::Timestamp;
+use ndarray::{Array4, ArrayView2};
+
+use super::evaluation::{Evaluation, FieldKey, Thresholds};
+use super::fss::Padding;
+use super::scores::ScoreRow;
+use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
+use crate::data::store::Store;
+use crate::model::Batch;
+use crate::predict::Forecaster;
+use crate::report::{MapField, MapRow, Panel};
+use crate::run::Failure;
+use crate::train::{batch, graph};
+
+/// Samples forecast at once.
+const TOGETHER: usize = 4;
+/// Lead times shown as maps.
+const MAPPED_LEADS: usize = 3;
+
+/// Scores and pictures of one evaluation.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    pub rows: Vec<ScoreRow>,
+    pub maps: Vec<MapRow>,
+}
+
+/// Judges a model; `progress` is told how many of how many starts are done.
+pub fn judge(
+    plan: &Plan,
+    kernels: &Kernels,
+    evaluation: &EvaluationPlan,
+    store: &Store,
+    forecaster: &Forecaster,
+    device: &Device,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Judgement, Failure> {
+    let split = match evaluation.split.as_str() {
+        "train" => Split::Train,
+        "validate" => Split::Validate,
+        _ => Split::Test,
+    };
+    let last_lead = evaluation.leads.last().copied().unwrap_or(1);
+    let (history, step) = (plan.history, plan.step);
+    let cut = Cut { split, history, step, targets: last_lead, seed: 0, shuffled: false };
+    let sampler = Sampler::new(store, cut)?;
+    let fields = scored(plan, evaluation);
+    let selection = selection(plan, &fields);
+    let grid = batch::coordinates(store);
+    let mut scores = accumulator(plan, evaluation)?;
+    let mut maps = Maps::new(plan, &fields);
+    let total = sampler.len();
+    let mut done = 0;
+    while done < total {
+        let count = TOGETHER.min(total - done);
+        let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
+        let samples = load_batch(store, &indices, &selection)?;
+        let input = batch::physical(plan, &samples, &grid, device);
+        let forecast = forecaster.forecast(&input, last_lead)?;
+        for lead in &evaluation.leads {
+            let predicted = values(plan, kernels, &fields, &forecast[lead - 1])?;
+            let pair = Pair { plan, evaluation, samples: &samples, predicted: &predicted, lead: *lead };
+            pair.score(&fields, &mut scores)?;
+            maps.consider(&pair);
+        }
+        done += count;
+        progress(done, total);
+    }
+    Ok(Judgement { rows: wanted(scores.rows(), plan, evaluation), maps: maps.rows })
+}
+
+/// A field that is scored, with the levels asked for.
+struct ScoredField {
+    name: String,
+    units: String,
+    /// Level indices, with pressure in hPa; one nothing for a field without levels.
+    levels: Vec<(usize, Option<f64>)>,
+}
+
+fn scored(plan: &Plan, evaluation: &EvaluationPlan) -> Vec<ScoredField> {
+    let mut fields: BTreeMap<String, ScoredField> = BTreeMap::new();
+    for score in &evaluation.scores {
+        let pressures = level_pressures(plan, &score.field);
+        let levels: Vec<(usize, Option<f64>)> = match (&pressures, score.levels.is_empty()) {
+            (None, _) => vec![(0, None)],
+            (Some(all), true) => all.iter().enumerate().map(|(i, p)| (i, Some(*p))).collect(),
+            (Some(all), false) => score.levels.iter().map(|i| (*i, all.get(*i).copied())).collect(),
+        };
+        let name = score.field.clone();
+        let units = score.units.clone();
+        let field = fields.entry(name.clone()).or_insert(ScoredField { name, units, levels: Vec::new() });
+        for level in levels {
+            if !field.levels.contains(&level) {
+                field.levels.push(level);
+            }
+        }
+    }
+    fields.into_values().collect()
+}
+
+/// Pressures in hPa of a field on levels.
+fn level_pressures(plan: &Plan, name: &str) -> Option<Vec<f64>> {
+    let fields = plan.data.fields.iter().map(|f| (&f.name, &f.support));
+    let derived = plan.data.derived.iter().map(|d| (&d.name, &d.support));
+    match fields.chain(derived).find(|(n, _)| *n == name)?.1 {
+        SupportPlan::Levels(set) => Some(plan.data.levels.get(set)?.values.iter().map(|p| p / 100.0).collect()),
+        _ => None,
+    }
+}
+
+/// The model's own fields, and the truth of everything scored. Persistence is the newest input of the
+/// same field, so derived fields are inputs too.
+fn selection(plan: &Plan, fields: &[ScoredField]) -> Selection {
+    let mut selection = batch::selection(plan, &[]);
+    for field in fields {
+        for list in [&mut selection.inputs, &mut selection.targets] {
+            if !list.contains(&field.name) {
+                list.push(field.name.clone());
+            }
+        }
+    }
+    selection
+}
+
+fn accumulator(plan: &Plan, evaluation: &EvaluationPlan) -> Result<Evaluation, Failure> {
+    let mut thresholds: BTreeMap<String, Thresholds> = BTreeMap::new();
+    for score in evaluation.scores.iter().filter(|s| s.score.needs_threshold()) {
+        let set = thresholds.entry(score.field.clone()).or_default();
+        set.units = score.units.clone();
+        let add = |list: &mut Vec<f64>, values: &mut dyn Iterator<Item = f64>| {
+            for value in values {
+                if !list.contains(&value) {
+                    list.push(value);
+                }
+            }
+            list.sort_by(f64::total_cmp);
+        };
+        add(&mut set.values, &mut score.thresholds.iter().copied());
+        if score.score == Score::Fss {
+            add(&mut set.scales_km, &mut score.scales.iter().map(|m| m / 1000.0));
+        }
+    }
+    Ok(Evaluation::new(thresholds, plan.data.grid.spacing / 1000.0, Padding::Zero)?)
+}
+
+/// One lead time of a batch of forecasts.
+struct Pair<'a> {
+    plan: &'a Plan,
+    evaluation: &'a EvaluationPlan,
+    samples: &'a Samples,
+    /// (B, C, H, W) by the recipe's name.
+    predicted: &'a BTreeMap<String, Array4<f32>>,
+    lead: usize,
+}
+
+impl Pair<'_> {
+    fn lead_hours(&self) -> f64 {
+        (self.plan.step * self.lead as i64) as f64 / 3600.0
+    }
+
+    /// Truth, forecast and persistence of one field on one level of one sample.
+    fn fields(&self, name: &str, sample: usize, level: usize) -> Option<[ArrayView2<'_, f32>; 3]> {
+        let newest = self.plan.history - 1;
+        let at = |array: &'_ ndarray::Array5<f32>, time: usize| -> Option<usize> {
+            (sample < array.dim().0 && time < array.dim().1 && level < array.dim().2).then_some(time)
+        };
+        let (targets, inputs) = (self.samples.targets.get(name)?, self.samples.inputs.get(name)?);
+        let (then, now) = (at(targets, self.lead - 1)?, at(inputs, newest)?);
+        Some([
+            targets.slice(ndarray::s![sample, then, level, .., ..]),
+            self.predicted.get(name)?.slice(ndarray::s![sample, level, .., ..]),
+            inputs.slice(ndarray::s![sample, now, level, .., ..]),
+        ])
+    }
+
+    fn score(&self, fields: &[ScoredField], scores: &mut Evaluation) -> Result<(), Failure> {
+        for field in fields {
+            for (level, pressure) in &field.levels {
+                let key = FieldKey {
+                    variable: field.name.clone(),
+                    level: *pressure,
+                    lead_hours: self.lead_hours(),
+                    units: field.units.clone(),
+                };
+                for sample in 0..self.samples.times.len() {
+                    let Some([truth, forecast, persistence]) = self.fields(&field.name, sample, *level) else {
+                        continue;
+                    };
+                    let mut forecasts = BTreeMap::from([("model".to_string(), forecast)]);
+                    if self.evaluation.against.iter().any(|name| name == "persistence") {
+                        forecasts.insert("persistence".to_string(), persistence);
+                    }
+                    scores.add(&key, truth, &forecasts)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The forecast's scored fields by the recipe's names, (B, C, H, W): the model's own as they are, others
+/// by their kernel.
+fn values(
+    plan: &Plan,
+    kernels: &Kernels,
+    fields: &[ScoredField],
+    forecast: &Batch,
+) -> Result<BTreeMap<String, Array4<f32>>, Failure> {
+    let own: BTreeMap<String, Tensor<5>> = plan
+        .roles
+        .iter()
+        .filter_map(|role| {
+            let field = match role.role {
+                Role::Surface => forecast.surface.get(&role.named)?.clone().unsqueeze_dim::<5>(2),
+                Role::Atmosphere => forecast.atmosphere.get(&role.named)?.clone(),
+                Role::Static => forecast.statics.get(&role.named)?.clone().unsqueeze::<5>(),
+            };
+            Some((role.field.clone(), field))
+        })
+        .collect();
+    let mut result = BTreeMap::new();
+    for field in fields {
+        let tensor = match (own.get(&field.name), kernels.kernel(&field.name)) {
+            (Some(tensor), _) => tensor.clone(),
+            (None, Some(kernel)) => graph::run(kernel, &own)?.swap_remove(0),
+            (None, None) => continue,
+        };
+        let [b, _, c, h, w] = tensor.dims();
+        let list = tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+        if let Ok(array) = Array4::from_shape_vec((b, c, h, w), list) {
+            result.insert(field.name.clone(), array);
+        }
+    }
+    Ok(result)
+}
+
+/// Rows the recipe asks for, in the order in which it asks.
+fn wanted(rows: Vec<ScoreRow>, plan: &Plan, evaluation: &EvaluationPlan) -> Vec<ScoreRow> {
+    let mut chosen = Vec::new();
+    for score in &evaluation.scores {
+        for row in &rows {
+            if asked(score, row, plan) && !chosen.contains(row) {
+                chosen.push(row.clone());
+            }
+        }
+    }
+    chosen
+}
+
+fn asked(score: &ScorePlan, row: &ScoreRow, plan: &Plan) -> bool {
+    let threshold = match row.threshold {
+        Some(threshold) => score.thresholds.contains(&threshold),
+        None => true,
+    };
+    let level = match (row.level, level_pressures(plan, &score.field)) {
+        (Some(level), Some(all)) if !score.levels.is_empty() => {
+            score.levels.iter().any(|i| all.get(*i) == Some(&level))
+        }
+        _ => true,
+    };
+    row.score == score.score.word() && row.variable == score.field && threshold && level
+}
+
+/// The pictures: the start whose truth has the most echo, at its first lead times.
+struct Maps {
+    field: Option<String>,
+    most: f64,
+    time: Option<Timestamp>,
+    rows: Vec<MapRow>,
+}
+
+impl Maps {
+    fn new(plan: &Plan, fields: &[ScoredField]) -> Maps {
+        let reflectivity = |name: &str| plan.data.fields.iter().any(|f| f.name == name && f.quantity == "reflectivity");
+        let field = fields.iter().find(|f| reflectivity(&f.name)).or(fields.first());
+        Maps { field: field.map(|f| f.name.clone()), most: f64::NEG_INFINITY, time: None, rows: Vec::new() }
+    }
+
+    fn consider(&mut self, pair: &Pair<'_>) {
+        let Some(name) = self.field.clone() else { return };
+        let first = pair.evaluation.leads.first() == Some(&pair.lead);
+        let place = pair.evaluation.leads.iter().position(|lead| *lead == pair.lead).unwrap_or(usize::MAX);
+        if place >= MAPPED_LEADS {
+            return;
+        }
+        for (sample, time) in pair.samples.times.iter().enumerate() {
+            let Some(fields) = pair.fields(&name, sample, 0) else { continue };
+            let amount: f64 = fields[0].iter().filter(|v| v.is_finite()).map(|v| f64::from(v.max(0.0))).sum();
+            if first && amount > self.most {
+                self.most = amount;
+                self.time = Some(*time);
+                self.rows.clear();
+            }
+            if self.time == Some(*time) {
+                self.rows.push(row(pair, &name, *time, fields));
+            }
+        }
+    }
+}
+
+fn row(pair: &Pair<'_>, name: &str, time: Timestamp, fields: [ArrayView2<'_, f32>; 3]) -> MapRow {
+    let valid = Timestamp::from_second(time.as_second() + pair.plan.step * pair.lead as i64).unwrap_or(time);
+    let labels = ["truth", "forecast", "persistence"];
+    let panels = labels.into_iter().zip(fields).map(|(label, values)| Panel {
+        label: label.to_string(),
+        values: values.to_owned(),
+    });
+    let field = pair.plan.data.fields.iter().find(|f| f.name == name);
+    let reflectivity = field.is_some_and(|f| f.quantity == "reflectivity");
+    MapRow {
+        caption: format!("{name}, valid {valid}, lead {} h", pair.lead_hours()),
+        panels: panels.collect(),
+        field: if reflectivity {
+            MapField::Reflectivity
+        } else {
+            let units = field.map_or_else(String::new, |f| f.units.clone());
+            MapField::Continuous { units, label: name.to_string() }
+        },
+    }
+}

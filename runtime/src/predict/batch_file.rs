@@ -1,0 +1,156 @@
+//! Batch files: safetensors with `surf.<name>` (B,T,H,W), `atmos.<name>` (B,T,C,H,W), `static.<name>`
+//! (H,W), `lat` and `lon` (1-D or 2-D), and metadata `time` (RFC 3339, comma-separated, the newest step of
+//! each sample), `levels` (hPa, comma-separated), `rollout_step`. A forecast of several steps carries a
+//! leading `step<k>.`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use jiff::Timestamp;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::durable;
+use crate::model::{Batch, Coordinates};
+
+/// Why a batch file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchFileError {
+    #[error("the batch file {path} cannot be read: {reason}")]
+    Unreadable { path: String, reason: String },
+    #[error("cannot write {path}: {source}")]
+    Unwritable { path: String, source: io::Error },
+}
+
+/// Reads a batch file onto a device.
+pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
+    let fail = |reason: String| BatchFileError::Unreadable { path: path.display().to_string(), reason };
+    let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| fail(error.to_string()))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| fail(error.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let mut batch = Batch {
+        surface: BTreeMap::new(),
+        statics: BTreeMap::new(),
+        atmosphere: BTreeMap::new(),
+        latitude: coordinates(&file, "lat").map_err(&fail)?,
+        longitude: coordinates(&file, "lon").map_err(&fail)?,
+        time: times(metadata.get("time")).map_err(&fail)?,
+        levels: levels(metadata.get("levels")).map_err(&fail)?,
+        rollout_step: metadata.get("rollout_step").and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+    };
+    for (name, view) in file.iter() {
+        let Some((kind, variable)) = name.split_once('.') else { continue };
+        let variable = variable.to_string();
+        match kind {
+            "surf" => {
+                batch.surface.insert(variable, tensor::<4>(name, &view, device).map_err(&fail)?);
+            }
+            "static" => {
+                batch.statics.insert(variable, tensor::<2>(name, &view, device).map_err(&fail)?);
+            }
+            "atmos" => {
+                batch.atmosphere.insert(variable, tensor::<5>(name, &view, device).map_err(&fail)?);
+            }
+            _ => return Err(fail(format!("`{name}` is none of surf.*, atmos.*, static.*, lat, lon"))),
+        }
+    }
+    Ok(batch)
+}
+
+fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, String> {
+    let bytes = view.data();
+    match view.dtype() {
+        Dtype::F32 => Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
+        Dtype::F64 => Ok(bytes
+            .chunks_exact(8)
+            .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
+            .collect()),
+        other => Err(format!("`{name}` is {other:?}; write it as float32")),
+    }
+}
+
+fn tensor<const D: usize>(name: &str, view: &TensorView<'_>, device: &Device) -> Result<Tensor<D>, String> {
+    if view.shape().len() != D {
+        return Err(format!("`{name}` has {} axes, but {D} are wanted", view.shape().len()));
+    }
+    let data = TensorData::new(floats(name, view)?, view.shape().to_vec());
+    Ok(Tensor::from_data(data, device))
+}
+
+fn coordinates(file: &SafeTensors<'_>, name: &str) -> Result<Coordinates, String> {
+    let view = file.tensor(name).map_err(|_| format!("it has no `{name}`"))?;
+    let shape = view.shape().to_vec();
+    if shape.is_empty() || shape.len() > 2 {
+        return Err(format!("`{name}` has {} axes, but one or two are wanted", shape.len()));
+    }
+    Ok(Coordinates { shape, values: floats(name, &view)? })
+}
+
+fn times(text: Option<&String>) -> Result<Vec<i64>, String> {
+    let text = text.ok_or("its metadata has no `time`")?;
+    let time = |part: &str| {
+        let part = part.trim();
+        part.parse::<Timestamp>().map(|t| t.as_second()).map_err(|_| format!("`{part}` is not an RFC 3339 time"))
+    };
+    text.split(',').map(time).collect()
+}
+
+fn levels(text: Option<&String>) -> Result<Vec<f64>, String> {
+    let text = text.ok_or("its metadata has no `levels`")?;
+    let level = |part: &str| {
+        let part = part.trim();
+        part.parse::<f64>().ok().filter(|p| *p > 0.0).ok_or_else(|| format!("`{part}` is not a pressure in hPa"))
+    };
+    text.split(',').map(level).collect()
+}
+
+/// Writes a forecast: one batch as it is, several with `step<k>.` before each name. Whole or not at all.
+pub fn write(path: &Path, steps: &[Batch]) -> Result<(), BatchFileError> {
+    let fail = |source: io::Error| BatchFileError::Unwritable { path: path.display().to_string(), source };
+    let Some(last) = steps.last() else { return Err(fail(io::Error::other("a forecast of no steps"))) };
+    let mut arrays: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
+    for (k, batch) in steps.iter().enumerate() {
+        let prefix = if steps.len() > 1 { format!("step{}.", k + 1) } else { String::new() };
+        for (name, field) in &batch.surface {
+            arrays.insert(format!("{prefix}surf.{name}"), bytes(field));
+        }
+        for (name, field) in &batch.atmosphere {
+            arrays.insert(format!("{prefix}atmos.{name}"), bytes(field));
+        }
+    }
+    for (name, field) in &last.statics {
+        arrays.insert(format!("static.{name}"), bytes(field));
+    }
+    for (name, grid) in [("lat", &last.latitude), ("lon", &last.longitude)] {
+        let values = grid.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        arrays.insert(name.to_string(), (grid.shape.clone(), values));
+    }
+    let mut views = Vec::with_capacity(arrays.len());
+    for (name, (shape, data)) in &arrays {
+        let view = TensorView::new(Dtype::F32, shape.clone(), data).map_err(|error| fail(io::Error::other(error)))?;
+        views.push((name.clone(), view));
+    }
+    let file = safetensors::serialize(views, Some(metadata(steps, last))).map_err(|error| fail(io::Error::other(error)))?;
+    durable::write(path, &file).map_err(fail)
+}
+
+/// Times are those of the first step's forecast, so that with `step` the others follow.
+fn metadata(steps: &[Batch], last: &Batch) -> HashMap<String, String> {
+    let first = steps.first().unwrap_or(last);
+    let time = |seconds: &i64| Timestamp::from_second(*seconds).map(|t| t.to_string()).unwrap_or_default();
+    let list = |values: Vec<String>| values.join(",");
+    HashMap::from([
+        ("time".to_string(), list(first.time.iter().map(time).collect())),
+        ("levels".to_string(), list(last.levels.iter().map(f64::to_string).collect())),
+        ("rollout_step".to_string(), last.rollout_step.to_string()),
+    ])
+}
+
+fn bytes<const D: usize>(field: &Tensor<D>) -> (Vec<usize>, Vec<u8>) {
+    let values = field.to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+    (field.dims().to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect())
+}

@@ -1,0 +1,147 @@
+//! A recipe on its way through this machine: compiled, its data prepared, its folders found.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aurora_compiler::kernel::ir::Module as Kernels;
+use aurora_compiler::{Plan, artefact, compile};
+use aurora_grammar::{SourceMap, render};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::data::kernels::Kernels as Derived;
+use crate::data::prepare::{Inventory, prepare};
+use crate::data::store::Store;
+use crate::durable;
+use crate::site::Site;
+
+/// How diagnostics are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// Drawn, with the lines they speak of.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// One line each.
+    Short,
+}
+
+/// Why a command ends without its result. The exit code follows from it.
+#[derive(Debug)]
+pub enum Failure {
+    /// The recipe or the data is wrong: 1. The message, if any, has not been shown yet.
+    Wrong(Option<String>),
+    /// A signal: 130 or 143.
+    Signal(u8),
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Wrong(Some(error.to_string()))
+    }
+}
+
+impl Failure {
+    pub fn because(message: impl Into<String>) -> Failure {
+        Failure::Wrong(Some(message.into()))
+    }
+}
+
+/// A recipe that compiled, on this machine.
+#[derive(Debug)]
+pub struct Recipe {
+    pub path: PathBuf,
+    pub text: String,
+    pub canonical: String,
+    pub plan: Plan,
+    pub kernels: Kernels,
+    pub site: Site,
+}
+
+impl Recipe {
+    /// Reads and compiles a recipe; an artefact's folder stands for the recipe in it. Diagnostics go to
+    /// stderr, as JSON to stdout.
+    pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
+        let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Failure::because(format!("the recipe {} cannot be read: {error}", path.display())))?;
+        let site = Site::find(Some(&path)).map_err(Failure::because)?;
+        let compilation = compile(&path.display().to_string(), &text, &site);
+        show(&compilation.diagnostics, &compilation.sources, format);
+        let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
+        Ok(Recipe { path, text, canonical: compilation.canonical, plan, kernels, site })
+    }
+
+    /// Writes the artefact, `build/NAME-HASH`, whole or not at all.
+    pub fn build(&self) -> Result<PathBuf, Failure> {
+        let path = Path::new("build").join(self.plan.folder());
+        self.write_artefact(&path)?;
+        Ok(path)
+    }
+
+    /// Writes the artefact's files into a folder of its own.
+    pub fn write_artefact(&self, path: &Path) -> Result<(), Failure> {
+        durable::folder::<std::io::Error>(path, |inside| {
+            for file in artefact::files(&self.plan, &self.kernels, &self.canonical) {
+                fs::write(inside.join(file.name), file.text)?;
+            }
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Prepares the training store, or finds it prepared.
+    pub fn prepare(&self) -> Result<(Arc<Store>, Inventory), Failure> {
+        let data = &self.plan.data;
+        let archive = self.site.open_archive(&data.archive)?;
+        let derived = Derived::new(&self.kernels, &data.derived)?;
+        let digest = blake3::hash(serde_json::to_string(data)?.as_bytes()).to_hex();
+        let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let template = "preparing {bar:32} {pos}/{len} times  {eta} left";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(0).with_style(style)
+        });
+        let inventory = prepare(data, &*archive, &derived, &path, &mut |progress| {
+            if let Some(bar) = &bar {
+                bar.set_length(progress.total as u64);
+                bar.set_position(progress.done as u64);
+            }
+        })?;
+        if let Some(bar) = &bar {
+            bar.finish_and_clear();
+        }
+        Ok((Arc::new(Store::open(&path)?), inventory))
+    }
+
+    /// The folder of this recipe's run with a seed.
+    pub fn run(&self, seed: u64) -> PathBuf {
+        self.site.runs().join(self.plan.folder()).join(seed.to_string())
+    }
+
+    /// Fixes the number of threads for what follows, so that sums are taken in the same order.
+    pub fn set_threads(&self) -> Result<(), Failure> {
+        if let Some(threads) = self.site.threads() {
+            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+        }
+        Ok(())
+    }
+}
+
+fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
+    if diagnostics.is_empty() {
+        return;
+    }
+    match format {
+        Format::Json => print!("{}", render::json(diagnostics, sources)),
+        Format::Short => eprint!("{}", render::short(diagnostics, sources)),
+        Format::Human => {
+            let terminal = std::io::stderr().is_terminal();
+            let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+            let style = render::Style { color, width: 100, unicode: true };
+            eprint!("{}", render::human(diagnostics, sources, style));
+        }
+    }
+}
