@@ -77,7 +77,13 @@ pub enum ItemKind {
         bindings: Vec<Binding>,
     },
     /// `constraint x : A <= B within C`.
-    Constraint { name: Name, relation: Expr, mode: ConstraintMode, title: Option<Name>, bindings: Vec<Binding> },
+    Constraint {
+        name: Name,
+        relation: Expr,
+        mode: ConstraintMode,
+        title: Option<Name>,
+        bindings: Vec<Binding>,
+    },
     /// `loss x = EXPR`.
     Loss { name: Name, value: Expr, title: Option<Name>, bindings: Vec<Binding> },
     /// `data { }`, `model { }`, `head x { }`, `phase x { }`, `evaluate x on test { }`, `ensemble`, `member`.
@@ -191,27 +197,57 @@ pub struct Expr {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// `1000 J/kg`, or a plain number.
-    Measure { value: f64, unit: Option<Name> },
+    Measure {
+        value: f64,
+        unit: Option<Name>,
+    },
     /// `2019-01-01` or `2019-01-01T06:00Z`, as written.
     Date(String),
     Text(String),
     /// A name, dots kept: `t`, `hrrr.forecast`.
     Path(String),
-    Call { function: Name, inputs: Vec<Input> },
+    Call {
+        function: Name,
+        inputs: Vec<Input>,
+    },
     /// `[1000, 925] hPa`.
-    List { items: Vec<Expr>, unit: Option<Name> },
+    List {
+        items: Vec<Expr>,
+        unit: Option<Name>,
+    },
     /// `a .. b`, or `a -> b` when `towards`.
-    Range { start: Box<Expr>, end: Box<Expr>, towards: bool },
+    Range {
+        start: Box<Expr>,
+        end: Box<Expr>,
+        towards: bool,
+    },
     /// `a <= b`.
-    Relation { left: Box<Expr>, comparison: Comparison, right: Box<Expr> },
+    Relation {
+        left: Box<Expr>,
+        comparison: Comparison,
+        right: Box<Expr>,
+    },
     Negate(Box<Expr>),
-    Binary { operator: Operator, left: Box<Expr>, right: Box<Expr> },
+    Binary {
+        operator: Operator,
+        left: Box<Expr>,
+        right: Box<Expr>,
+    },
     /// `x ^ 2`.
-    Power { base: Box<Expr>, exponent: f64 },
+    Power {
+        base: Box<Expr>,
+        exponent: f64,
+    },
     /// `t at 500 hPa`, `t at pl`.
-    At { value: Box<Expr>, place: Box<Expr> },
+    At {
+        value: Box<Expr>,
+        place: Box<Expr>,
+    },
     /// `w over 2 km .. 5 km`.
-    Over { value: Box<Expr>, extent: Box<Expr> },
+    Over {
+        value: Box<Expr>,
+        extent: Box<Expr>,
+    },
 }
 
 /// One input of a call; `rate = 1e-3` has a label.
