@@ -319,9 +319,9 @@ impl Case {
 
     /// Gives the model the reference's own patch sizes, and counts those that are not ours.
     ///
-    /// The square root of the CPU library behind the reference errs by up to 0.6 units in the last place (ours
-    /// is rounded correctly), and the shortest wavelength of the expansion is so short that the last bit decides
-    /// its sine. Each size may thus be ours or a neighbour of ours: the one that reproduces the activation.
+    /// Sine and square root of the CPU library behind the reference err by up to 0.6 units in the last place (ours
+    /// are rounded correctly), and the shortest wavelength of the expansion, 1e-4 km, is so short that the last
+    /// bit decides its sine. Each size may thus be ours or one near it: the one that reproduces the activation.
     fn pin_scale(&self, model: &Aurora) -> usize {
         let parameters = model.parameters();
         let weight = &parameters["encoder.scale_embed.weight"].values;
@@ -341,7 +341,9 @@ impl Case {
                     (dot + bias - expected).abs() < 1e-4
                 })
             };
-            let near = [*size, size.next_down(), size.next_up()];
+            let near = (0..=NEAR).flat_map(|step| {
+                [f32::from_bits(size.to_bits() + step), f32::from_bits(size.to_bits() - step)]
+            });
             let found = near.into_iter().find(reproduces);
             let found = found.unwrap_or_else(|| panic!("{}: no size near {size} fits", self.name));
             pinned += usize::from(found != *size);
@@ -433,6 +435,10 @@ impl Case {
         list.map(|(name, value)| (name.to_string(), value.clone())).collect()
     }
 }
+
+/// How many units in the last place a patch's size may be off: a unit of the sine is a few of the difference of
+/// two sines.
+const NEAR: u32 = 16;
 
 fn activation_tolerance(greatest: f32) -> f32 {
     1e-4 * (greatest / 10.0).max(1.0)
