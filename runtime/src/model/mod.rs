@@ -1,1 +1,48 @@
-//! model
+//! Microsoft Aurora in burn, weight for weight, from a `ModelPlan`.
+//!
+//! `Aurora` is the module; `Batch` goes in and comes out, `Normalisation` stands between physical and
+//! normalised values, and `checkpoint` reads and writes weights under Aurora's own names.
+//!
+//! Letters in shapes: B samples, T times, V variables, A pressure levels, H×W grid points, P patch side,
+//! L = (H/P)·(W/P) patches, C latent levels, D width.
+
+pub mod aurora;
+pub mod backbone;
+pub mod batch;
+pub mod checkpoint;
+pub mod decoder;
+pub mod encoder;
+pub mod fourier;
+pub mod layer;
+pub mod normalisation;
+pub mod parameters;
+pub mod perceiver;
+pub mod position;
+pub mod window;
+
+use std::path::PathBuf;
+
+pub use aurora::{Aurora, Prediction};
+pub use batch::{Batch, Coordinates};
+pub use checkpoint::LoadReport;
+pub use normalisation::Normalisation;
+pub use parameters::HostTensor;
+
+/// What can go wrong with a model, in sentences for the person at the recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("the model's configuration is not sound:\n  {}", .0.join("\n  "))]
+    Plan(Vec<String>),
+    #[error("this version does not build: {}", .0.join(", "))]
+    NotBuilt(Vec<String>),
+    #[error("the input does not fit the model: {0}")]
+    Batch(String),
+    #[error("normalisation: {0}")]
+    Normalisation(String),
+    #[error("cannot read the weights in {path}: {message}")]
+    Unreadable { path: PathBuf, message: String },
+    #[error("the weights in {path} do not fit the model:\n{report}")]
+    Mismatch { path: PathBuf, report: Box<LoadReport> },
+    #[error("cannot write {path}: {message}")]
+    Unwritable { path: PathBuf, message: String },
+}

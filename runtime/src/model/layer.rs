@@ -1,0 +1,96 @@
+//! Layers that several parts share: layer norm, its modulated form, the two-layer perceptron.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::activation::gelu;
+use burn::tensor::{Tensor, TensorData};
+
+use super::parameters::Builder;
+
+/// Layer norm over the last axis with weight and bias.
+#[derive(Module, Debug)]
+pub struct Norm {
+    pub weight: Param<Tensor<1>>,
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    pub epsilon: f64,
+}
+
+impl Norm {
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        standardise(x, self.epsilon) * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
+    }
+}
+
+/// Layer norm whose scale and shift come from the conditioning: no weights of its own but the linear map.
+#[derive(Module, Debug)]
+pub struct ModulatedNorm {
+    modulation: Linear,
+}
+
+impl ModulatedNorm {
+    pub fn new(builder: &mut Builder, name: &str, condition: usize, width: usize) -> ModulatedNorm {
+        ModulatedNorm {
+            modulation: builder.zero_linear(&format!("{name}.ln_modulation.1"), condition, 2 * width),
+        }
+    }
+
+    /// `x` (B, N, d) and SiLU of the conditioning (B, D).
+    pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+        let width = x.dims()[2];
+        let modulation: Tensor<3> = self.modulation.forward(condition).unsqueeze_dim(1);
+        let shift = modulation.clone().narrow(2, 0, width);
+        let scale = modulation.narrow(2, width, width);
+        standardise(x, 1e-5) * scale + shift
+    }
+}
+
+/// Linear, GELU (exact), linear.
+#[derive(Module, Debug)]
+pub struct Mlp {
+    first: Linear,
+    second: Linear,
+}
+
+impl Mlp {
+    pub fn new(builder: &mut Builder, names: [&str; 2], width: usize, hidden: usize) -> Mlp {
+        Mlp {
+            first: builder.linear(names[0], width, hidden, true),
+            second: builder.linear(names[1], hidden, width, true),
+        }
+    }
+
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        linear(&self.second, gelu(linear(&self.first, x)))
+    }
+}
+
+/// Applies a linear layer as one matrix product over all tokens.
+pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let [input, output] = layer.weight.dims();
+    let tokens: usize = shape[..D - 1].iter().product();
+    let mut y = x.reshape([tokens, input]).matmul(layer.weight.val());
+    if let Some(bias) = &layer.bias {
+        y = y + bias.val().unsqueeze();
+    }
+    shape[D - 1] = output;
+    y.reshape(shape)
+}
+
+/// Mean 0 and variance 1 (biased) over the last axis.
+fn standardise<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+    let mean = x.clone().mean_dim(D - 1);
+    let centred = x - mean;
+    let variance = centred.clone().powi_scalar(2).mean_dim(D - 1);
+    centred / variance.add_scalar(epsilon as f32).sqrt()
+}
+
+/// A constant (rows, columns) on the device of `like`.
+pub fn constant<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    like: &burn::tensor::Device,
+) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), like)
+}
