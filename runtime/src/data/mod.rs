@@ -18,3 +18,4 @@ pub mod synthetic;
 #[cfg(test)]
 mod tests;
 pub mod units;
+mod work;
