@@ -14,7 +14,7 @@ use zarrs::array::builder::ArrayBuilderFillValue;
 use zarrs::array::codec::{
     BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode, Crc32cCodec,
 };
-use zarrs::array::{Array, ArrayBuilder, DataType, data_type};
+use zarrs::array::{Array, ArrayBuilder, ArrayMetadataOptions, DataType, data_type};
 use zarrs::filesystem::FilesystemStore;
 
 use super::archive::DataError;
@@ -226,7 +226,8 @@ fn finish(
         .build(Arc::clone(storage), &format!("/{name}"))
         .map_err(|error| failed(error.to_string()))?
         .with_codec_options(options);
-    array.store_metadata().map_err(|error| failed(error.to_string()))?;
+    let metadata = ArrayMetadataOptions::default().with_include_zarrs_metadata(false);
+    array.store_metadata_opt(&metadata).map_err(|error| failed(error.to_string()))?;
     Ok(array)
 }
 

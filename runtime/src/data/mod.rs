@@ -19,7 +19,8 @@ pub mod sample;
 pub mod statistics;
 pub mod store;
 pub mod synthetic;
-#[cfg(test)]
-mod tests;
 pub mod units;
 pub mod vertical;
+pub mod wrf;
+#[cfg(test)]
+mod tests;

@@ -40,14 +40,23 @@ struct Opened {
     storage: Arc<FilesystemStore>,
 }
 
+/// A field at a time.
+type Key = (String, usize);
+
 /// Arrays by field and time, each with the moment of its last use.
 #[derive(Debug)]
 struct Cache {
     bound: usize,
     bytes: usize,
     moment: u64,
-    kept: BTreeMap<(String, usize), (u64, Arc<Array3<f32>>)>,
-    order: BTreeMap<u64, (String, usize)>,
+    kept: BTreeMap<Key, Kept>,
+    order: BTreeMap<u64, Key>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    used: u64,
+    array: Arc<Array3<f32>>,
 }
 
 impl Store {
@@ -249,30 +258,30 @@ impl Cache {
         Self { bound, bytes: 0, moment: 0, kept: BTreeMap::new(), order: BTreeMap::new() }
     }
 
-    fn get(&mut self, key: &(String, usize)) -> Option<Arc<Array3<f32>>> {
+    fn get(&mut self, key: &Key) -> Option<Arc<Array3<f32>>> {
         self.moment += 1;
-        let (used, array) = self.kept.get_mut(key)?;
-        self.order.remove(used);
-        *used = self.moment;
+        let kept = self.kept.get_mut(key)?;
+        self.order.remove(&kept.used);
+        kept.used = self.moment;
         self.order.insert(self.moment, key.clone());
-        Some(Arc::clone(array))
+        Some(Arc::clone(&kept.array))
     }
 
-    fn insert(&mut self, key: (String, usize), array: &Arc<Array3<f32>>) {
+    fn insert(&mut self, key: Key, array: &Arc<Array3<f32>>) {
         let size = array.len() * 4;
         if size > self.bound || self.kept.contains_key(&key) {
             return;
         }
         while self.bytes + size > self.bound {
             let Some((_, oldest)) = self.order.pop_first() else { break };
-            if let Some((_, array)) = self.kept.remove(&oldest) {
-                self.bytes -= array.len() * 4;
+            if let Some(kept) = self.kept.remove(&oldest) {
+                self.bytes -= kept.array.len() * 4;
             }
         }
         self.moment += 1;
         self.bytes += size;
         self.order.insert(self.moment, key.clone());
-        self.kept.insert(key, (self.moment, Arc::clone(array)));
+        self.kept.insert(key, Kept { used: self.moment, array: Arc::clone(array) });
     }
 }
 

@@ -234,6 +234,8 @@ fn the_same_plan_is_not_prepared_twice_and_another_is() {
     assert!(!rebuilt.reused && rebuilt.times == 60);
     let other = prepare(&shorter, &Synthetic::new(2), &Geopotential, &directory, &mut |_| {}).unwrap();
     assert!(!other.reused && other.digest != rebuilt.digest);
+    // Nothing temporary stays behind.
+    assert_eq!(std::fs::read_dir(directory.parent().unwrap()).unwrap().count(), 1);
 }
 
 /// Whatever is on disk while the store is made does not open, and a failure leaves the old store or nothing.
@@ -245,8 +247,12 @@ fn an_interrupted_preparation_leaves_no_store() {
         assert!(progress.done <= progress.total);
         for entry in std::fs::read_dir(folder.path()).unwrap() {
             seen += 1;
-            let message = Store::open(&entry.unwrap().path()).unwrap_err().to_string();
-            assert!(message.contains("not a whole training store"), "{message}");
+            let path = entry.unwrap().path();
+            assert!(path.join("store").is_dir() && !path.join("store/zarr.json").exists());
+            for path in [path.join("store"), path] {
+                let message = Store::open(&path).unwrap_err().to_string();
+                assert!(message.contains("not a whole training store"), "{message}");
+            }
         }
     };
     let failed = prepare(&plan(), &faulty(100, vec![]), &Geopotential, &directory, &mut watch);

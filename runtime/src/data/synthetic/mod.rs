@@ -9,18 +9,19 @@
 //! - **Times**: hourly from 2020-01-01T00Z to 2029-12-31T23Z.
 //! - **Levels**: 50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000 hPa, in this order.
 //! - **Environment** ([`sounding`], [`flow`]): the sounding of Weisman and Klemp (1982) with a moisture cap of 11 to
-//!   16 g/kg, cooled at night, under a hodograph of 10 to 35 m/s of shear; thermal waves of 250 to 400 km that drift
+//!   16 g/kg (9 to 17.5 within the waves), cooled at night, under a hodograph of 10 to 35 m/s of shear; thermal waves of 250 to 400 km that drift
 //!   with the mean wind; heights in hydrostatic balance with temperature and humidity.
 //! - **Storms** ([`storm`]): cells born where air is buoyant, more of them in the afternoon and on the warm side of the
 //!   leading wave; they grow, last and decay within six hours, drift with the 0–6 km mean wind and, in strong shear, split into a
 //!   right- and a left-mover with Bunkers motion. Each has an echo, an anvil, an updraught bounded by
-//!   √(2 CAPE), rotation, a warm core, moistened air and a cold pool with outflow ([`hour`]).
+//!   √(2 CAPE), rotation, a warm core, moistened air and a cold pool with outflow ([`footprint`], [`hour`]).
 //!
 //! It is a world to learn on, not one to forecast with: there is no dynamics in it beyond what is said here.
 
 pub mod arithmetic;
 pub mod draw;
 pub mod flow;
+pub mod footprint;
 pub mod hour;
 pub mod sounding;
 pub mod storm;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ndarray::{Array3, Axis};
 
-use super::hour::NO_ECHO;
+use super::footprint::NO_ECHO;
 use super::sounding::{GAS_CONSTANT, GRAVITY, saturation, virtual_temperature};
 use super::*;
 
