@@ -1,0 +1,93 @@
+//! What a store is made from: anything that can list its fields and times and read one field at one time.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use ndarray::Array3;
+
+use super::grid::Grid;
+
+/// A source of gridded fields.
+pub trait Archive: Sync {
+    /// The archive's name, as `data { archive NAME }` spells it.
+    fn name(&self) -> &str;
+
+    /// What distinguishes this archive's contents from another of the same name (a seed, a digest of a listing);
+    /// a store made from one identity is not reused for another.
+    fn identity(&self) -> String;
+
+    /// Every field the archive offers, in a fixed order.
+    fn fields(&self) -> Vec<ArchiveField>;
+
+    /// The one horizontal grid of all its fields.
+    fn grid(&self) -> Grid;
+
+    /// The times it has.
+    fn times(&self) -> Available;
+
+    /// One field at one time: (C, H, W), C = 1 without levels, levels in the order of [`ArchiveField::levels`].
+    ///
+    /// # Errors
+    /// A field or a time the archive lacks, or bytes that cannot be read.
+    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError>;
+}
+
+/// One field of an archive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ArchiveField {
+    /// The archive's own name, for instance `TMP:2 m above ground`.
+    pub from: String,
+    /// The unit its values come in, for instance `K`.
+    pub units: String,
+    /// Pressure levels in Pa, absent for a field without levels.
+    pub levels: Option<Vec<f64>>,
+    /// One sentence for people.
+    pub description: String,
+}
+
+/// Times from `from` to `to`, both included, every `every` seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Available {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub every: i64,
+}
+
+impl Available {
+    /// Whether `time` is one of them.
+    #[must_use]
+    pub fn contains(&self, time: Timestamp) -> bool {
+        let offset = time.as_second() - self.from.as_second();
+        time.subsec_nanosecond() == self.from.subsec_nanosecond()
+            && time >= self.from
+            && time <= self.to
+            && offset % self.every == 0
+    }
+}
+
+/// What can go wrong between an archive and a batch. Messages are for the person who wrote the recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error("the archive `{archive}` has no field `{field}`; it offers {offered}")]
+    UnknownField { archive: String, field: String, offered: String },
+    #[error("the archive `{archive}` has nothing at {time}; it has every {every} s from {from} to {to}")]
+    UnknownTime { archive: String, time: Timestamp, every: i64, from: Timestamp, to: Timestamp },
+    #[error("`{field}` is wanted at {wanted} Pa, but the archive `{archive}` has it at {offered} Pa")]
+    UnknownLevel { archive: String, field: String, wanted: f64, offered: String },
+    #[error("{0}")]
+    Plan(String),
+    #[error("{what} {path}: {source}", path = path.display())]
+    File { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("the field `{field}` cannot be read from {path}: {reason}", path = path.display())]
+    Chunk { field: String, path: PathBuf, reason: String },
+    #[error("{path} is not a whole training store: {reason}", path = path.display())]
+    Store { path: PathBuf, reason: String },
+    #[error("the store {path} has no field `{field}`", path = path.display())]
+    NotStored { path: PathBuf, field: String },
+    #[error("the derived field `{field}`: {reason}")]
+    Derive { field: String, reason: String },
+    #[error("{0}")]
+    Archive(String),
+    #[error("interrupted")]
+    Interrupted,
+}
