@@ -39,9 +39,9 @@ const STANDARD_GRAVITY: f64 = 9.806_65;
 
 /// The pressure levels an archive may offer, in Pa.
 const USUAL: [f64; 26] = [
-    5_000.0, 7_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 35_000.0, 40_000.0, 45_000.0, 50_000.0,
-    55_000.0, 60_000.0, 65_000.0, 70_000.0, 75_000.0, 77_500.0, 80_000.0, 82_500.0, 85_000.0, 87_500.0, 90_000.0,
-    92_500.0, 95_000.0, 97_500.0, 100_000.0,
+    5_000.0, 7_000.0, 10_000.0, 15_000.0, 20_000.0, 25_000.0, 30_000.0, 35_000.0, 40_000.0, 45_000.0,
+    50_000.0, 55_000.0, 60_000.0, 65_000.0, 70_000.0, 75_000.0, 77_500.0, 80_000.0, 82_500.0, 85_000.0,
+    87_500.0, 90_000.0, 92_500.0, 95_000.0, 97_500.0, 100_000.0,
 ];
 
 /// A file of WRF output.
@@ -71,17 +71,24 @@ impl Wrf {
             .filter(|name| file.variable(name).is_none())
             .collect();
         if !lacking.is_empty() {
-            return Err(refuse(&file, format!("not output of WRF's model: it has no {}", lacking.join(", "))));
+            return Err(refuse(
+                &file,
+                format!("not output of WRF's model: it has no {}", lacking.join(", ")),
+            ));
         }
         // With this option some versions keep the potential temperature of moist air under the same name.
         if file.number("USE_THETA_M") == Some(1.0) && file.variable("THM").is_none() {
-            return Err(refuse(&file, "USE_THETA_M = 1 without THM: whether T is of moist air cannot be told"));
+            return Err(refuse(
+                &file,
+                "USE_THETA_M = 1 without THM: whether T is of moist air cannot be told",
+            ));
         }
         let times = times(&file)?;
         let grid = grid(&file)?;
         let rotation = rotation(&file)?;
         let identity = format!("wrf {}", digest(path)?);
-        let mut wrf = Wrf { file, identity, grid, times, levels: Vec::new(), rotation, columns: Mutex::default() };
+        let mut wrf =
+            Wrf { file, identity, grid, times, levels: Vec::new(), rotation, columns: Mutex::default() };
         wrf.levels = wrf.common_levels()?;
         Ok(wrf)
     }
@@ -95,7 +102,8 @@ impl Wrf {
         let count = self.file.variable("P").and_then(|variable| variable.shape.first().copied()).unwrap_or(0);
         let mut levels = USUAL.to_vec();
         for index in 0..count {
-            levels = inside_everywhere(self.pressure(index)?.view(), &levels).map_err(|error| self.refuse(error))?;
+            levels = inside_everywhere(self.pressure(index)?.view(), &levels)
+                .map_err(|error| self.refuse(error))?;
         }
         Ok(levels)
     }
@@ -160,8 +168,8 @@ impl Wrf {
             return Ok(Arc::clone(columns));
         }
         let pressure = self.pressure(index)?;
-        let columns =
-            Columns::new(pressure.view(), &self.levels, Outside::Missing).map_err(|error| self.refuse(error))?;
+        let columns = Columns::new(pressure.view(), &self.levels, Outside::Missing)
+            .map_err(|error| self.refuse(error))?;
         let columns = Arc::new(columns);
         *lock() = Some((index, Arc::clone(&columns)));
         Ok(columns)
@@ -199,7 +207,9 @@ impl Archive for Wrf {
         let has = |names: &[&str]| names.iter().all(|name| self.file.variable(name).is_some());
         let levels = LEVELS
             .iter()
-            .filter(|(_, quantity, ..)| *quantity != Quantity::Height || has(&["PH", "PHB"]) || has(&["HGT", "PSFC"]))
+            .filter(|(_, quantity, ..)| {
+                *quantity != Quantity::Height || has(&["PH", "PHB"]) || has(&["HGT", "PSFC"])
+            })
             .filter(|_| !self.levels.is_empty())
             .map(|(from, _, units, description)| (from, units, Some(self.levels.clone()), description));
         let surface = SURFACE
@@ -247,7 +257,8 @@ impl Archive for Wrf {
             let field = self.model_levels(*quantity, index)?.mapv(|value| value as f32);
             self.columns(index)?.apply(field.view()).map_err(|error| self.refuse(error))?
         } else {
-            let variable = SURFACE.iter().find(|(name, ..)| *name == from).map_or(from, |(_, variable, ..)| variable);
+            let variable =
+                SURFACE.iter().find(|(name, ..)| *name == from).map_or(from, |(_, variable, ..)| variable);
             self.surface(variable, index)?.mapv(|value| value as f32).insert_axis(Axis(0))
         };
         // South is first in the file, north is first here.
@@ -288,7 +299,9 @@ const SURFACE: [(&str, &str, &str, &str); 6] = [
 /// Kelvin, from WRF's potential temperature less 300 K and pressure in Pa.
 fn temperature(theta: &Array3<f64>, pressure: &Array3<f64>) -> Array3<f64> {
     let mut temperature = theta.clone();
-    Zip::from(&mut temperature).and(pressure).for_each(|value, &p| *value = (*value + 300.0) * (p / 1e5).powf(KAPPA));
+    Zip::from(&mut temperature)
+        .and(pressure)
+        .for_each(|value, &p| *value = (*value + 300.0) * (p / 1e5).powf(KAPPA));
     temperature
 }
 
@@ -322,11 +335,15 @@ pub fn hydrostatic(
     let mut geopotential = Array3::zeros(pressure.raw_dim());
     for level in 0..pressure.len_of(Axis(0)) {
         let below = level.saturating_sub(1);
-        let mean =
-            (&virtual_temperature.slice(s![level, .., ..]) + &virtual_temperature.slice(s![below, .., ..])) / 2.0;
+        let mean = (&virtual_temperature.slice(s![level, .., ..])
+            + &virtual_temperature.slice(s![below, .., ..]))
+            / 2.0;
         let (base, from) = match level {
             0 => (ground.clone(), surface_pressure.clone()),
-            _ => (geopotential.slice(s![below, .., ..]).to_owned(), pressure.slice(s![below, .., ..]).to_owned()),
+            _ => (
+                geopotential.slice(s![below, .., ..]).to_owned(),
+                pressure.slice(s![below, .., ..]).to_owned(),
+            ),
         };
         let ratio = (from / pressure.slice(s![level, .., ..])).mapv(f64::ln);
         geopotential.slice_mut(s![level, .., ..]).assign(&(base + mean * ratio * DRY_AIR));
@@ -353,7 +370,8 @@ fn times(file: &NetCdf) -> Result<Available, DataError> {
 fn grid(file: &NetCdf) -> Result<Grid, DataError> {
     let read = |name: &str| -> Result<Array2<f64>, DataError> {
         let values = file.read_at(name, 0).map_err(|error| DataError::Archive(error.to_string()))?;
-        let mut values = values.into_dimensionality::<Ix2>().map_err(|_| refuse(file, format!("{name} is not a map")))?;
+        let mut values =
+            values.into_dimensionality::<Ix2>().map_err(|_| refuse(file, format!("{name} is not a map")))?;
         values.invert_axis(Axis(0));
         Ok(values)
     };
@@ -363,7 +381,8 @@ fn grid(file: &NetCdf) -> Result<Grid, DataError> {
     if height == 0 || width == 0 || longitude.dim() != (height, width) {
         return Err(refuse(file, "XLAT and XLONG do not fit each other"));
     }
-    let number = |name: &str| file.number(name).ok_or_else(|| refuse(file, format!("it has no attribute {name}")));
+    let number =
+        |name: &str| file.number(name).ok_or_else(|| refuse(file, format!("it has no attribute {name}")));
     let (projection, spacing) = match number("MAP_PROJ")? as i64 {
         1 => {
             let (first, second) = (number("TRUELAT1")?, number("TRUELAT2")?);
@@ -378,6 +397,7 @@ fn grid(file: &NetCdf) -> Result<Grid, DataError> {
     };
     let plan = GridPlan { name: "wrf".into(), projection, width, height, spacing };
     let ideal = Grid::new(&plan)?;
+    let projection = &plan.projection;
     let mut worst = 0.0f64;
     for (index, &north) in latitude.indexed_iter() {
         let across = (f64::from(ideal.longitude[index]) - longitude[index] + 180.0).rem_euclid(360.0) - 180.0;
@@ -387,7 +407,9 @@ fn grid(file: &NetCdf) -> Result<Grid, DataError> {
     if worst > spacing / 100.0 {
         return Err(refuse(
             file,
-            format!("its points lie up to {worst:.0} m from those of {projection:?} centred there, {spacing:.0} m apart"),
+            format!(
+                "its points lie up to {worst:.0} m from those of {projection:?} centred there, {spacing:.0} m apart"
+            ),
         ));
     }
     let single = |values: Array2<f64>| values.mapv(|value| value as f32).as_standard_layout().into_owned();
@@ -395,8 +417,14 @@ fn grid(file: &NetCdf) -> Result<Grid, DataError> {
 }
 
 /// A Mercator map true at one latitude is a Mercator map true at any other with another spacing: here at its own
-/// centre, on the house's sphere, so that cells keep their size in degrees.
-fn mercator(spacing: f64, true_latitude: f64, latitude: &Array2<f64>, longitude: &Array2<f64>) -> (Projection, f64) {
+/// centre, on the house's sphere, so that cells keep their size in degrees. Centre and spacing are rounded to
+/// 0.0001 degrees and 1 m, some ten metres on the ground, so that a recipe can name the grid.
+fn mercator(
+    spacing: f64,
+    true_latitude: f64,
+    latitude: &Array2<f64>,
+    longitude: &Array2<f64>,
+) -> (Projection, f64) {
     let (height, width) = latitude.dim();
     let isometric = |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.to_radians() / 2.0).tan().ln();
     let middle = (isometric(latitude[[0, 0]]) + isometric(latitude[[height - 1, 0]])) / 2.0;
@@ -405,7 +433,9 @@ fn mercator(spacing: f64, true_latitude: f64, latitude: &Array2<f64>, longitude:
     let across = (longitude[[0, width - 1]] - longitude[[0, 0]]).rem_euclid(360.0);
     let step = spacing / (WRF_RADIUS * true_latitude.to_radians().cos());
     let spacing = EARTH_RADIUS * centre.to_radians().cos() * step;
-    (Projection::Mercator { latitude: centre, longitude: longitude[[0, 0]] + across / 2.0 }, spacing)
+    let round = |degrees: f64| (degrees * 1e4).round() / 1e4;
+    let longitude = (longitude[[0, 0]] + across / 2.0).rem_euclid(360.0);
+    (Projection::Mercator { latitude: round(centre), longitude: round(longitude) }, spacing.round())
 }
 
 /// COSALPHA and SINALPHA, or nothing where the map's rows run due east.
@@ -414,7 +444,10 @@ fn rotation(file: &NetCdf) -> Result<Option<(Array2<f64>, Array2<f64>)>, DataErr
     if !has("COSALPHA") || !has("SINALPHA") {
         return match file.number("MAP_PROJ") {
             Some(3.0) => Ok(None),
-            _ => Err(refuse(file, "without COSALPHA and SINALPHA its winds cannot be turned to east and north")),
+            _ => Err(refuse(
+                file,
+                "without COSALPHA and SINALPHA its winds cannot be turned to east and north",
+            )),
         };
     }
     let read = |name: &str| -> Result<Array2<f64>, DataError> {
@@ -443,7 +476,8 @@ mod tests {
     /// In an atmosphere of one temperature heights are R T ln(p0/p) exactly, whatever the levels.
     #[test]
     fn isothermal_heights() {
-        let pressure = Array3::from_shape_fn((6, 2, 2), |(k, row, _)| 99_000.0 * 0.7f64.powi(k as i32) - row as f64);
+        let pressure =
+            Array3::from_shape_fn((6, 2, 2), |(k, row, _)| 99_000.0 * 0.7f64.powi(k as i32) - row as f64);
         let temperature = Array3::from_elem((6, 2, 2), 250.0);
         let dry = Array3::zeros((6, 2, 2));
         let ground = Array2::from_elem((2, 2), 1962.0);
