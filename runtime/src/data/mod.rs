@@ -24,3 +24,4 @@ pub mod vertical;
 pub mod wrf;
 #[cfg(test)]
 mod tests;
+mod work;
