@@ -44,9 +44,9 @@ pub fn table(rows: &[ScoreRow], color: bool) -> String {
     text
 }
 
-/// What the rows of a table have in common, such as `composite_reflectivity, 500 hPa, ≥ 35 dBZ`.
+/// What the rows of a table have in common, such as `composite reflectivity, ≥ 35 dBZ`.
 pub fn group_title(row: &ScoreRow) -> String {
-    let mut title = row.variable.clone();
+    let mut title = row.variable.replace('_', " ");
     if let Some(level) = row.level {
         let _ = write!(title, ", {} hPa", number(level));
     }
@@ -61,7 +61,7 @@ pub fn group_title(row: &ScoreRow) -> String {
 
 /// Name of a row in its table: the score, its scale and its units.
 pub fn row_name(row: &ScoreRow) -> String {
-    let mut name = row.score.clone();
+    let mut name = score_name(&row.score);
     if let Some(scale) = row.scale_km {
         let _ = write!(name, " {} km", number(scale));
     }
@@ -69,6 +69,16 @@ pub fn row_name(row: &ScoreRow) -> String {
         let _ = write!(name, " [{}]", row.units);
     }
     name
+}
+
+/// A score as people write it: `CSI`, `frequency bias`.
+pub fn score_name(score: &str) -> String {
+    match score {
+        "csi" | "pod" | "far" | "pofd" | "ets" | "hss" | "pss" | "fss" | "rmse" | "mae" | "mse" => {
+            score.to_uppercase()
+        }
+        _ => score.replace('_', " "),
+    }
 }
 
 /// A score in four significant digits or so; `–` if undefined.
