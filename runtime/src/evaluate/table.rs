@@ -86,7 +86,7 @@ pub fn score_text(value: Option<f64>) -> String {
     match value {
         None => "–".to_owned(),
         Some(value) if !value.is_finite() => "–".to_owned(),
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) if value.abs() < 1e-3 || value.abs() >= 1e6 => format!("{value:.2e}"),
         Some(value) if value.abs() < 10.0 => format!("{value:.3}"),
         Some(value) if value.abs() < 100.0 => format!("{value:.2}"),

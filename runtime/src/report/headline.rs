@@ -41,10 +41,13 @@ pub fn headline(rows: &[ScoreRow]) -> Headline {
     Headline { verdict, sentence, details: details(rows, first) }
 }
 
+/// Kind of score, whether there are enough events, the threshold then, and the events.
+type Rank = (u8, u64, f64, u64);
+
 /// The rows of the score the sentence is about, ordered by lead.
 fn choose(rows: &[ScoreRow]) -> Vec<&ScoreRow> {
     let lines = groups(rows).into_iter().flat_map(|(_, lines)| lines);
-    let mut best: Option<((u8, u64, f64, u64), Vec<&ScoreRow>)> = None;
+    let mut best: Option<(Rank, Vec<&ScoreRow>)> = None;
     for line in lines {
         let leads: Vec<&ScoreRow> = line.by_lead.into_values().collect();
         let Some(first) = leads.first().filter(|row| Best::of(&row.score).is_some()) else { continue };
@@ -147,7 +150,9 @@ fn margins(rows: &[&ScoreRow]) -> String {
             let change = 100.0 * (model - base) / base;
             format!(", {:.0} % {}", change.abs(), if change < 0.0 { "lower" } else { "higher" })
         }
-        (_, Some(model), Some(base)) => format!(", a difference of {:+.3}", model - base),
+        (_, Some(model), Some(base)) => {
+            format!(", a difference of {:+.3}", model - base).replace('-', "\u{2212}")
+        }
         _ => String::new(),
     };
     let most = if rows.len() > 1 { "most at" } else { "at" };
@@ -200,8 +205,9 @@ fn never_hit(rows: &[ScoreRow]) -> Vec<String> {
         let csi = leads.first().filter(|row| row.score == "csi")?;
         let events: u64 = leads.iter().filter_map(|row| row.events).sum();
         let title = group_title(csi);
-        (events > 0 && !hit(&leads))
-            .then(|| format!("{title}: {events} events were observed and neither forecast has a single hit."))
+        (events > 0 && !hit(&leads)).then(|| {
+            format!("For {title}, {events} events were observed and neither forecast has a single hit.")
+        })
     });
     missed.collect()
 }
