@@ -44,9 +44,9 @@ pub fn table(rows: &[ScoreRow], color: bool) -> String {
     text
 }
 
-/// What the rows of a table have in common, such as `composite_reflectivity, 500 hPa, ≥ 35 dBZ`.
+/// What the rows of a table have in common, such as `composite reflectivity, ≥ 35 dBZ`.
 pub fn group_title(row: &ScoreRow) -> String {
-    let mut title = row.variable.clone();
+    let mut title = row.variable.replace('_', " ");
     if let Some(level) = row.level {
         let _ = write!(title, ", {} hPa", number(level));
     }
@@ -61,7 +61,7 @@ pub fn group_title(row: &ScoreRow) -> String {
 
 /// Name of a row in its table: the score, its scale and its units.
 pub fn row_name(row: &ScoreRow) -> String {
-    let mut name = row.score.clone();
+    let mut name = score_name(&row.score);
     if let Some(scale) = row.scale_km {
         let _ = write!(name, " {} km", number(scale));
     }
@@ -71,12 +71,22 @@ pub fn row_name(row: &ScoreRow) -> String {
     name
 }
 
+/// A score as people write it: `CSI`, `frequency bias`.
+pub fn score_name(score: &str) -> String {
+    match score {
+        "csi" | "pod" | "far" | "pofd" | "ets" | "hss" | "pss" | "fss" | "rmse" | "mae" | "mse" => {
+            score.to_uppercase()
+        }
+        _ => score.replace('_', " "),
+    }
+}
+
 /// A score in four significant digits or so; `–` if undefined.
 pub fn score_text(value: Option<f64>) -> String {
     match value {
         None => "–".to_owned(),
         Some(value) if !value.is_finite() => "–".to_owned(),
-        Some(value) if value == 0.0 => "0".to_owned(),
+        Some(0.0) => "0".to_owned(),
         Some(value) if value.abs() < 1e-3 || value.abs() >= 1e6 => format!("{value:.2e}"),
         Some(value) if value.abs() < 10.0 => format!("{value:.3}"),
         Some(value) if value.abs() < 100.0 => format!("{value:.2}"),

@@ -9,6 +9,7 @@ use plotters::prelude::*;
 
 use super::ReportError;
 
+pub const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 pub const INK: RGBColor = RGBColor(0x1b, 0x1f, 0x24);
 pub const MUTED: RGBColor = RGBColor(0x5b, 0x65, 0x70);
 pub const GRID: RGBColor = RGBColor(0xe1, 0xe5, 0xe9);
@@ -145,7 +146,9 @@ where
     }
     if marks && look.square {
         chart.draw_series(points.iter().map(|at| {
-            EmptyElement::at(*at) + Rectangle::new([(-4, -4), (4, 4)], look.color.stroke_width(2))
+            EmptyElement::at(*at)
+                + Rectangle::new([(-4, -4), (4, 4)], PAPER.filled())
+                + Rectangle::new([(-4, -4), (4, 4)], look.color.stroke_width(2))
         }))?;
     } else if marks {
         chart.draw_series(points.iter().map(|at| Circle::new(*at, 4, look.color.filled())))?;
@@ -153,14 +156,20 @@ where
     Ok(())
 }
 
-/// The range of `values` with room above and below; never empty.
+/// Whether a value can be drawn: an axis over hundreds of powers of ten has no use, and no end of labels.
+pub fn drawable(value: f64) -> bool {
+    value == 0.0 || (1e-30..1e30).contains(&value.abs())
+}
+
+/// The range of `values` with room above and below; never so narrow that two labels would be the same number.
 pub fn padded(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
         return (0.0, 1.0);
     }
-    let room = if high > low { 0.06 * (high - low) } else { 0.1 * low.abs().max(1.0) };
+    let size = low.abs().max(high.abs());
+    let room = if high > low { (0.06 * (high - low)).max(1e-6 * size) } else { 0.1 * size.max(1e-6) };
     (low - room, high + room)
 }
 

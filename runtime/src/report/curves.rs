@@ -31,7 +31,7 @@ pub fn losses(points: &[LossPoint]) -> Result<Markup, ReportError> {
             charts.len() - 1
         });
         let curve = charts[at].1.entry(&point.split).or_default();
-        if point.value.is_finite() {
+        if chart::drawable(point.value) {
             curve.push((point.step as f64, point.value));
         } else {
             charts[at].2 += 1;
@@ -57,10 +57,10 @@ fn loss_chart((phase, name): (&str, &str), curves: &Curves<'_>, lost: usize) -> 
         builder.margin(6).x_label_area_size(38).y_label_area_size(58);
         let x = left.max(0.0)..right;
         if log {
-            // At least a factor of two, so that the axis has labels.
+            // At least a factor of five, so that the axis has labels.
             let middle = (low + high) / 2.0;
-            let (low, high) = (low.min(middle - 0.16), high.max(middle + 0.16));
-            let y = (10f64.powf(low)..10f64.powf(high)).log_scale();
+            let (low, high) = (low.min(middle - 0.35), high.max(middle + 0.35));
+            let y = (10f64.powf(low)..10f64.powf(high)).log_scale().with_key_points(log_labels(low, high));
             draw_losses(&mut builder.build_cartesian_2d(x, y)?, name, curves, true)
         } else {
             draw_losses(&mut builder.build_cartesian_2d(x, low..high)?, name, curves, false)
@@ -68,12 +68,12 @@ fn loss_chart((phase, name): (&str, &str), curves: &Curves<'_>, lost: usize) -> 
     })?;
     let mut notes = String::new();
     if all().next().is_none() {
-        notes += " No finite value was recorded.";
+        notes += " No value that could be drawn was recorded.";
     } else if !log {
         notes += " Linear scale: some values are not above zero.";
     }
     if lost > 0 {
-        notes += &format!(" {lost} values are not finite and are not drawn.");
+        notes += &format!(" Not drawn because not finite, or beyond 1e30: {lost} values.");
     }
     let alternative = format!("{heading}. {}{notes}", describe(curves));
     Ok(
@@ -104,23 +104,38 @@ where
     Ok(())
 }
 
-/// Centred running mean over about a twentieth of the curve, of the logarithm if `log`; short curves stay as they are.
+/// The curve without its noise: at each point the value of the straight line fitted to about a tenth of the curve
+/// around it, through the logarithms if `log`. Unlike a running mean it does not flatten the steep start.
 fn smoothed(points: &[(f64, f64)], log: bool) -> Vec<(f64, f64)> {
-    let reach = points.len() / 40;
+    let reach = points.len() / 20;
+    let height = |value: f64| if log { value.ln() } else { value };
     (0..points.len())
         .map(|index| {
-            // The window shrinks evenly at both ends, so that the ends are not pulled inwards.
-            let reach = reach.min(index).min(points.len() - 1 - index);
-            let window = &points[index - reach..=index + reach];
-            let mean = |values: f64| values / window.len() as f64;
-            let value = if log {
-                mean(window.iter().map(|point| point.1.ln()).sum()).exp()
-            } else {
-                mean(window.iter().map(|point| point.1).sum())
-            };
-            (points[index].0, value)
+            let window = &points[index.saturating_sub(reach)..(index + reach + 1).min(points.len())];
+            let mean = |values: &mut dyn Iterator<Item = f64>| values.sum::<f64>() / window.len() as f64;
+            let (step, value) = points[index];
+            if window.len() < 3 {
+                return (step, value);
+            }
+            let middle = mean(&mut window.iter().map(|point| point.0));
+            let level = mean(&mut window.iter().map(|point| height(point.1)));
+            let spread = mean(&mut window.iter().map(|point| (point.0 - middle).powi(2)));
+            let slope = mean(&mut window.iter().map(|point| (point.0 - middle) * (height(point.1) - level)));
+            let fitted = level + if spread > 0.0 { slope / spread * (step - middle) } else { 0.0 };
+            (step, if log { fitted.exp() } else { fitted })
         })
         .collect()
+}
+
+/// Labels of a logarithmic axis between two powers of ten: 1, 2, 5, 10, ... on a short axis, else every so many
+/// powers of ten.
+fn log_labels(low: f64, high: f64) -> Vec<f64> {
+    let (first, last) = (low.floor() as i32, high.ceil() as i32);
+    let factors: &[f64] = if high - low < 2.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let stride = ((last - first) as usize).div_ceil(7).max(1);
+    let powers = (first..=last).step_by(stride);
+    let labels = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10f64.powi(power)));
+    labels.filter(|value| (low..=high).contains(&value.log10())).collect()
 }
 
 fn describe(curves: &Curves<'_>) -> String {
@@ -154,7 +169,9 @@ pub fn scores(rows: &[ScoreRow]) -> Result<Markup, ReportError> {
     let figures = (lines.iter().take(CHARTS))
         .map(|(_, heading, line)| {
             let curves = line.forecasts().into_iter().map(|name| {
-                let points = line.by_lead.iter().filter_map(|(lead, row)| Some((lead.0, row.value(name)?)));
+                let points = line.by_lead.iter().filter_map(|(lead, row)| {
+                    Some((lead.0, row.value(name).filter(|value| chart::drawable(*value))?))
+                });
                 (name, points.collect::<Vec<_>>())
             });
             score_chart(heading, &line.name, &curves.collect())
@@ -181,7 +198,7 @@ fn score_chart(heading: &str, name: &str, curves: &Curves<'_>) -> Result<Markup,
     if all().all(|(_, value)| *value >= 0.0) {
         low = 0.0;
     }
-    if name.starts_with("csi") || name.starts_with("fss") {
+    if name.starts_with("CSI") || name.starts_with("FSS") {
         high = if high > 0.5 { 1.0 } else { high };
     }
     let text = chart::svg(SIZE, |root| {
@@ -214,6 +231,8 @@ mod tests {
         for (raw, smooth) in line.iter().zip(smoothed(&line, false)) {
             assert!((raw.1 - smooth.1).abs() < 1e-9);
         }
+        assert_eq!(log_labels(-0.1, 1.05), [1.0, 2.0, 5.0, 10.0]);
+        assert_eq!(log_labels(-3.2, 0.2), [1e-3, 1e-2, 1e-1, 1.0]);
         assert_eq!(smoothed(&[(0.0, 2.0)], false), [(0.0, 2.0)]);
         assert!(smoothed(&[], true).is_empty());
     }

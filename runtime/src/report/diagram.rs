@@ -45,7 +45,7 @@ pub fn performance(rows: &[ScoreRow]) -> Result<Markup, ReportError> {
         div.charts { @for figure in figures { (figure) } }
         p.note {
             "The upper right corner is perfect. Curves: equal CSI. Dashed rays: equal frequency bias, "
-            "above 1 left of the diagonal (too many events forecast). Numbers beside the marks: lead in hours."
+            "above 1 left of the diagonal (too many events forecast). Numbers beside the marks: first and last lead in hours."
         }
     })
 }
@@ -69,7 +69,9 @@ fn diagram(title: &str, curves: &BTreeMap<&str, Points>) -> Result<Markup, Repor
                 let line: Vec<(f64, f64)> = points.values().copied().collect();
                 curve(&mut chart, &line, look, true)?;
                 let side = if look.square { (7, 3) } else { (7, -13) };
-                chart.draw_series(points.iter().map(|(lead, at)| {
+                let last = points.last_key_value().filter(|_| points.len() > 1);
+                let ends = points.first_key_value().into_iter().chain(last);
+                chart.draw_series(ends.map(|(lead, at)| {
                     EmptyElement::at(*at) + Text::new(number(lead.0), side, font(12, &INK))
                 }))?;
             }
@@ -94,8 +96,9 @@ fn background(
     for tenth in [1, 2, 3, 4, 5, 6, 7, 8, 9] {
         let csi = f64::from(tenth) / 10.0;
         let pod = |success: f64| 1.0 / (1.0 / csi + 1.0 - 1.0 / success);
-        let points =
-            (0..=60).map(|step| csi + (1.0 - csi) * f64::from(step) / 60.0).map(|x| (x, pod(x).min(1.0)));
+        // Closer together on the left, where the curve is steep.
+        let success = (0..=80).map(|step| csi + (1.0 - csi) * (f64::from(step) / 80.0).powi(3));
+        let points = success.map(|x| (x, pod(x).min(1.0)));
         chart.draw_series(LineSeries::new(points, MUTED.mix(0.45).stroke_width(1)))?;
         if tenth % 2 == 0 {
             let label = Text::new(format!("CSI {csi}"), (-40, -16), font(11, &MUTED));

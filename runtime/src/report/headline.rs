@@ -2,7 +2,7 @@
 
 use crate::evaluate::ScoreRow;
 use crate::evaluate::scores::{Best, FEW_EVENTS};
-use crate::evaluate::table::{group_title, groups, number, score_text};
+use crate::evaluate::table::{group_title, groups, number, score_name, score_text};
 
 /// A sentence and what must be known to judge it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +16,8 @@ pub struct Headline {
 }
 
 /// Compares "model" with "persistence" by CSI at the highest threshold that has at least 30 observed events at every
-/// lead; without such a threshold by CSI at the one with most events; without CSI by RMSE; else by the first score.
+/// lead and a hit of either forecast at any; without such a threshold by CSI at the one with most events; without CSI
+/// by RMSE; else by the first score. The choice treats both forecasts alike.
 pub fn headline(rows: &[ScoreRow]) -> Headline {
     let unknown =
         |sentence: &str| Headline { verdict: "unknown", sentence: sentence.into(), details: Vec::new() };
@@ -35,20 +36,23 @@ pub fn headline(rows: &[ScoreRow]) -> Headline {
     let Some(first) = chosen.first() else {
         return unknown("No score with a known best value was computed.");
     };
-    let what = format!("{} ({})", first.score.to_uppercase().replace('_', " "), group_title(first));
+    let what = format!("{} ({})", score_name(&first.score), group_title(first));
     let (verdict, sentence) = sentence(&what, &chosen);
     Headline { verdict, sentence, details: details(rows, first) }
 }
 
+/// Kind of score, whether there are enough events, the threshold then, and the events.
+type Rank = (u8, u64, f64, u64);
+
 /// The rows of the score the sentence is about, ordered by lead.
 fn choose(rows: &[ScoreRow]) -> Vec<&ScoreRow> {
     let lines = groups(rows).into_iter().flat_map(|(_, lines)| lines);
-    let mut best: Option<((u8, u64, f64, u64), Vec<&ScoreRow>)> = None;
+    let mut best: Option<(Rank, Vec<&ScoreRow>)> = None;
     for line in lines {
         let leads: Vec<&ScoreRow> = line.by_lead.into_values().collect();
         let Some(first) = leads.first().filter(|row| Best::of(&row.score).is_some()) else { continue };
         let events = leads.iter().filter_map(|row| row.events).min().unwrap_or(0);
-        let enough = u64::from(events >= FEW_EVENTS);
+        let enough = u64::from(events >= FEW_EVENTS && hit(&leads));
         let rank = match first.score.as_str() {
             "csi" => (2, enough, if enough == 1 { first.threshold.unwrap_or(0.0) } else { 0.0 }, events),
             "rmse" => (1, 0, 0.0, 0),
@@ -59,6 +63,12 @@ fn choose(rows: &[ScoreRow]) -> Vec<&ScoreRow> {
         }
     }
     best.map(|(_, rows)| rows).unwrap_or_default()
+}
+
+/// Whether either forecast scores above 0 at any lead.
+fn hit(leads: &[&ScoreRow]) -> bool {
+    let scored = |row: &ScoreRow, name: &str| row.value(name).is_some_and(|score| score > 0.0);
+    leads.iter().any(|row| scored(row, "model") || scored(row, "persistence"))
 }
 
 fn sentence(what: &str, rows: &[&ScoreRow]) -> (&'static str, String) {
@@ -140,7 +150,9 @@ fn margins(rows: &[&ScoreRow]) -> String {
             let change = 100.0 * (model - base) / base;
             format!(", {:.0} % {}", change.abs(), if change < 0.0 { "lower" } else { "higher" })
         }
-        (_, Some(model), Some(base)) => format!(", a difference of {:+.3}", model - base),
+        (_, Some(model), Some(base)) => {
+            format!(", a difference of {:+.3}", model - base).replace('-', "\u{2212}")
+        }
         _ => String::new(),
     };
     let most = if rows.len() > 1 { "most at" } else { "at" };
@@ -153,33 +165,51 @@ fn margins(rows: &[&ScoreRow]) -> String {
 }
 
 fn details(rows: &[ScoreRow], first: &ScoreRow) -> Vec<String> {
-    let (mut model, mut persistence, mut ties, mut unranked) = (0, 0, 0, 0);
-    for row in rows.iter().filter(|row| Best::of(&row.score).is_some()) {
+    let told = rows.iter().filter(|row| ["csi", "fss", "rmse"].contains(&row.score.as_str()));
+    let (mut model, mut persistence, mut neither, mut all) = (0, 0, 0, 0);
+    for row in told {
+        all += 1;
         match row.better() {
             Some("model") => model += 1,
             Some("persistence") => persistence += 1,
-            _ if row.few_events() || row.value("model").is_none() || row.value("persistence").is_none() => {
-                unranked += 1
-            }
-            _ => ties += 1,
+            _ => neither += 1,
         }
     }
     let samples = rows.iter().map(|row| row.samples).max().unwrap_or(0);
-    let mut details = vec![format!(
-        "Of all scores, thresholds and leads below, the model is better in {model}, persistence in {persistence}; \
-         {ties} tie or have another best forecast, {unranked} cannot be ranked."
-    )];
+    let mut details = Vec::new();
+    if all > 0 {
+        details.push(format!(
+            "Of the {all} values of CSI, FSS and RMSE below (each threshold, scale and lead), the model is better in \
+             {model} and persistence in {persistence}; {neither} tie or cannot be ranked."
+        ));
+    }
     if first.score == "csi" {
         details.push(format!(
-            "The sentence above uses the highest threshold with at least {FEW_EVENTS} observed events at every lead, \
-             or else the one with most events; the rule does not look at the model's scores."
+            "The sentence above uses the highest threshold with at least {FEW_EVENTS} observed events at every lead \
+             and at least one hit by either forecast, or else the one with most events."
         ));
+        details.extend(never_hit(rows));
     }
     details.push(format!(
         "At most {samples} pairs of fields per lead. No confidence interval is computed: neighbouring cells and hours \
          are not independent, so small differences may be chance."
     ));
     details
+}
+
+/// A sentence for each threshold whose events both forecasts always missed.
+fn never_hit(rows: &[ScoreRow]) -> Vec<String> {
+    let lines = groups(rows).into_iter().flat_map(|(_, lines)| lines);
+    let missed = lines.filter_map(|line| {
+        let leads: Vec<&ScoreRow> = line.by_lead.into_values().collect();
+        let csi = leads.first().filter(|row| row.score == "csi")?;
+        let events: u64 = leads.iter().filter_map(|row| row.events).sum();
+        let title = group_title(csi);
+        (events > 0 && !hit(&leads)).then(|| {
+            format!("For {title}, {events} events were observed and neither forecast has a single hit.")
+        })
+    });
+    missed.collect()
 }
 
 #[cfg(test)]
@@ -197,7 +227,7 @@ mod tests {
         assert_eq!(all.verdict, "better");
         assert_eq!(
             all.sentence,
-            "The model beats persistence at all 2 leads (+1 to +3 h) by CSI (composite_reflectivity, ≥ 35 dBZ): \
+            "The model beats persistence at all 2 leads (+1 to +3 h) by CSI (composite reflectivity, ≥ 35 dBZ): \
              most at +3 h, 0.400 against 0.200, a difference of +0.200."
         );
         let none = headline(&[csi(1.0, 0.3, 0.4)]);
@@ -228,6 +258,10 @@ mod tests {
         let common = ScoreRow { threshold: Some(20.0), events: Some(5000), ..csi(1.0, 0.9, 0.1) };
         let told = headline(&[common, csi(1.0, 0.3, 0.4), rare]);
         assert!(told.sentence.contains("≥ 35 dBZ"), "{}", told.sentence);
+        let missed = ScoreRow { threshold: Some(50.0), events: Some(90), ..csi(1.0, 0.0, 0.0) };
+        let told = headline(&[csi(1.0, 0.3, 0.4), missed]);
+        assert!(told.sentence.contains("≥ 35 dBZ"), "{}", told.sentence);
+        assert!(told.details.iter().any(|detail| detail.contains("90 events were observed and neither")));
         let rmse = headline(&[
             example("mae", 1.0, Some(1.0), Some(3.0)),
             example("rmse", 1.0, Some(4.0), Some(5.0)),

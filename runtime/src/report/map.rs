@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{Markup, html};
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 
 use super::colour::{MISSING, REFLECTIVITY, hex, reflectivity_class, uniform};
 use super::{MapField, MapRow, Panel, ReportError, ReportInput};
@@ -20,9 +20,8 @@ const SHADES: usize = 254;
 
 /// All rows of maps.
 pub fn maps(input: &ReportInput) -> Result<Markup, ReportError> {
-    let south_first = input.latitude.as_ref().is_some_and(|latitude| {
-        let column = latitude.column(0);
-        latitude.ncols() > 0 && column.first() < column.last()
+    let south_first = (input.latitude.as_ref()).is_some_and(|latitude| {
+        latitude.axis_iter(Axis(1)).next().is_some_and(|first| first.first() < first.last())
     });
     let rows = input.maps.iter().map(|row| map_row(row, south_first)).collect::<Result<Vec<_>, _>>()?;
     Ok(html! {

@@ -22,7 +22,7 @@ pub fn page(input: &ReportInput) -> Result<Markup, ReportError> {
         section("Training", input.losses.is_empty(), "No training curve was recorded.", || {
             Ok(html! {
                 (curves::losses(&input.losses)?)
-                p.note { "Dots: recorded values. Line: running mean over about a twentieth of the steps." }
+                p.note { "Dots: recorded values. Line: straight lines fitted to about a tenth of the steps around each." }
             })
         })?,
     ];

@@ -65,13 +65,14 @@ fn line_body(line: &Line<'_>, leads: &BTreeSet<Lead>) -> Markup {
 fn cell(row: Option<&ScoreRow>, forecast: &str) -> Markup {
     let Some(row) = row else { return html! { td.number {} } };
     let value = row.value(forecast);
+    let text = score_text(value).replace('-', "\u{2212}");
     html! {
         @if row.better() == Some(forecast) {
-            td.number.better { (score_text(value)) " " span aria-label="better" { "✓" } }
+            td.number.better { (text) " " span aria-label="better" { "✓" } }
         } @else if value.is_none() {
             td.number title="undefined (no events)" { (score_text(None)) }
         } @else {
-            td.number { (score_text(value)) }
+            td.number { (text) }
         }
     }
 }
