@@ -104,7 +104,7 @@ impl Site {
             let known = aurora_compiler::Site::archives(self).join(", ");
             return Err(DataError::Archive(format!("this site has no archive `{name}`; it has {known}")));
         };
-        Ok(Box::new(Wrf::open(name, &self.base.join(path))?))
+        Ok(Box::new(Wrf::open(&self.base.join(path))?))
     }
 }
 

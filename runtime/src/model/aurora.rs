@@ -228,8 +228,8 @@ impl Prediction {
     }
 }
 
-/// The input of the next step: the oldest time dropped, the prediction appended.
-fn advance(batch: Batch, prediction: &Batch) -> Batch {
+/// The input of the next step: the oldest time dropped, the prediction appended. Both physical or both normalised.
+pub(crate) fn advance(batch: Batch, prediction: &Batch) -> Batch {
     let surface = prediction.surface.iter().filter_map(|(name, new)| {
         let old = batch.surface.get(name)?;
         let times = old.dims()[1];

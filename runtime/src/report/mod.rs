@@ -7,6 +7,7 @@ mod chart;
 mod colour;
 mod curves;
 mod diagram;
+mod grid_values;
 mod headline;
 mod map;
 mod page;
@@ -16,6 +17,7 @@ use std::io::Write;
 use std::path::Path;
 
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 
 use crate::evaluate::ScoreRow;
 
@@ -66,7 +68,7 @@ pub struct LossPoint {
 }
 
 /// Maps of one valid time side by side, on one colour scale.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MapRow {
     /// Valid time and lead in words.
     pub caption: String,
@@ -77,16 +79,18 @@ pub struct MapRow {
 }
 
 /// One map.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Panel {
     /// `truth`, `forecast`, `persistence` or the like.
     pub label: String,
     /// Values, (rows, columns); NaN where missing.
+    #[serde(with = "grid_values")]
     pub values: Array2<f32>,
 }
 
 /// What a map shows, which decides its colours.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MapField {
     /// Radar reflectivity in dBZ, in the steps of 5 dBZ the National Weather Service uses.
     Reflectivity,

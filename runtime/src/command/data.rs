@@ -1,0 +1,63 @@
+//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::RecipeArgument;
+use crate::data::inspect::inspect;
+use crate::data::prepare::Inventory;
+use crate::run::{Failure, Format, Recipe};
+
+#[derive(Debug, Subcommand)]
+pub enum Word {
+    /// Turn an archive into the training store of a recipe
+    Prepare(RecipeArgument),
+    /// Say what a GRIB2, NetCDF or Zarr file holds
+    Inspect {
+        /// The file
+        file: PathBuf,
+        /// How it is said
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+}
+
+pub fn run(word: Word) -> Result<(), Failure> {
+    match word {
+        Word::Prepare(argument) => prepare(&argument),
+        Word::Inspect { file, format } => {
+            let inspection = inspect(&file)?;
+            match format {
+                Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&inspection)?)),
+                _ => super::print(&inspection.to_string()),
+            }
+        }
+    }
+}
+
+fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
+    let recipe = Recipe::open(&argument.recipe, argument.format)?;
+    recipe.set_threads()?;
+    let (store, inventory) = recipe.prepare()?;
+    eprint!("{}", words(&inventory));
+    super::print(&format!("{}\n", store.path().display()))
+}
+
+/// What was found, a line for whatever a person should look at.
+fn words(inventory: &Inventory) -> String {
+    let state = if inventory.reused { "already whole" } else { "prepared" };
+    let mut text = format!("{state}: {} times, {} fields\n", inventory.times, inventory.fields.len());
+    if !inventory.absent.is_empty() {
+        text.push_str(&format!("{} times are absent from the archive\n", inventory.absent.len()));
+    }
+    for (name, field) in &inventory.fields {
+        if field.outside > 0 || field.missing > 0 {
+            text.push_str(&format!(
+                "{name}: of {} values {} lie outside their range, {} are missing\n",
+                field.values, field.outside, field.missing
+            ));
+        }
+    }
+    text
+}

@@ -1,0 +1,43 @@
+//! `aurorac train RECIPE`: prepares data if need be, trains, evaluates, reports.
+
+use super::RecipeArgument;
+use crate::device;
+use crate::run::{Failure, Recipe};
+use crate::train::interrupt::Interrupt;
+use crate::train::{Outcome, Trainer};
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub recipe: RecipeArgument,
+    /// Seed of the fresh weights and of the order of samples
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+    recipe.set_threads()?;
+    let device = device::open(recipe.site.device()).map_err(Failure::because)?;
+    let interrupt = Interrupt::watch()?;
+    let (store, _) = recipe.prepare()?;
+    let run = recipe.run(arguments.seed);
+    recipe.write_artefact(&run.join("artefact"))?;
+    let trainer = Trainer {
+        plan: &recipe.plan,
+        kernels: &recipe.kernels,
+        store,
+        device,
+        seed: arguments.seed,
+        run,
+        checkpoint_every: recipe.site.checkpoint_every(),
+        interrupt,
+    };
+    match trainer.train()? {
+        Outcome::Interrupted(code) => Err(Failure::Signal(code)),
+        Outcome::Finished(..) => {
+            super::evaluate::evaluate(&recipe, arguments.seed)?;
+            super::report::report(&recipe, arguments.seed)
+        }
+    }
+}
