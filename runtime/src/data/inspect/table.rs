@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use super::{Corners, FieldSummary, GridSummary, Inspection, Times};
 
+/// What one column says of a field.
+type Text = fn(&FieldSummary) -> Option<String>;
+
 pub(super) fn write(inspection: &Inspection, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(out, "file     {}", inspection.file.display())?;
     writeln!(out, "format   {}, {}", inspection.format, inspection.contents)?;
@@ -15,13 +18,12 @@ pub(super) fn write(inspection: &Inspection, out: &mut fmt::Formatter<'_>) -> fm
         write_grid(&label, grid, out)?;
     }
     let fields = &inspection.fields;
-    let shared = |text: fn(&FieldSummary) -> Option<String>| {
+    let shared = |text: Text| {
         let mut all = fields.iter().filter_map(text);
         let first = all.next()?;
         all.all(|other| other == first).then_some(first)
     };
-    let shown: [(&str, fn(&FieldSummary) -> Option<String>); 3] =
-        [("run", run), ("valid", valid), ("packing", packing)];
+    let shown: [(&str, Text); 3] = [("run", run), ("valid", valid), ("packing", packing)];
     for (label, text) in shown {
         if let Some(text) = shared(text) {
             writeln!(out, "{label:8} {text}")?;
@@ -174,7 +176,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(' ');
         }
         text.push(digit);
