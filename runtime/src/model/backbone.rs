@@ -8,6 +8,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::{silu, softmax};
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::fused;
 use super::layer::{Mlp, ModulatedNorm, Norm, constant, linear};
 use super::parameters::Builder;
 use super::window::{Layouts, WindowLayout};
@@ -205,7 +206,13 @@ impl Block {
         // Padding tokens are zero before the linear map, so that theirs is its bias.
         let padding = self.qkv.bias.as_ref().map(|bias| bias.val());
         let qkv = linear(&self.qkv, x.clone());
-        let attended = linear(&self.projection, window_attention(qkv, padding, &layout, self.heads));
+        let attended = match padding {
+            Some(padding) if fused::available(&x.device()) => {
+                fused::window_attention(qkv, padding, &layout, self.heads)
+            }
+            padding => window_attention(qkv, padding, &layout, self.heads),
+        };
+        let attended = linear(&self.projection, attended);
         let x = x + self.attention_norm.forward(attended, condition.clone());
         let branch = self.mlp.forward(x.clone());
         x + self.mlp_norm.forward(branch, condition.clone())
@@ -213,7 +220,7 @@ impl Block {
 }
 
 /// Attention within windows: (B, N, 3d), features ordered (query key value, head, head width) → (B, N, d).
-fn window_attention(
+pub(super) fn window_attention(
     qkv: Tensor<3>,
     padding: Option<Tensor<1>>,
     layout: &WindowLayout,

@@ -51,8 +51,8 @@ impl Expansion {
     }
 
     fn check(&self, argument: f32) -> Result<(), ModelError> {
-        let size = f64::from(argument.abs());
-        if !self.asserted || size == 0.0 || (self.lower..=self.upper).contains(&size) {
+        let (size, lower, upper) = (argument.abs(), self.lower as f32, self.upper as f32);
+        if !self.asserted || size == 0.0 || (lower..=upper).contains(&size) {
             return Ok(());
         }
         let Expansion { what, lower, upper, .. } = self;

@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::activation::gelu;
 use burn::tensor::{Tensor, TensorData};
 
+use super::fused;
 use super::parameters::Builder;
 
 /// Layer norm over the last axis with weight and bias.
@@ -18,6 +19,10 @@ pub struct Norm {
 
 impl Norm {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if fused::available(&x.device()) {
+            let (scale, shift) = (self.weight.val().unsqueeze(), self.bias.val().unsqueeze());
+            return fused::norm(x, scale, shift, self.epsilon);
+        }
         standardise(x, self.epsilon) * self.weight.val().unsqueeze() + self.bias.val().unsqueeze()
     }
 }
@@ -38,10 +43,13 @@ impl ModulatedNorm {
     /// `x` (B, N, d) and SiLU of the conditioning (B, D).
     pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
         let width = x.dims()[2];
-        let modulation: Tensor<3> = self.modulation.forward(condition).unsqueeze_dim(1);
-        let shift = modulation.clone().narrow(2, 0, width);
-        let scale = modulation.narrow(2, width, width);
-        standardise(x, 1e-5) * scale + shift
+        let modulation = linear(&self.modulation, condition);
+        let shift = modulation.clone().narrow(1, 0, width);
+        let scale = modulation.narrow(1, width, width);
+        if fused::available(&x.device()) {
+            return fused::norm(x, scale, shift, 1e-5);
+        }
+        standardise(x, 1e-5) * scale.unsqueeze_dim(1) + shift.unsqueeze_dim(1)
     }
 }
 
@@ -61,25 +69,35 @@ impl Mlp {
     }
 
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(&self.second, gelu(linear(&self.first, x)))
+        let hidden = match &self.first.bias {
+            Some(bias) if fused::available(&x.device()) => fused::gelu(product(&self.first, x), bias.val()),
+            _ => gelu(linear(&self.first, x)),
+        };
+        linear(&self.second, hidden)
     }
 }
 
-/// Applies a linear layer as one matrix product over all tokens.
+/// Applies a linear layer.
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    let y = product(layer, x);
+    match &layer.bias {
+        Some(bias) => y + bias.val().unsqueeze(),
+        None => y,
+    }
+}
+
+/// A linear layer without its bias, as one matrix product over all tokens.
+pub fn product<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let mut shape = x.dims();
     let [input, output] = layer.weight.dims();
     let tokens: usize = shape[..D - 1].iter().product();
-    let mut y = x.reshape([tokens, input]).matmul(layer.weight.val());
-    if let Some(bias) = &layer.bias {
-        y = y + bias.val().unsqueeze();
-    }
+    let y = x.reshape([tokens, input]).matmul(layer.weight.val());
     shape[D - 1] = output;
     y.reshape(shape)
 }
 
 /// Mean 0 and variance 1 (biased) over the last axis.
-fn standardise<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
+pub(super) fn standardise<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D> {
     let mean = x.clone().mean_dim(D - 1);
     let centred = x - mean;
     let variance = centred.clone().powi_scalar(2).mean_dim(D - 1);

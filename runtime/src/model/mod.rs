@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod decoder;
 pub mod encoder;
 pub mod fourier;
+pub mod fused;
 pub mod layer;
 pub mod normalisation;
 pub mod parameters;

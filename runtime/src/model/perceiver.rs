@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
+use super::fused;
 use super::layer::{Mlp, Norm, linear};
 use super::parameters::Builder;
 
@@ -82,6 +83,9 @@ impl Layer {
         let width = tokens.dims()[2];
         let mut query = linear(&self.query, tokens);
         let key_value = linear(&self.key_value, context);
+        if self.key_norm.is_none() && fused::available(&query.device()) {
+            return linear(&self.output, fused::cross_attention(query, key_value, self.heads));
+        }
         let mut key = key_value.clone().narrow(2, 0, width);
         let value = key_value.narrow(2, width, width);
         if let (Some(key_norm), Some(query_norm)) = (&self.key_norm, &self.query_norm) {
@@ -93,7 +97,7 @@ impl Layer {
 }
 
 /// softmax(q kᵀ/√head width) v for each group and head: (G or 1, M, d), (G, N, d), (G, N, d) → (G, M, d).
-fn cross_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
+pub(super) fn cross_attention(query: Tensor<3>, key: Tensor<3>, value: Tensor<3>, heads: usize) -> Tensor<3> {
     let [groups, _, width] = value.dims();
     let queries = query.dims()[1];
     let split = |x: Tensor<3>| {

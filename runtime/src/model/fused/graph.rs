@@ -1,0 +1,347 @@
+//! The fused operations as burn sees them: on the CPU backend, and recorded for gradients.
+
+use std::sync::Arc;
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::autodiff::{Autodiff, NodeId};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Flex, backend_extension};
+use burn::tensor::TensorData;
+
+use super::super::window::WindowLayout;
+use super::{attention, gelu, norm};
+
+/// Forward passes, and backward passes from the inputs and the gradient of the output.
+#[backend_extension(Autodiff, Flex)]
+pub trait FusedOps: burn::backend::Backend {
+    fn fused_norm(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+    fn fused_norm_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_gelu(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn fused_gelu_backward(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_window_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
+    fn fused_window_attention_backward(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_cross_attention(
+        query: FloatTensor<Self>,
+        key_value: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self>;
+    fn fused_cross_attention_backward(
+        query: FloatTensor<Self>,
+        key_value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// The values of a contiguous tensor, without a copy. All tensors here are f32.
+fn values(tensor: &FlexTensor) -> &[f32] {
+    tensor.storage::<f32>()
+}
+
+fn shape(tensor: &FlexTensor) -> Vec<usize> {
+    tensor.layout().shape().iter().copied().collect()
+}
+
+fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape))
+}
+
+impl FusedOps for Flex {
+    fn fused_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, epsilon: f32) -> FlexTensor {
+        let (x, scale, shift) = (x.to_contiguous(), scale.to_contiguous(), shift.to_contiguous());
+        let width = shape(&x).last().copied().unwrap_or(1);
+        let y = norm::forward(values(&x), values(&scale), values(&shift), width, epsilon);
+        tensor(y, shape(&x))
+    }
+
+    fn fused_norm_backward(
+        x: FlexTensor,
+        scale: FlexTensor,
+        gradient: FlexTensor,
+        epsilon: f32,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (x, scale, gradient) = (x.to_contiguous(), scale.to_contiguous(), gradient.to_contiguous());
+        let width = shape(&x).last().copied().unwrap_or(1);
+        let (dx, dscale, dshift) =
+            norm::backward(values(&x), values(&scale), values(&gradient), width, epsilon);
+        (tensor(dx, shape(&x)), tensor(dscale, shape(&scale)), tensor(dshift, shape(&scale)))
+    }
+
+    fn fused_gelu(x: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let (x, bias) = (x.to_contiguous(), bias.to_contiguous());
+        tensor(gelu::forward(values(&x), values(&bias)), shape(&x))
+    }
+
+    fn fused_gelu_backward(
+        x: FlexTensor,
+        bias: FlexTensor,
+        gradient: FlexTensor,
+    ) -> (FlexTensor, FlexTensor) {
+        let (x, bias, gradient) = (x.to_contiguous(), bias.to_contiguous(), gradient.to_contiguous());
+        let (dx, dbias) = gelu::backward(values(&x), values(&bias), values(&gradient));
+        (tensor(dx, shape(&x)), tensor(dbias, shape(&bias)))
+    }
+
+    fn fused_window_attention(
+        qkv: FlexTensor,
+        padding: FlexTensor,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> FlexTensor {
+        let (qkv, padding) = (qkv.to_contiguous(), padding.to_contiguous());
+        let mut shape = shape(&qkv);
+        shape[2] /= 3;
+        let width = shape[2];
+        tensor(attention::windows(values(&qkv), values(&padding), &layout, width, heads), shape)
+    }
+
+    fn fused_window_attention_backward(
+        qkv: FlexTensor,
+        padding: FlexTensor,
+        gradient: FlexTensor,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> (FlexTensor, FlexTensor) {
+        let (qkv, padding, gradient) =
+            (qkv.to_contiguous(), padding.to_contiguous(), gradient.to_contiguous());
+        let width = shape(&qkv)[2] / 3;
+        let inputs = (values(&qkv), values(&padding), values(&gradient));
+        let (dqkv, dpadding) = attention::windows_backward(inputs, &layout, width, heads);
+        (tensor(dqkv, shape(&qkv)), tensor(dpadding, shape(&padding)))
+    }
+
+    fn fused_cross_attention(query: FlexTensor, key_value: FlexTensor, heads: usize) -> FlexTensor {
+        let (query, key_value) = (query.to_contiguous(), key_value.to_contiguous());
+        let sizes = attention::Cross::new(&shape(&query), &shape(&key_value), heads);
+        let y = attention::cross(values(&query), values(&key_value), sizes);
+        tensor(y, vec![sizes.groups, sizes.queries, sizes.width])
+    }
+
+    fn fused_cross_attention_backward(
+        query: FlexTensor,
+        key_value: FlexTensor,
+        gradient: FlexTensor,
+        heads: usize,
+    ) -> (FlexTensor, FlexTensor) {
+        let (query, key_value, gradient) =
+            (query.to_contiguous(), key_value.to_contiguous(), gradient.to_contiguous());
+        let sizes = attention::Cross::new(&shape(&query), &shape(&key_value), heads);
+        let (dquery, dkey_value) =
+            attention::cross_backward(values(&query), values(&key_value), values(&gradient), sizes);
+        (tensor(dquery, shape(&query)), tensor(dkey_value, shape(&key_value)))
+    }
+}
+
+impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn fused_norm(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 3> for Step {
+            type State = (NodeId, NodeId, f32);
+            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let (x, scale, epsilon) = ops.state;
+                let (x, scale) = (kept.retrieve_node_output(x), kept.retrieve_node_output(scale));
+                let (dx, dscale, dshift) = B::fused_norm_backward(x, scale, gradient, epsilon);
+                for (parent, gradient) in ops.parents.into_iter().zip([dx, dscale, dshift]) {
+                    if let Some(parent) = parent {
+                        grads.register::<B>(parent.id, gradient);
+                    }
+                }
+            }
+        }
+        let nodes = [x.node(), scale.node(), shift.node()];
+        match Step.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&scale), epsilon);
+                let (x, scale, shift) = (x.into_primitive(), scale.into_primitive(), shift.into_primitive());
+                prep.finish(state, B::fused_norm(x, scale, shift, epsilon))
+            }
+            OpsKind::UnTracked(prep) => {
+                let (x, scale, shift) = (x.into_primitive(), scale.into_primitive(), shift.into_primitive());
+                prep.finish(B::fused_norm(x, scale, shift, epsilon))
+            }
+        }
+    }
+
+    fn fused_gelu(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 2> for Step {
+            type State = (NodeId, NodeId);
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let (x, bias) = ops.state;
+                let (x, bias) = (kept.retrieve_node_output(x), kept.retrieve_node_output(bias));
+                let (dx, dbias) = B::fused_gelu_backward(x, bias, gradient);
+                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [dx, dbias]);
+            }
+        }
+        match Step.prepare::<C>([x.node(), bias.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&bias));
+                prep.finish(state, B::fused_gelu(x.into_primitive(), bias.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused_gelu(x.into_primitive(), bias.into_primitive())),
+        }
+    }
+
+    fn fused_window_attention(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 2> for Step {
+            type State = (NodeId, NodeId, Arc<WindowLayout>, usize);
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let (qkv, padding, layout, heads) = ops.state;
+                let (qkv, padding) = (kept.retrieve_node_output(qkv), kept.retrieve_node_output(padding));
+                let (one, two) = B::fused_window_attention_backward(qkv, padding, gradient, layout, heads);
+                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [one, two]);
+            }
+        }
+        match Step.prepare::<C>([qkv.node(), padding.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&qkv), prep.checkpoint(&padding), layout.clone(), heads);
+                let (qkv, padding) = (qkv.into_primitive(), padding.into_primitive());
+                prep.finish(state, B::fused_window_attention(qkv, padding, layout, heads))
+            }
+            OpsKind::UnTracked(prep) => {
+                let (qkv, padding) = (qkv.into_primitive(), padding.into_primitive());
+                prep.finish(B::fused_window_attention(qkv, padding, layout, heads))
+            }
+        }
+    }
+
+    fn fused_cross_attention(
+        query: FloatTensor<Self>,
+        key_value: FloatTensor<Self>,
+        heads: usize,
+    ) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 2> for Step {
+            type State = (NodeId, NodeId, usize);
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let (query, key_value, heads) = ops.state;
+                let (query, key_value) =
+                    (kept.retrieve_node_output(query), kept.retrieve_node_output(key_value));
+                let (one, two) = B::fused_cross_attention_backward(query, key_value, gradient, heads);
+                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [one, two]);
+            }
+        }
+        match Step.prepare::<C>([query.node(), key_value.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&query), prep.checkpoint(&key_value), heads);
+                let (query, key_value) = (query.into_primitive(), key_value.into_primitive());
+                prep.finish(state, B::fused_cross_attention(query, key_value, heads))
+            }
+            OpsKind::UnTracked(prep) => {
+                let (query, key_value) = (query.into_primitive(), key_value.into_primitive());
+                prep.finish(B::fused_cross_attention(query, key_value, heads))
+            }
+        }
+    }
+
+    // Gradients of gradients are not needed; nothing of ours differentiates a backward pass.
+
+    fn fused_norm_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, scale, gradient) = (x.into_primitive(), scale.into_primitive(), gradient.into_primitive());
+        let (one, two, three) = B::fused_norm_backward(x, scale, gradient, epsilon);
+        (constant::<B, C>(one), constant::<B, C>(two), constant::<B, C>(three))
+    }
+
+    fn fused_gelu_backward(
+        x: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, bias, gradient) = (x.into_primitive(), bias.into_primitive(), gradient.into_primitive());
+        let (one, two) = B::fused_gelu_backward(x, bias, gradient);
+        (constant::<B, C>(one), constant::<B, C>(two))
+    }
+
+    fn fused_window_attention_backward(
+        qkv: FloatTensor<Self>,
+        padding: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        layout: Arc<WindowLayout>,
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (qkv, padding, gradient) =
+            (qkv.into_primitive(), padding.into_primitive(), gradient.into_primitive());
+        let (one, two) = B::fused_window_attention_backward(qkv, padding, gradient, layout, heads);
+        (constant::<B, C>(one), constant::<B, C>(two))
+    }
+
+    fn fused_cross_attention_backward(
+        query: FloatTensor<Self>,
+        key_value: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        heads: usize,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (query, key_value, gradient) =
+            (query.into_primitive(), key_value.into_primitive(), gradient.into_primitive());
+        let (one, two) = B::fused_cross_attention_backward(query, key_value, gradient, heads);
+        (constant::<B, C>(one), constant::<B, C>(two))
+    }
+}
+
+fn constant<B: FusedOps, C: CheckpointStrategy>(primitive: FloatTensor<B>) -> FloatTensor<Autodiff<B, C>> {
+    <Autodiff<B, C> as burn::backend::AutodiffBackend>::from_inner(primitive)
+}
+
+fn register<B: FusedOps>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; 2],
+    gradients: [FloatTensor<B>; 2],
+) {
+    for (parent, gradient) in parents.into_iter().zip(gradients) {
+        if let Some(parent) = parent {
+            grads.register::<B>(parent, gradient);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Operations that burn's CPU backend would do in many passes, each as one, with a backward pass of its own.
+//!
+//! `layer` and `backbone` use them on the CPU backend only (`available`); elsewhere the same mathematics are
+//! composed of burn's operations. Results do not depend on the number of threads: work is cut into pieces of a
+//! fixed size and partial sums are added in order.
+
+mod attention;
+mod gelu;
+mod graph;
+mod norm;
+mod wide;
+
+use std::sync::Arc;
+
+use burn::backend::{Dispatch, DispatchDevice};
+use burn::tensor::{Device, Tensor};
+
+use super::window::WindowLayout;
+use graph::FusedOps;
+
+/// Whether tensors on this device may be given to the functions here.
+pub fn available(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Layer norm over the last axis, times `scale`, plus `shift`: `x` (.., d), the others (G, d), where the rows of
+/// `x` fall into G equal groups.
+pub fn norm<const D: usize>(x: Tensor<D>, scale: Tensor<2>, shift: Tensor<2>, epsilon: f64) -> Tensor<D> {
+    let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_norm(x, scale, shift, epsilon as f32))
+}
+
+/// GELU of `x` (.., d) plus `bias` (d).
+pub fn gelu<const D: usize>(x: Tensor<D>, bias: Tensor<1>) -> Tensor<D> {
+    Tensor::from_dispatch(Dispatch::fused_gelu(x.into_dispatch(), bias.into_dispatch()))
+}
+
+/// Attention within windows: `qkv` (B, N, 3d) with features (query key value, head, head width), `padding` (3d)
+/// the same of padding tokens → (B, N, d).
+pub fn window_attention(
+    qkv: Tensor<3>,
+    padding: Tensor<1>,
+    layout: &Arc<WindowLayout>,
+    heads: usize,
+) -> Tensor<3> {
+    let (qkv, padding) = (qkv.into_dispatch(), padding.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_window_attention(qkv, padding, layout.clone(), heads))
+}
+
+/// Attention in groups: `query` (G or 1, M, d), `key_value` (G, N, 2d) → (G, M, d).
+pub fn cross_attention(query: Tensor<3>, key_value: Tensor<3>, heads: usize) -> Tensor<3> {
+    let (query, key_value) = (query.into_dispatch(), key_value.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_cross_attention(query, key_value, heads))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{backbone, layer, perceiver};
+    use burn::tensor::TensorData;
+
+    fn device() -> Device {
+        Device::flex().autodiff()
+    }
+
+    /// Some values between −2 and 2 that a gradient is asked for.
+    fn values<const D: usize>(shape: [usize; D], seed: usize) -> Tensor<D> {
+        let count = shape.iter().product::<usize>();
+        let list: Vec<f32> =
+            (0..count).map(|index| ((index * 7919 + seed * 104_729) % 2003) as f32 / 500.0 - 2.0).collect();
+        Tensor::from_data(TensorData::new(list, shape), &device()).require_grad()
+    }
+
+    /// The results and all gradients of two ways to compute the same, for a loss that weighs the results
+    /// unequally. Results are of size 1, gradients of size up to 100; 2e-5 covers the roundings.
+    fn agree<const D: usize, const A: usize, const B: usize>(
+        one: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<D>,
+        two: impl Fn(Tensor<A>, Tensor<B>) -> Tensor<D>,
+        shapes: ([usize; A], [usize; B]),
+    ) {
+        let run = |way: &dyn Fn(Tensor<A>, Tensor<B>) -> Tensor<D>| {
+            let (a, b) = (values(shapes.0, 1), values(shapes.1, 2));
+            let y = way(a.clone(), b.clone());
+            let weights = values(y.dims(), 3).detach();
+            let gradients = (y.clone() * weights).sum().backward();
+            let gradient = |t: Option<Tensor<A>>| t.map(|t| t.into_data().try_into_vec::<f32>().unwrap());
+            let other = |t: Option<Tensor<B>>| t.map(|t| t.into_data().try_into_vec::<f32>().unwrap());
+            let y = y.into_data().try_into_vec::<f32>().unwrap();
+            (y, gradient(a.grad(&gradients)).unwrap(), other(b.grad(&gradients)).unwrap())
+        };
+        let (one, two) = (run(&one), run(&two));
+        for (what, one, two) in [("y", one.0, two.0), ("first", one.1, two.1), ("second", one.2, two.2)] {
+            let greatest = two.iter().fold(1f32, |most, value| most.max(value.abs()));
+            for (one, two) in one.iter().zip(&two) {
+                assert!((one - two).abs() <= 2e-5 * greatest, "{what}: {one} {two}");
+            }
+        }
+    }
+
+    #[test]
+    fn norm_agrees_with_its_parts() {
+        for width in [16, 40, 5] {
+            agree(
+                |x: Tensor<3>, m: Tensor<2>| {
+                    norm(x, m.clone().narrow(1, 0, width), m.narrow(1, width, width), 1e-5)
+                },
+                |x: Tensor<3>, m: Tensor<2>| {
+                    let scale = m.clone().narrow(1, 0, width).unsqueeze_dim(1);
+                    layer::standardise(x, 1e-5) * scale + m.narrow(1, width, width).unsqueeze_dim(1)
+                },
+                ([3, 70, width], [3, 2 * width]),
+            );
+        }
+    }
+
+    #[test]
+    fn gelu_agrees_with_its_parts() {
+        agree(
+            |x: Tensor<2>, b: Tensor<1>| gelu(x.mul_scalar(3.0), b),
+            |x: Tensor<2>, b: Tensor<1>| burn::tensor::activation::gelu(x.mul_scalar(3.0) + b.unsqueeze()),
+            ([300, 70], [70]),
+        );
+    }
+
+    #[test]
+    fn window_attention_agrees_with_its_parts() {
+        for (resolution, window) in [([4, 8, 8], [2, 4, 4]), ([2, 7, 9], [2, 3, 4])] {
+            for (shifted, wrap) in [(false, true), (true, true), (true, false)] {
+                let layout = Arc::new(WindowLayout::new(resolution, window, shifted, wrap));
+                // The padding's share of the second gradient is nil where there is none.
+                agree(
+                    |x: Tensor<3>, p: Tensor<1>| {
+                        window_attention(x, p.clone(), &layout, 2) + p.mean().unsqueeze()
+                    },
+                    |x: Tensor<3>, p: Tensor<1>| {
+                        backbone::window_attention(x, Some(p.clone()), &layout, 2) + p.mean().unsqueeze()
+                    },
+                    ([2, layout.count, 48], [48]),
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn cross_attention_agrees_with_its_parts() {
+        for (asking, queries, keys) in [(1, 3, 13), (37, 3, 13), (1, 13, 3)] {
+            agree(
+                |q: Tensor<3>, kv: Tensor<3>| cross_attention(q, kv, 2),
+                |q: Tensor<3>, kv: Tensor<3>| {
+                    let (key, value) = (kv.clone().narrow(2, 0, 24), kv.narrow(2, 24, 24));
+                    perceiver::cross_attention(q, key, value, 2)
+                },
+                ([asking, queries, 24], [37, keys, 48]),
+            );
+        }
+    }
+}
