@@ -177,7 +177,7 @@ impl ModelPlan {
 
     /// Width of encoder stage `stage`, counted from 0.
     pub fn stage_width(&self, stage: usize) -> usize {
-        self.embed_dim << stage
+        self.embed_dim.saturating_mul(1usize.checked_shl(stage as u32).unwrap_or(usize::MAX))
     }
 
     /// Hidden width of an MLP of the given width and ratio, rounded down as upstream.
@@ -443,7 +443,7 @@ impl ModelPlan {
         });
         faults.add(window.contains(&0), || "the window must be at least 1 on each axis".into());
         faults.add(latent_levels < 2, || format!("latent_levels must be 2 or more, not {latent_levels}"));
-        faults.add(window[0] > 0 && latent_levels % window[0] != 0, || {
+        faults.add(window[0] > 0 && !latent_levels.is_multiple_of(window[0]), || {
             format!("latent_levels {latent_levels} must be a multiple of the window's {} levels", window[0])
         });
         let ratios = [("mlp_ratio", self.mlp_ratio), ("dec_mlp_ratio", self.dec_mlp_ratio)];
@@ -491,7 +491,7 @@ impl ModelPlan {
     }
 
     fn check_heads(&self, faults: &mut Faults, part: &str, stage: usize, heads: usize, width: usize) {
-        faults.add(heads == 0 || width % heads.max(1) != 0, || {
+        faults.add(heads == 0 || !width.is_multiple_of(heads), || {
             format!("{part} stage {stage} is {width} wide, which is no multiple of its {heads} heads")
         });
     }
@@ -611,7 +611,8 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_named() {
-        let cases: Vec<(&str, fn(&mut ModelPlan))> = vec![
+        type Case = (&'static str, fn(&mut ModelPlan));
+        let cases: Vec<Case> = vec![
             ("columns", |plan| plan.width = 1442),
             ("rows", |plan| plan.height = 722),
             ("patch size must be 2", |plan| plan.patch = 1),

@@ -295,10 +295,11 @@ struct Known {
 impl GridCache {
     fn get(&self, batch: &Batch, plan: &ModelPlan) -> Result<Arc<GridEncoding>, ModelError> {
         let mut slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = slot.as_ref() {
-            if known.latitude == batch.latitude && known.longitude == batch.longitude {
-                return Ok(Arc::clone(&known.encoding));
-            }
+        if let Some(known) = slot.as_ref()
+            && known.latitude == batch.latitude
+            && known.longitude == batch.longitude
+        {
+            return Ok(Arc::clone(&known.encoding));
         }
         let encoding =
             Arc::new(GridEncoding::new(&batch.latitude, &batch.longitude, plan.patch, plan.embed_dim)?);

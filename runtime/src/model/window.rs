@@ -117,7 +117,9 @@ fn for_each(sizes: [usize; 3], mut action: impl FnMut([usize; 3])) {
 
 /// The layouts in use, each computed once: by resolution, shifted or not.
 #[derive(Clone, Debug, Default)]
-pub struct Layouts(Arc<Mutex<BTreeMap<([usize; 3], bool), Arc<WindowLayout>>>>);
+pub struct Layouts(Arc<Mutex<Known>>);
+
+type Known = BTreeMap<([usize; 3], bool), Arc<WindowLayout>>;
 
 impl Layouts {
     pub fn get(

@@ -7,6 +7,7 @@
 mod attention;
 mod gelu;
 mod graph;
+mod head;
 mod norm;
 mod wide;
 
