@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::evaluate::{MAPS, SCORES};
 use super::train::Arguments;
+use crate::data::grid::Grid;
 use crate::evaluate::{ScoreRow, read_rows};
 use crate::report::{self, LossPoint, MapRow, ReportInput};
 use crate::run::{Failure, Recipe};
@@ -26,6 +27,7 @@ pub fn report(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
     let scores = scores(&run, &mut problems)?;
     let maps = maps(&run, &mut problems);
     let plan = &recipe.plan;
+    let grid = Grid::new(&plan.data.grid)?;
     let input = ReportInput {
         title: plan.title.clone().unwrap_or_else(|| plan.name.clone()),
         name: plan.name.clone(),
@@ -35,8 +37,8 @@ pub fn report(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
         losses: losses(&run, &mut problems),
         scores,
         maps,
-        latitude: None,
-        longitude: None,
+        latitude: Some(grid.latitude.mapv(f64::from)),
+        longitude: Some(grid.longitude.mapv(f64::from)),
         problems,
         reproduce: vec![format!("aurorac train {} --seed {seed}", recipe.path.display())],
     };

@@ -271,7 +271,8 @@ fn asked(score: &ScorePlan, row: &ScoreRow, plan: &Plan) -> bool {
 
 /// The pictures: the start whose truth has the most echo, at its first lead times.
 struct Maps {
-    field: Option<String>,
+    /// Name of the field, level index, pressure in hPa.
+    field: Option<(String, usize, Option<f64>)>,
     most: f64,
     time: Option<Timestamp>,
     rows: Vec<MapRow>,
@@ -281,18 +282,22 @@ impl Maps {
     fn new(plan: &Plan, fields: &[ScoredField]) -> Maps {
         let reflectivity = |name: &str| plan.data.fields.iter().any(|f| f.name == name && f.quantity == "reflectivity");
         let field = fields.iter().find(|f| reflectivity(&f.name)).or(fields.first());
-        Maps { field: field.map(|f| f.name.clone()), most: f64::NEG_INFINITY, time: None, rows: Vec::new() }
+        let field = field.and_then(|f| {
+            let (level, pressure) = f.levels.first()?;
+            Some((f.name.clone(), *level, *pressure))
+        });
+        Maps { field, most: f64::NEG_INFINITY, time: None, rows: Vec::new() }
     }
 
     fn consider(&mut self, pair: &Pair<'_>) {
-        let Some(name) = self.field.clone() else { return };
+        let Some((name, level, pressure)) = self.field.clone() else { return };
         let first = pair.evaluation.leads.first() == Some(&pair.lead);
         let place = pair.evaluation.leads.iter().position(|lead| *lead == pair.lead).unwrap_or(usize::MAX);
         if place >= MAPPED_LEADS {
             return;
         }
         for (sample, time) in pair.samples.times.iter().enumerate() {
-            let Some(fields) = pair.fields(&name, sample, 0) else { continue };
+            let Some(fields) = pair.fields(&name, sample, level) else { continue };
             let amount: f64 = fields[0].iter().filter(|v| v.is_finite()).map(|v| f64::from(v.max(0.0))).sum();
             if first && amount > self.most {
                 self.most = amount;
@@ -300,13 +305,20 @@ impl Maps {
                 self.rows.clear();
             }
             if self.time == Some(*time) {
-                self.rows.push(row(pair, &name, *time, fields));
+                let shown = pressure.map_or_else(|| name.clone(), |p| format!("{name} at {p} hPa"));
+                self.rows.push(row(pair, &name, &shown, *time, fields));
             }
         }
     }
 }
 
-fn row(pair: &Pair<'_>, name: &str, time: Timestamp, fields: [ArrayView2<'_, f32>; 3]) -> MapRow {
+fn row(
+    pair: &Pair<'_>,
+    name: &str,
+    shown: &str,
+    time: Timestamp,
+    fields: [ArrayView2<'_, f32>; 3],
+) -> MapRow {
     let valid = Timestamp::from_second(time.as_second() + pair.plan.step * pair.lead as i64).unwrap_or(time);
     let labels = ["truth", "forecast", "persistence"];
     let panels = labels.into_iter().zip(fields).map(|(label, values)| Panel {
@@ -316,7 +328,7 @@ fn row(pair: &Pair<'_>, name: &str, time: Timestamp, fields: [ArrayView2<'_, f32
     let field = pair.plan.data.fields.iter().find(|f| f.name == name);
     let reflectivity = field.is_some_and(|f| f.quantity == "reflectivity");
     MapRow {
-        caption: format!("{name}, valid {valid}, lead {} h", pair.lead_hours()),
+        caption: format!("{shown}, valid {valid}, lead {} h", pair.lead_hours()),
         panels: panels.collect(),
         field: if reflectivity {
             MapField::Reflectivity
