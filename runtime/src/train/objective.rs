@@ -62,7 +62,7 @@ struct ConstraintTerm {
 pub struct Value {
     /// One number, with a graph behind it on an autodiff device.
     pub total: Tensor<1>,
-    /// Errors of variables in units of their spread, and violations in tolerances squared, by name.
+    /// Errors in units of the field's spread, as `mae(refc)`, and violations in tolerances squared, by name.
     pub parts: BTreeMap<String, f64>,
 }
 
@@ -147,8 +147,8 @@ impl Objective {
         for group in &self.groups {
             let surface = per_variable(group.measure, prediction.surface.clone() - truth.surface.clone());
             let atmosphere = per_variable(group.measure, prediction.atmosphere.clone() - truth.atmosphere.clone());
-            note(&mut parts, &self.surface, &group.surface, &surface);
-            note(&mut parts, &self.atmosphere, &group.atmosphere, &atmosphere);
+            note(&mut parts, group.measure, &self.surface, &group.surface, &surface);
+            note(&mut parts, group.measure, &self.atmosphere, &group.atmosphere, &atmosphere);
             total = total
                 + (surface * vector(&group.surface, &device)).sum()
                 + (atmosphere * vector(&group.atmosphere, &device)).sum();
@@ -160,7 +160,7 @@ impl Objective {
                 let Some(true_value) = truth.derived.get(&term.name) else { continue };
                 let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
                 let error = measured(term.measure, difference).mean();
-                parts.insert(term.name.clone(), scalar(&error));
+                parts.insert(part(term.measure, &term.name), scalar(&error));
                 total = total + error.mul_scalar(term.weight as f32);
             }
             for term in &self.constraints {
@@ -217,12 +217,27 @@ fn measured<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tensor<D
 }
 
 /// Keeps the errors of the variables that carry weight, for the record.
-fn note(parts: &mut BTreeMap<String, f64>, names: &[String], weights: &[f32], errors: &Tensor<1>) {
+fn note(
+    parts: &mut BTreeMap<String, f64>,
+    measure: Measure,
+    names: &[String],
+    weights: &[f32],
+    errors: &Tensor<1>,
+) {
     let values = errors.to_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
     for ((name, weight), value) in names.iter().zip(weights).zip(values) {
         if *weight != 0.0 {
-            parts.insert(name.clone(), f64::from(value));
+            parts.insert(part(measure, name), f64::from(value));
         }
+    }
+}
+
+/// `mae(refc)`: what a part is called in the record.
+fn part(measure: Measure, field: &str) -> String {
+    match measure {
+        Measure::Mae => format!("mae({field})"),
+        Measure::Mse => format!("mse({field})"),
+        Measure::Huber { delta } => format!("huber({field}, {delta})"),
     }
 }
 
