@@ -4,7 +4,7 @@ use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, ItemKind, O
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::clauses::Clauses;
-use super::declare::only_value;
+use super::declare::{only_value, single};
 use super::loss::plain;
 use super::{Checker, bare_name};
 use crate::plan::training::{Length, PhasePlan};
@@ -49,7 +49,12 @@ impl Checker<'_> {
             }
         }
         let Some(name) = &block.name else {
-            self.error("missing-name", "a phase has a name", block.kind.span, "for instance: phase learn { … }");
+            self.error_with_help(
+                "missing-name",
+                "a phase has a name",
+                (block.kind.span, "which phase?"),
+                "for instance: phase learn { … }",
+            );
             return None;
         };
         let length = clauses.require(self, "for", "4 epochs").and_then(|c| self.length(&c));
@@ -59,6 +64,10 @@ impl Checker<'_> {
         let minimise = clauses.require(self, "minimise", "weather").and_then(|c| self.minimised(&c));
         let rollout = match clauses.get("rollout") {
             None => 1,
+            Some(clause) if single(clause).is_some_and(|v| matches!(v.kind, ExprKind::Range { .. })) => {
+                self.not_yet("a rollout that grows", clause.span);
+                return None;
+            }
             Some(clause) => self.count(&clause.clone(), &["step", "steps"])?,
         };
         Some(PhasePlan {
@@ -75,7 +84,7 @@ impl Checker<'_> {
 
     fn length(&mut self, clause: &Clause) -> Option<Length> {
         if let Some(Expr { kind: ExprKind::Measure { value, unit: Some(unit) }, .. }) =
-            clause.values.first().and_then(only_value)
+            single(clause)
             && value.fract() == 0.0
             && (1.0..1e9).contains(value)
         {
@@ -97,7 +106,7 @@ impl Checker<'_> {
     /// A whole number of at least one, with one of these units or none.
     fn count(&mut self, clause: &Clause, units: &[&str]) -> Option<usize> {
         if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) =
-            clause.values.first().and_then(only_value)
+            single(clause)
             && value.fract() == 0.0
             && (1.0..1e6).contains(value)
             && unit.as_ref().map_or(units.is_empty(), |u| units.contains(&u.text.as_str()))
@@ -220,7 +229,8 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                if !constraint.violation.variables().iter().all(|id| self.has_role(id)) {
+                let predicted = constraint.violation.variables().iter().all(|id| self.has_role(id));
+                if !predicted && !self.roles_uncertain() {
                     let message = format!("`{name}` speaks of fields that are not predicted");
                     self.diagnostics.push(
                         Diagnostic::error("not-predicted", message)
