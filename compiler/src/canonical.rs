@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aurora_grammar::Span;
 use aurora_grammar::print;
 use aurora_grammar::tree::{self, Block, Entry, Expr, ExprKind, File, Header, Item, ItemKind, Name, Part};
-use aurora_grammar::Span;
 
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 
@@ -80,7 +80,9 @@ fn sort_clauses(item: &mut Item) {
     };
     match &mut item.kind {
         ItemKind::Block(block) => sort(&mut block.block),
-        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => sort(block),
+        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => {
+            sort(block)
+        }
         _ => {}
     }
 }
@@ -134,7 +136,12 @@ fn reached(resolved: &Resolved) -> BTreeMap<String, (ScopeId, Item)> {
     found
 }
 
-fn reach(resolved: &Resolved, scope: ScopeId, names: &BTreeSet<String>, found: &mut BTreeMap<String, (ScopeId, Item)>) {
+fn reach(
+    resolved: &Resolved,
+    scope: ScopeId,
+    names: &BTreeSet<String>,
+    found: &mut BTreeMap<String, (ScopeId, Item)>,
+) {
     for name in names {
         let value = resolved.lookup(scope, name);
         let quantity = resolved.quantities.get(name);

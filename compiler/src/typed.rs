@@ -37,9 +37,17 @@ pub enum TypedKind {
     /// 1 where it holds, else 0.
     Compare(Comparison, Typed, Typed),
     /// A column reduced by one weight per level: interpolation, mean, integral.
-    Weighted { value: Typed, weights: Vec<f64> },
+    Weighted {
+        value: Typed,
+        weights: Vec<f64>,
+    },
     /// The extreme over levels `from..to` (indices).
-    Extreme { value: Typed, maximum: bool, from: usize, to: usize },
+    Extreme {
+        value: Typed,
+        maximum: bool,
+        from: usize,
+        to: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -110,8 +110,7 @@ fn special(name: &str) -> Option<Unit> {
 }
 
 fn plain(name: &str) -> Option<Unit> {
-    let (none, mass, length, time) =
-        (Dimension::NONE, Dimension::MASS, Dimension::LENGTH, Dimension::TIME);
+    let (none, mass, length, time) = (Dimension::NONE, Dimension::MASS, Dimension::LENGTH, Dimension::TIME);
     let per_time_squared = time.power(-2.0)?;
     let force = mass.times(length).times(per_time_squared);
     let pressure = force.over(length.power(2.0)?);
@@ -144,9 +143,23 @@ fn plain(name: &str) -> Option<Unit> {
 
 /// Names that people write out, and the unit that is meant.
 pub const LONG: [(&str, &str); 17] = [
-    ("second", "s"), ("seconds", "s"), ("sec", "s"), ("minute", "min"), ("minutes", "min"), ("hour", "h"),
-    ("hours", "h"), ("hr", "h"), ("day", "d"), ("days", "d"), ("degree", "deg"), ("degrees", "deg"),
-    ("kelvin", "K"), ("celsius", "degC"), ("C", "degC"), ("knots", "kt"), ("mbar", "mb"),
+    ("second", "s"),
+    ("seconds", "s"),
+    ("sec", "s"),
+    ("minute", "min"),
+    ("minutes", "min"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("hr", "h"),
+    ("day", "d"),
+    ("days", "d"),
+    ("degree", "deg"),
+    ("degrees", "deg"),
+    ("kelvin", "K"),
+    ("celsius", "degC"),
+    ("C", "degC"),
+    ("knots", "kt"),
+    ("mbar", "mb"),
 ];
 
 /// Names for `did you mean`.

@@ -85,7 +85,12 @@ fn imports_that_are_not_used_and_their_order_do_not_matter() {
         same(QUICKSTART, &format!("{head}\n{uses}\n{rest}"));
     }
     // A library of which nothing is used, not even a quantity it alone declares.
-    same(QUICKSTART, &QUICKSTART.replace("use std.physics ", "use std.wrf (msl_of_wrf)\nuse std.physics ").replace("use std.wrf (msl_of_wrf)\n", "use std.wrf (sp)\n"));
+    same(
+        QUICKSTART,
+        &QUICKSTART
+            .replace("use std.physics ", "use std.wrf (msl_of_wrf)\nuse std.physics ")
+            .replace("use std.wrf (msl_of_wrf)\n", "use std.wrf (sp)\n"),
+    );
 }
 
 #[test]
@@ -109,8 +114,14 @@ fn extending_is_the_same_as_copying() {
 #[test]
 fn a_chain_of_parents_is_followed() {
     let world = World::new()
-        .with("b.aurora", "aurora 1.0\nrecipe b extends \"quickstart.aurora\"\namend phase learn {\n batch 8\n}\n")
-        .with("c.aurora", "aurora 1.0\nrecipe c extends \"b.aurora\"\namend phase learn {\n rollout 2 steps\n}\n");
+        .with(
+            "b.aurora",
+            "aurora 1.0\nrecipe b extends \"quickstart.aurora\"\namend phase learn {\n batch 8\n}\n",
+        )
+        .with(
+            "c.aurora",
+            "aurora 1.0\nrecipe c extends \"b.aurora\"\namend phase learn {\n rollout 2 steps\n}\n",
+        );
     let text = "aurora 1.0\nrecipe d extends \"c.aurora\"\ndrop loss storms\nloss storms = mae(refc)\n";
     let compilation = compile("d.aurora", text, &world);
     let (plan, _) = compilation.result.as_ref().unwrap_or_else(|| panic!("{}", drawn(&compilation)));
@@ -158,7 +169,9 @@ fn numbers(text: &str) -> Vec<(usize, usize)> {
     while at < bytes.len() {
         let word = bytes[at - 1].is_ascii_alphanumeric();
         if bytes[at].is_ascii_digit() && !word {
-            let end = (at..bytes.len()).find(|i| !(bytes[*i].is_ascii_digit() || bytes[*i] == b'.' && bytes[i + 1].is_ascii_digit()));
+            let end = (at..bytes.len()).find(|i| {
+                !(bytes[*i].is_ascii_digit() || bytes[*i] == b'.' && bytes[i + 1].is_ascii_digit())
+            });
             let end = end.unwrap_or(bytes.len());
             found.push((at, end));
             at = end;
@@ -188,7 +201,6 @@ fn libraries_that_are_reached_count() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
     /// Items in any order, blank lines and comments anywhere between lines.
     #[test]
@@ -242,22 +254,49 @@ proptest! {
 fn clauses_shuffled(item: &str, keys: &[u32]) -> String {
     let lines: Vec<&str> = item.lines().collect();
     let Some(close) = lines.iter().rposition(|line| *line == "}") else { return item.to_string() };
-    let mut inner: Vec<(u32, &str)> = lines[1..close].iter().enumerate().map(|(i, line)| (keys[i], *line)).collect();
+    let mut inner: Vec<(u32, &str)> =
+        lines[1..close].iter().enumerate().map(|(i, line)| (keys[i], *line)).collect();
     let is_score = |line: &str| line.trim_start().starts_with("score");
     let scores: Vec<&str> = inner.iter().filter(|(_, line)| is_score(line)).map(|(_, line)| *line).collect();
     inner.sort_by_key(|(key, _)| *key);
     let mut scores = scores.into_iter();
-    let inner = inner.into_iter().map(|(_, line)| if is_score(line) { scores.next().unwrap_or(line) } else { line });
-    let all: Vec<&str> = std::iter::once(lines[0]).chain(inner).chain(lines[close..].iter().copied()).collect();
+    let inner =
+        inner.into_iter().map(|(_, line)| if is_score(line) { scores.next().unwrap_or(line) } else { line });
+    let all: Vec<&str> =
+        std::iter::once(lines[0]).chain(inner).chain(lines[close..].iter().copied()).collect();
     all.join("\n") + "\n"
 }
 
 fn mutate(text: &mut String, at: usize, kind: usize, more: usize) {
     const PIECES: [&str; 24] = [
-        "{", "}", "(", ")", "[", "]", "\"", "#", "0", "-1", "1e308", "1e400", " .. ", " -> ", " at ", " over ", "^",
-        "extends", "°", "NaN", ",", "=", "where {\n", "prognostic",
+        "{",
+        "}",
+        "(",
+        ")",
+        "[",
+        "]",
+        "\"",
+        "#",
+        "0",
+        "-1",
+        "1e308",
+        "1e400",
+        " .. ",
+        " -> ",
+        " at ",
+        " over ",
+        "^",
+        "extends",
+        "°",
+        "NaN",
+        ",",
+        "=",
+        "where {\n",
+        "prognostic",
     ];
-    let boundary = |at: usize, text: &str| (at % (text.len() + 1)..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    let boundary = |at: usize, text: &str| {
+        (at % (text.len() + 1)..=text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+    };
     let here = boundary(at, text);
     match kind {
         0 => text.insert_str(here, PIECES[more % PIECES.len()]),
@@ -278,12 +317,20 @@ fn mutate(text: &mut String, at: usize, kind: usize, more: usize) {
         4 => text.truncate(here),
         5..=7 => {
             // A word for another word, a number for another number.
-            let words: Vec<(usize, &str)> = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').filter(|w| !w.is_empty()).map(|w| (w.as_ptr() as usize - text.as_ptr() as usize, w)).collect();
+            let words: Vec<(usize, &str)> = text
+                .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
+                .filter(|w| !w.is_empty())
+                .map(|w| (w.as_ptr() as usize - text.as_ptr() as usize, w))
+                .collect();
             if words.is_empty() {
                 return;
             }
             let (start, old) = words[at % words.len()];
-            let new = if kind == 5 { words[more % words.len()].1.to_string() } else { PIECES[more % PIECES.len()].to_string() };
+            let new = if kind == 5 {
+                words[more % words.len()].1.to_string()
+            } else {
+                PIECES[more % PIECES.len()].to_string()
+            };
             let end = start + old.len();
             text.replace_range(start..end, &new);
         }

@@ -115,7 +115,8 @@ fn cases() -> Vec<(String, PathBuf)> {
     let mut cases = Vec::new();
     for folder in sorted(Path::new(ROOT)) {
         let code = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_string();
-        let files = sorted(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "aurora"));
+        let files =
+            sorted(&folder).into_iter().filter(|path| path.extension().is_some_and(|e| e == "aurora"));
         cases.extend(files.map(|path| (code.clone(), path)));
     }
     cases
@@ -139,7 +140,9 @@ fn codes_below(path: &Path, codes: &mut BTreeSet<String>) {
     for call in ["::error(", "::warning(", "::advice(", ".error(", "error_with_help("] {
         for (at, _) in text.match_indices(call) {
             let inputs = text[at + call.len()..].trim_start();
-            let Some(code) = inputs.strip_prefix('"').and_then(|rest| rest.split('"').next()) else { continue };
+            let Some(code) = inputs.strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
             codes.insert(code.to_string());
         }
     }

@@ -49,13 +49,24 @@ impl Arguments {
         let numbers = checker.numbers(&expr)?;
         let [(value, unit, span)] = numbers[..] else {
             let message = format!("`{label}` is one number");
-            checker.error_with_help("wrong-argument", message, (expr.span, "this is a list"), "keep one of them");
+            checker.error_with_help(
+                "wrong-argument",
+                message,
+                (expr.span, "this is a list"),
+                "keep one of them",
+            );
             return None;
         };
         if unit.dimension != dimension {
             let message = format!("`{label}` is measured in {dimension}");
-            let help = if dimension == Dimension::LENGTH { "for instance 6 km" } else { "for instance 38.5 deg" };
-            checker.error_with_help("unit-mismatch", message, (span, &format!("in {}", unit.dimension)), help);
+            let help =
+                if dimension == Dimension::LENGTH { "for instance 6 km" } else { "for instance 38.5 deg" };
+            checker.error_with_help(
+                "unit-mismatch",
+                message,
+                (span, &format!("in {}", unit.dimension)),
+                help,
+            );
             return None;
         }
         Some(value)
@@ -145,7 +156,9 @@ const LARGEST: f64 = 100_000.0;
 /// A non-negative whole number without unit, of at most [`LARGEST`].
 pub fn whole_number(expr: &Expr) -> Option<usize> {
     match &expr.kind {
-        ExprKind::Measure { value, unit: None } if value.fract() == 0.0 && (0.0..=LARGEST).contains(value) => {
+        ExprKind::Measure { value, unit: None }
+            if value.fract() == 0.0 && (0.0..=LARGEST).contains(value) =>
+        {
             Some(*value as usize)
         }
         _ => None,

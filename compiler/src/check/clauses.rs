@@ -51,7 +51,9 @@ impl Checker<'_> {
             };
             self.diagnostics.push(diagnostic);
             // Read it as the clause that was probably meant, so that its absence is no second mistake.
-            let given = |word: &str| block.entries.iter().any(|e| matches!(e, Entry::Clause(c) if c.word.text == word));
+            let given = |word: &str| {
+                block.entries.iter().any(|e| matches!(e, Entry::Clause(c) if c.word.text == word))
+            };
             match nearest(word, known.iter().copied()).filter(|near| !given(near)) {
                 Some(near) => {
                     let mut meant = clause.clone();

@@ -145,15 +145,16 @@ impl Checker<'_> {
 
     /// A place along the levels' own coordinate, in SI.
     fn coordinate(&mut self, levels: &LevelsPlan, place: &Typed) -> Option<f64> {
-        let quantity =
-            Name { text: levels.coordinate.clone(), span: place.span };
+        let quantity = Name { text: levels.coordinate.clone(), span: place.span };
         let (unit, spelt) = self.quantity(&quantity)?;
         if unit.dimension != place.ty.dimension {
             let message = format!("these levels are counted in {}", levels.coordinate);
             self.diagnostics.push(
                 Diagnostic::error("unit-mismatch", message)
                     .label(place.span, format!("in {}", place.ty.dimension))
-                    .help(format!("give it in {spelt}; heights on pressure levels need the hydrostatic relation")),
+                    .help(format!(
+                        "give it in {spelt}; heights on pressure levels need the hydrostatic relation"
+                    )),
             );
             return None;
         }
@@ -173,7 +174,12 @@ impl Checker<'_> {
         if high > low {
             return Some(());
         }
-        self.error_with_help("empty-range", "this layer is empty", (span, "begins where it ends"), "give it two ends");
+        self.error_with_help(
+            "empty-range",
+            "this layer is empty",
+            (span, "begins where it ends"),
+            "give it two ends",
+        );
         None
     }
 

@@ -47,7 +47,8 @@ impl Checker<'_> {
     fn unknown_unit(&mut self, name: &Name, part: &str) {
         let mut diagnostic = Diagnostic::error("unknown-unit", format!("`{part}` is not a unit known here"))
             .label(name.span, "read as a unit, for it follows a number");
-        let long = units::LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(part)).map(|(_, unit)| *unit);
+        let long =
+            units::LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(part)).map(|(_, unit)| *unit);
         diagnostic = match long.or_else(|| nearest(part, units::KNOWN)) {
             Some(near) => {
                 let whole = name.text.replacen(part, near, 1);
@@ -112,25 +113,33 @@ impl Checker<'_> {
             "column" => return Some(Support::Column),
             _ => {}
         }
-        let found = self.resolved.lookup(scope, &support.name.text).filter(|d| {
-            matches!(d.item.kind, ItemKind::Levels { .. })
-        });
+        let found = self
+            .resolved
+            .lookup(scope, &support.name.text)
+            .filter(|d| matches!(d.item.kind, ItemKind::Levels { .. }));
         match found {
             Some(definition) => Some(Support::Levels(definition.id.clone())),
             None => {
                 let message = format!("`{}` is no place where fields live", support.name.text);
                 // What is not brought in cannot be meant.
                 let visible: BTreeSet<&str> = self.resolved.visible(scope).collect();
-                let levels: Vec<String> =
-                    self.checked.levels.keys().filter(|id| visible.contains(id.rsplit('.').next().unwrap_or(id))).map(|id| id.rsplit('.').next().unwrap_or(id).to_string()).collect();
-                let places = ["static", "surface", "column"].into_iter().chain(levels.iter().map(String::as_str));
+                let levels: Vec<String> = self
+                    .checked
+                    .levels
+                    .keys()
+                    .filter(|id| visible.contains(id.rsplit('.').next().unwrap_or(id)))
+                    .map(|id| id.rsplit('.').next().unwrap_or(id).to_string())
+                    .collect();
+                let places =
+                    ["static", "surface", "column"].into_iter().chain(levels.iter().map(String::as_str));
                 let mut diagnostic = Diagnostic::error("unknown-name", message)
                     .label(support.name.span, "neither static, surface, column nor a set of levels")
-                    .help("define it: levels NAME : pressure = [1000, 850, 500] hPa, or bring it in with `use`");
+                    .help(
+                        "define it: levels NAME : pressure = [1000, 850, 500] hPa, or bring it in with `use`",
+                    );
                 if let Some(near) = nearest(&support.name.text, places) {
-                    diagnostic = diagnostic
-                        .help(format!("did you mean `{near}`?"))
-                        .fix(support.name.span, near);
+                    diagnostic =
+                        diagnostic.help(format!("did you mean `{near}`?")).fix(support.name.span, near);
                 }
                 self.diagnostics.push(diagnostic);
                 None
@@ -138,12 +147,7 @@ impl Checker<'_> {
         }
     }
 
-    fn bound(
-        &mut self,
-        scope: ScopeId,
-        bound: Option<&Bound>,
-        ty: &FieldType,
-    ) -> (Option<f64>, Option<f64>) {
+    fn bound(&mut self, scope: ScopeId, bound: Option<&Bound>, ty: &FieldType) -> (Option<f64>, Option<f64>) {
         use aurora_grammar::tree::Comparison::*;
         match bound {
             None => (None, None),
@@ -231,7 +235,12 @@ impl Checker<'_> {
         if sorted.len() != levels.len() {
             let again = (0..levels.len()).find(|i| levels[..*i].contains(&levels[*i])).unwrap_or(0);
             let span = spans.get(again).copied().unwrap_or(value.span);
-            self.error_with_help("repeated-level", "a level stands here twice", (span, "again"), "keep one of them");
+            self.error_with_help(
+                "repeated-level",
+                "a level stands here twice",
+                (span, "again"),
+                "keep one of them",
+            );
             return None;
         }
         Some(LevelsPlan { coordinate: coordinate.text.clone(), values: levels })
@@ -256,7 +265,11 @@ impl Checker<'_> {
                 let end = self.numbers(end)?;
                 let start = self.numbers(start)?;
                 let (first, last, unit) = (start.first()?.0, end.first()?.0, end.first()?.1);
-                if !unit.dimension.is_none() || first.fract() != 0.0 || last.fract() != 0.0 || last - first > 1e4 {
+                if !unit.dimension.is_none()
+                    || first.fract() != 0.0
+                    || last.fract() != 0.0
+                    || last - first > 1e4
+                {
                     self.error_with_help(
                         "not-a-list",
                         "`..` counts whole numbers here",
@@ -315,8 +328,9 @@ impl Checker<'_> {
             "lambert" => Projection::Lambert { latitude, longitude },
             "mercator" => Projection::Mercator { latitude, longitude },
             other => {
-                let mut diagnostic = Diagnostic::error("unknown-name", format!("no projection is called `{other}`"))
-                    .label(function.span, "not found");
+                let mut diagnostic =
+                    Diagnostic::error("unknown-name", format!("no projection is called `{other}`"))
+                        .label(function.span, "not found");
                 if let Some(near) = nearest(other, ["lambert", "mercator"]) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near);
                 } else {
@@ -340,7 +354,9 @@ impl Checker<'_> {
         } else if spacing <= 0.0 {
             "the points of a grid lie some way apart".to_string()
         } else if latitude.abs() > 89.0 || longitude.abs() > 360.0 {
-            format!("{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?")
+            format!(
+                "{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?"
+            )
         } else {
             String::new()
         };
@@ -371,7 +387,10 @@ impl Checker<'_> {
                 "missing-type",
                 format!("the variable `{}` needs a type", definition.name.text),
                 (definition.name.span, "measures what, and where?"),
-                format!("for instance: variable {} : temperature on surface(2 m) from \"FIELD\"", definition.name.text),
+                format!(
+                    "for instance: variable {} : temperature on surface(2 m) from \"FIELD\"",
+                    definition.name.text
+                ),
             );
             return None;
         };
@@ -406,18 +425,32 @@ impl Checker<'_> {
     fn variable_block(&mut self, scope: ScopeId, block: &Block, variable: &mut Variable) {
         let clauses = self.clauses("variable", block, &["centre", "spread", "named"]);
         for entry in &clauses.entries {
-            let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else { continue };
+            let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
+                continue;
+            };
             match (entry.word.text.as_str(), &value.kind) {
                 ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),
                 ("named", _) => {
-                    self.error("wrong-argument", "`named` takes a text", value.span, "for instance named \"2t\"");
+                    self.error(
+                        "wrong-argument",
+                        "`named` takes a text",
+                        value.span,
+                        "for instance named \"2t\"",
+                    );
                 }
                 (word, _) => {
                     let Some(typed) = self.expression(scope, value) else { continue };
                     let constant = typed.constant();
                     if constant.is_none() || word == "spread" && constant.is_some_and(|c| c <= 0.0) {
-                        let reason = if word == "spread" { "a spread is a positive number" } else { "a centre is a number" };
-                        let help = format!("in the unit of the variable, for instance: {word} 10 {}", variable.units);
+                        let reason = if word == "spread" {
+                            "a spread is a positive number"
+                        } else {
+                            "a centre is a number"
+                        };
+                        let help = format!(
+                            "in the unit of the variable, for instance: {word} 10 {}",
+                            variable.units
+                        );
                         self.error_with_help("wrong-argument", reason, (value.span, "this is none"), help);
                         continue;
                     }
@@ -469,7 +502,12 @@ impl Checker<'_> {
         if typed.depth > MOST_OPERATIONS {
             let message = format!("`{}` is too long a chain of operations", definition.name.text);
             let help = format!("at most {MOST_OPERATIONS} operations may need one another's results");
-            self.error_with_help("too-deep", message, (definition.name.span, "together with all that it is derived from"), help);
+            self.error_with_help(
+                "too-deep",
+                message,
+                (definition.name.span, "together with all that it is derived from"),
+                help,
+            );
             return None;
         }
         let (ty, units) = match ty {
@@ -517,7 +555,8 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error("recursion", message);
         for (at, id) in circle.iter().enumerate() {
             let Some(one) = self.resolved.definitions.get(id) else { continue };
-            let next = circle.get(at + 1).and_then(|id| self.resolved.definitions.get(id)).unwrap_or(definition);
+            let next =
+                circle.get(at + 1).and_then(|id| self.resolved.definitions.get(id)).unwrap_or(definition);
             let text = match circle.len() {
                 1 => "needs its own value".to_string(),
                 _ => format!("needs `{}`", next.name.text),
@@ -525,7 +564,8 @@ impl Checker<'_> {
             diagnostic = diagnostic.label(one.name.span, text);
         }
         self.failed.extend(circle);
-        self.diagnostics.push(diagnostic.help("a definition may use others, never itself, not even by way of others"));
+        self.diagnostics
+            .push(diagnostic.help("a definition may use others, never itself, not even by way of others"));
     }
 
     /// What was declared and what the expression is: the same quantity, on the same or a wider support.
@@ -573,7 +613,8 @@ impl Checker<'_> {
                 .label(typed.span, format!("on {}", actual.support))
                 .help(match (&declared.support, &actual.support) {
                     (_, Support::Levels(_)) => {
-                        "choose a level (`t at 500 hPa`) or reduce a layer (`mean(t over 500 .. 1000 hPa)`)".to_string()
+                        "choose a level (`t at 500 hPa`) or reduce a layer (`mean(t over 500 .. 1000 hPa)`)"
+                            .to_string()
                     }
                     (_, actual) => format!("declare it `on {actual}`"),
                 }),
@@ -591,7 +632,9 @@ impl Checker<'_> {
         if !self.failed.insert(definition.id.clone()) {
             return None; // it was tried before, and complained of
         }
-        let ItemKind::Constraint { relation, mode, bindings, .. } = &definition.item.kind else { return None };
+        let ItemKind::Constraint { relation, mode, bindings, .. } = &definition.item.kind else {
+            return None;
+        };
         // The grammar admits nothing but a relation here.
         let ExprKind::Relation { left, comparison, right } = &relation.kind else { return None };
         let scope = definition.scope;

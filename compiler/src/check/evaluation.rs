@@ -72,8 +72,9 @@ impl Checker<'_> {
             return None;
         };
         if !SPLITS.contains(&on.text.as_str()) {
-            let mut diagnostic = Diagnostic::error("unknown-name", format!("there is no split `{}`", on.text))
-                .label(on.span, "not found");
+            let mut diagnostic =
+                Diagnostic::error("unknown-name", format!("there is no split `{}`", on.text))
+                    .label(on.span, "not found");
             diagnostic = match nearest(&on.text, SPLITS) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(on.span, near),
                 None => diagnostic.help("there are train, validate and test"),
@@ -377,7 +378,8 @@ impl Checker<'_> {
         };
         let levels = self.checked.levels.get(id)?.clone();
         let Some(at) = at else { return Some((0..levels.values.len()).collect()) };
-        let unit_dimension = units::parse(if levels.coordinate == "pressure" { "Pa" } else { "m" }).ok()?.dimension;
+        let unit_dimension =
+            units::parse(if levels.coordinate == "pressure" { "Pa" } else { "m" }).ok()?.dimension;
         let mut indices = Vec::new();
         for (value, unit, span) in self.numbers(at)? {
             let found = levels.values.iter().position(|l| (l - value).abs() < 1e-6 * l.abs().max(1.0));

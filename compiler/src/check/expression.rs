@@ -125,7 +125,13 @@ impl Checker<'_> {
                     TypedKind::Constant(c) => TypedKind::Constant(*c),
                     TypedKind::Variable(id) => TypedKind::Variable(id.clone()),
                     // Shared as it is, so that it is lowered once; only its type may be narrower.
-                    _ => return Some(if value.ty == derived.ty { value.clone() } else { retype(value, derived.ty) }),
+                    _ => {
+                        return Some(if value.ty == derived.ty {
+                            value.clone()
+                        } else {
+                            retype(value, derived.ty)
+                        });
+                    }
                 };
                 Some(node(kind, derived.ty, span))
             }
@@ -300,7 +306,8 @@ impl Checker<'_> {
         let written = [(left, right), (right, left)].into_iter().find_map(|(field, number)| {
             let unit = number.unit.as_ref().filter(|_| same)?;
             let quantity = field.ty.quantity.as_ref()?;
-            let ItemKind::Quantity { unit: own, .. } = &self.resolved.quantities.get(quantity)?.item.kind else {
+            let ItemKind::Quantity { unit: own, .. } = &self.resolved.quantities.get(quantity)?.item.kind
+            else {
                 return None;
             };
             let number = number.constant()? / units::parse(&own.text).ok()?.factor;

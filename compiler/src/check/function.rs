@@ -42,7 +42,10 @@ impl Checker<'_> {
                 "misplaced-loss",
                 format!("`{name}` has a meaning in a loss only"),
                 (span, "not in a loss"),
-                format!("for instance: loss NAME = {}", if name == "truth" { "mae(refc)".into() } else { format!("{name}(refc)") }),
+                format!(
+                    "for instance: loss NAME = {}",
+                    if name == "truth" { "mae(refc)".into() } else { format!("{name}(refc)") }
+                ),
             );
             return None;
         }
@@ -54,8 +57,9 @@ impl Checker<'_> {
             None => {
                 let visible: Vec<&str> = self.resolved.visible(scope).collect();
                 let near = nearest(name, visible.into_iter().chain(INTRINSICS));
-                let mut diagnostic = Diagnostic::error("unknown-name", format!("there is no function `{name}`"))
-                    .label(function.span, "not found");
+                let mut diagnostic =
+                    Diagnostic::error("unknown-name", format!("there is no function `{name}`"))
+                        .label(function.span, "not found");
                 diagnostic = match near {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near),
                     None => diagnostic.help(format!("the compiler itself knows {}", INTRINSICS.join(", "))),
@@ -90,7 +94,12 @@ impl Checker<'_> {
                 self.refuse_logarithmic(x, "rooted")?;
                 let Some(dimension) = x.ty.dimension.power(0.5) else {
                     let message = format!("{} has no root", x.ty.spoken());
-                    self.error_with_help("unit-mismatch", message, (x.span, "its units are no square"), "divide it by a scale first");
+                    self.error_with_help(
+                        "unit-mismatch",
+                        message,
+                        (x.span, "its units are no square"),
+                        "divide it by a scale first",
+                    );
                     return None;
                 };
                 let ty = FieldType { quantity: None, dimension, ..x.ty.clone() };
@@ -189,7 +198,12 @@ impl Checker<'_> {
             } else {
                 "a ramp needs two ends that differ"
             };
-            self.error_with_help("empty-range", message, (range.span, "empty"), "for instance: clamp(x, 0 .. 1), ramp(x, 2 km -> 1 km)");
+            self.error_with_help(
+                "empty-range",
+                message,
+                (range.span, "empty"),
+                "for instance: clamp(x, 0 .. 1), ramp(x, 2 km -> 1 km)",
+            );
             return None;
         }
         if function.text == "clamp" {
@@ -316,8 +330,10 @@ impl Checker<'_> {
             "too-deep",
             "this recipe calls its functions too often",
             (span, "not followed from here on"),
-            format!("functions are written out where they are called, {MOST_CALLS} times at most; \
-                     give a value that is used often a name: derive NAME = …"),
+            format!(
+                "functions are written out where they are called, {MOST_CALLS} times at most; \
+                     give a value that is used often a name: derive NAME = …"
+            ),
         );
     }
 
@@ -346,8 +362,14 @@ impl Checker<'_> {
         let mut bound = Vec::new();
         for (parameter, input) in parameters.iter().zip(inputs) {
             if let Some(label) = &input.label {
-                let message = format!("the inputs of `{}` are told apart by their order", definition.name.text);
-                self.error_with_help("unknown-argument", message, (label.span, "no name here"), "write the value alone");
+                let message =
+                    format!("the inputs of `{}` are told apart by their order", definition.name.text);
+                self.error_with_help(
+                    "unknown-argument",
+                    message,
+                    (label.span, "no name here"),
+                    "write the value alone",
+                );
                 return None;
             }
             let value = self.expression_with(scope, locals, &input.value)?;

@@ -138,7 +138,9 @@ impl Checker<'_> {
             }
         };
         let typed = self.expression(scope, field)?;
-        if typed.constant().is_some() || !matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. }) {
+        if typed.constant().is_some()
+            || !matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. })
+        {
             self.error_with_help(
                 "not-a-field",
                 format!("`{}` is no field, so it has no error", name.text),

@@ -120,9 +120,7 @@ impl Checker<'_> {
         let own: Vec<Definition> =
             self.resolved.definitions.values().filter(|d| d.library.is_none()).cloned().collect();
         // Functions first, so that a mistake in one is told of the function and not of who calls it.
-        let is_function = |d: &&Definition| {
-            matches!(&d.item.kind, ItemKind::Derive { parameters, .. } if !parameters.is_empty())
-        };
+        let is_function = |d: &&Definition| matches!(&d.item.kind, ItemKind::Derive { parameters, .. } if !parameters.is_empty());
         for definition in own.iter().filter(is_function) {
             self.function_alone(definition);
         }
@@ -147,11 +145,13 @@ impl Checker<'_> {
 
     /// Says that a name is not known, with the nearest that is, and where that one is defined.
     fn unknown(&mut self, scope: ScopeId, name: &str, span: Span, what: &str) {
-        if self.resolved.scopes[scope].lost.contains(name) || self.resolved.scopes[RECIPE].lost.contains(name) {
+        if self.resolved.scopes[scope].lost.contains(name) || self.resolved.scopes[RECIPE].lost.contains(name)
+        {
             return; // its `use` has been complained of
         }
-        let mut diagnostic = Diagnostic::error("unknown-name", format!("nothing called `{name}` is in scope"))
-            .label(span, format!("not found{what}"));
+        let mut diagnostic =
+            Diagnostic::error("unknown-name", format!("nothing called `{name}` is in scope"))
+                .label(span, format!("not found{what}"));
         let visible: Vec<&str> = self.resolved.visible(scope).collect();
         if let Some(near) = nearest(name, visible.iter().copied()) {
             if let Some(definition) = self.resolved.lookup(scope, near) {
@@ -161,12 +161,19 @@ impl Checker<'_> {
         } else if let Some((library, _)) = library_with(name) {
             diagnostic = diagnostic.help(format!("{library} has it: use {library} ({name})"));
         } else {
-            diagnostic = diagnostic.help("bring it in with `use LIBRARY (NAME)`, or define it: derive NAME = …");
+            diagnostic =
+                diagnostic.help("bring it in with `use LIBRARY (NAME)`, or define it: derive NAME = …");
         }
         self.diagnostics.push(diagnostic);
     }
 
-    fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) {
+    fn error(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+    ) {
         self.diagnostics.push(Diagnostic::error(code, message.into()).label(span, label.into()));
     }
 
@@ -184,9 +191,12 @@ impl Checker<'_> {
     /// What the language has a word for, but this version cannot do yet: refused, never ignored.
     fn not_yet(&mut self, what: &str, span: Span) {
         self.diagnostics.push(
-            Diagnostic::error("not-yet", format!("{what} is part of the language, but this version cannot do it yet"))
-                .label(span, "refused rather than ignored")
-                .help("take it out, or wait for the version that brings it"),
+            Diagnostic::error(
+                "not-yet",
+                format!("{what} is part of the language, but this version cannot do it yet"),
+            )
+            .label(span, "refused rather than ignored")
+            .help("take it out, or wait for the version that brings it"),
         );
     }
 }

@@ -142,7 +142,11 @@ impl Checker<'_> {
         choice.preset = match name.text.as_str() {
             "aurora" | "aurora.pretrained" => Preset::Pretrained,
             "aurora.small" => Preset::Small,
-            "aurora.high_res" | "aurora.air_pollution" | "aurora.wave" | "aurora.v1p5" | "aurora.v1p5_ensemble" => {
+            "aurora.high_res"
+            | "aurora.air_pollution"
+            | "aurora.wave"
+            | "aurora.v1p5"
+            | "aurora.v1p5_ensemble" => {
                 self.not_yet(&format!("`{}`", name.text), name.span);
                 return;
             }
@@ -187,7 +191,12 @@ impl Checker<'_> {
         match &value.kind {
             ExprKind::Path(text) if text == "true" || text == "false" => text == "true",
             _ => {
-                self.error_with_help("wrong-argument", "`true` or `false` is wanted here", (value.span, "neither"), "stabilise = true");
+                self.error_with_help(
+                    "wrong-argument",
+                    "`true` or `false` is wanted here",
+                    (value.span, "neither"),
+                    "stabilise = true",
+                );
                 false
             }
         }
@@ -232,10 +241,9 @@ impl Checker<'_> {
     }
 
     fn has_place(&mut self, definition: &Definition, name: &Name, is_static: bool) -> bool {
-        let Some(expr) = self.expression(
-            RECIPE,
-            &Expr { kind: ExprKind::Path(name.text.clone()), span: name.span },
-        ) else {
+        let Some(expr) =
+            self.expression(RECIPE, &Expr { kind: ExprKind::Path(name.text.clone()), span: name.span })
+        else {
             return false;
         };
         let support = expr.ty.support.clone();

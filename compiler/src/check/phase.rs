@@ -11,7 +11,17 @@ use crate::plan::training::{Length, PhasePlan};
 use crate::resolve::RECIPE;
 
 const KNOWN: [&str; 12] = [
-    "for", "batch", "scale", "tile", "rollout", "favour", "train", "optimise", "minimise", "stop", "average",
+    "for",
+    "batch",
+    "scale",
+    "tile",
+    "rollout",
+    "favour",
+    "train",
+    "optimise",
+    "minimise",
+    "stop",
+    "average",
     "precision",
 ];
 const LATER: [&str; 6] = ["scale", "tile", "favour", "stop", "average", "precision"];
@@ -83,8 +93,7 @@ impl Checker<'_> {
     }
 
     fn length(&mut self, clause: &Clause) -> Option<Length> {
-        if let Some(Expr { kind: ExprKind::Measure { value, unit: Some(unit) }, .. }) =
-            single(clause)
+        if let Some(Expr { kind: ExprKind::Measure { value, unit: Some(unit) }, .. }) = single(clause)
             && value.fract() == 0.0
             && (1.0..1e9).contains(value)
         {
@@ -105,8 +114,7 @@ impl Checker<'_> {
 
     /// A whole number of at least one, with one of these units or none.
     fn count(&mut self, clause: &Clause, units: &[&str]) -> Option<usize> {
-        if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) =
-            single(clause)
+        if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) = single(clause)
             && value.fract() == 0.0
             && (1.0..1e6).contains(value)
             && unit.as_ref().map_or(units.is_empty(), |u| units.contains(&u.text.as_str()))
@@ -222,10 +230,13 @@ impl Checker<'_> {
                 let constraint = self.constraint(&definition)?;
                 if constraint.tolerance.is_none() {
                     self.diagnostics.push(
-                        Diagnostic::error("no-tolerance", format!("`{name}` has no tolerance to be penalised by"))
-                            .label(expr.span, "named in `minimise`")
-                            .label(definition.name.span, "defined here")
-                            .help("add `within TOLERANCE` to the constraint"),
+                        Diagnostic::error(
+                            "no-tolerance",
+                            format!("`{name}` has no tolerance to be penalised by"),
+                        )
+                        .label(expr.span, "named in `minimise`")
+                        .label(definition.name.span, "defined here")
+                        .help("add `within TOLERANCE` to the constraint"),
                     );
                     return None;
                 }

@@ -1,8 +1,8 @@
 //! `optimise adamw(rate = 1e-3 -> 1e-5, shape = cosine, clip = 1)`.
 
+use aurora_grammar::Diagnostic;
 use aurora_grammar::nearest;
 use aurora_grammar::tree::{Clause, Expr, ExprKind};
-use aurora_grammar::Diagnostic;
 
 use super::Checker;
 use super::declare::single;
@@ -14,9 +14,7 @@ const SHAPES: [(&str, Shape); 3] =
 
 impl Checker<'_> {
     pub(super) fn optimiser(&mut self, clause: &Clause) -> Option<AdamW> {
-        let Some(Expr { kind: ExprKind::Call { function, inputs }, .. }) =
-            single(clause)
-        else {
+        let Some(Expr { kind: ExprKind::Call { function, inputs }, .. }) = single(clause) else {
             self.error_with_help(
                 "wrong-argument",
                 "`optimise` takes an optimiser",
@@ -70,14 +68,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(AdamW {
-            rate: Schedule { from, to, shape, warmup },
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-            clip,
-        })
+        Some(AdamW { rate: Schedule { from, to, shape, warmup }, beta1, beta2, epsilon, weight_decay, clip })
     }
 
     /// `a`, or `a -> b`.

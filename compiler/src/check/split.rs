@@ -27,9 +27,8 @@ pub struct DataChoice {
     pub test: Option<TimeRange>,
 }
 
-const KNOWN: [&str; 11] = [
-    "archive", "grid", "every", "train", "validate", "test", "region", "months", "fill", "reject", "debias",
-];
+const KNOWN: [&str; 11] =
+    ["archive", "grid", "every", "train", "validate", "test", "region", "months", "fill", "reject", "debias"];
 const LATER: [&str; 5] = ["region", "months", "fill", "reject", "debias"];
 /// How far apart splits had better be, for weather is correlated from day to day.
 const GAP: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -72,7 +71,9 @@ impl Checker<'_> {
         if let Some(archive) = &archive {
             self.within_archive(archive, site, &splits);
         }
-        let (Some(archive), Some(grid), Some(every), Some(train)) = (archive, grid, every, train) else { return };
+        let (Some(archive), Some(grid), Some(every), Some(train)) = (archive, grid, every, train) else {
+            return;
+        };
         self.checked.data = Some(DataChoice {
             archive,
             grid,
@@ -101,8 +102,7 @@ impl Checker<'_> {
         if site.archive(&name.text).is_none() {
             let known = site.archives();
             let message = format!("this site has no archive `{}`", name.text);
-            let mut diagnostic =
-                Diagnostic::error("unknown-archive", message).label(name.span, "not found");
+            let mut diagnostic = Diagnostic::error("unknown-archive", message).label(name.span, "not found");
             diagnostic = match nearest(&name.text, known.iter().map(String::as_str)) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
                 None => diagnostic.help(format!(
@@ -204,7 +204,10 @@ impl Checker<'_> {
         let parsed = match &expr.kind {
             ExprKind::Date(text) => match text.strip_suffix('Z') {
                 Some(time) => time.parse::<DateTime>().ok(),
-                None => text.parse::<Date>().ok().map(|d| if last { d.at(23, 59, 59, 0) } else { d.at(0, 0, 0, 0) }),
+                None => text
+                    .parse::<Date>()
+                    .ok()
+                    .map(|d| if last { d.at(23, 59, 59, 0) } else { d.at(0, 0, 0, 0) }),
             },
             _ => None,
         };
@@ -265,8 +268,7 @@ impl Checker<'_> {
     }
 
     fn narrow_gap(&mut self, first: &Written, second: &Written, gap: SignedDuration) {
-        let message =
-            format!("only {} h lie between `{}` and `{}`", gap.as_hours(), first.name, second.name);
+        let message = format!("only {} h lie between `{}` and `{}`", gap.as_hours(), first.name, second.name);
         self.diagnostics.push(
             Diagnostic::warning("split-gap", message)
                 .label(first.end, format!("`{}` ends here", first.name))

@@ -72,7 +72,9 @@ fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostic
             let from = definition.library.as_deref().unwrap_or("this recipe");
             diagnostic = diagnostic.label(definition.name.span, format!("`{name}` of {from}"));
         }
-        diagnostics.push(diagnostic.help("what a library derives uses the library's own fields; give yours another name"));
+        diagnostics.push(
+            diagnostic.help("what a library derives uses the library's own fields; give yours another name"),
+        );
         return true;
     }
     false
@@ -272,7 +274,11 @@ fn architecture(
         match window[..] {
             [levels, rows, columns] => model.window = [levels, rows, columns],
             _ => {
-                refuse(choice, &["`window` has three sides: latent levels, rows, columns".into()], diagnostics);
+                refuse(
+                    choice,
+                    &["`window` has three sides: latent levels, rows, columns".into()],
+                    diagnostics,
+                );
                 return None;
             }
         }
@@ -283,8 +289,10 @@ fn architecture(
     model.enc_depth = choice.encoder_perceiver_depth.unwrap_or(model.enc_depth);
     model.dec_depth = choice.decoder_perceiver_depth.unwrap_or(model.dec_depth);
     // Before anything is counted: the work of counting grows with the depth.
-    let blocks = model.encoder_depths.iter().chain(&model.decoder_depths).try_fold(0usize, |a, b| a.checked_add(*b));
-    if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) || model.enc_depth.max(model.dec_depth) > MOST_BLOCKS {
+    let blocks =
+        model.encoder_depths.iter().chain(&model.decoder_depths).try_fold(0usize, |a, b| a.checked_add(*b));
+    if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) || model.enc_depth.max(model.dec_depth) > MOST_BLOCKS
+    {
         refuse(choice, &[format!("a model has at most {MOST_BLOCKS} blocks")], diagnostics);
         return None;
     }
@@ -329,7 +337,9 @@ fn in_recipe_words(reason: &str) -> String {
         ("dec_depth", "`decoder_perceiver_depth`"),
         ("latent_levels", "`latent_levels`"),
     ];
-    let word = |word: &str| WORDS.iter().find(|(plan, _)| *plan == word).map_or(word.to_string(), |(_, own)| (*own).to_string());
+    let word = |word: &str| {
+        WORDS.iter().find(|(plan, _)| *plan == word).map_or(word.to_string(), |(_, own)| (*own).to_string())
+    };
     reason.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
@@ -363,7 +373,11 @@ fn atmosphere_levels(
     };
     let levels = checked.levels.get(set)?;
     if levels.coordinate != "pressure" {
-        refuse(choice, &["Aurora's levels are pressures; bring the fields there with `at`".into()], diagnostics);
+        refuse(
+            choice,
+            &["Aurora's levels are pressures; bring the fields there with `at`".into()],
+            diagnostics,
+        );
         return None;
     }
     Some(levels.values.iter().map(|p| p / 100.0).collect())

@@ -491,7 +491,7 @@ impl ModelPlan {
     }
 
     fn check_heads(&self, faults: &mut Faults, part: &str, stage: usize, heads: usize, width: usize) {
-        faults.add(heads == 0 || width % heads.max(1) != 0, || {
+        faults.add(heads == 0 || !width.is_multiple_of(heads.max(1)), || {
             format!("{part} stage {stage} is {width} wide, which is no multiple of its {heads} heads")
         });
     }
@@ -611,7 +611,8 @@ mod tests {
 
     #[test]
     fn each_broken_rule_is_named() {
-        let cases: Vec<(&str, fn(&mut ModelPlan))> = vec![
+        type Change = fn(&mut ModelPlan);
+        let cases: Vec<(&str, Change)> = vec![
             ("columns", |plan| plan.width = 1442),
             ("rows", |plan| plan.height = 722),
             ("patch size must be 2", |plan| plan.patch = 1),

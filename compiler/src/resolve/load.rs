@@ -21,12 +21,7 @@ pub struct Loaded {
     pub libraries: BTreeMap<String, File>,
 }
 
-pub fn load(
-    file: FileId,
-    site: &dyn Site,
-    sources: &mut SourceMap,
-    diagnostics: &mut Diagnostics,
-) -> Loaded {
+pub fn load(file: FileId, site: &dyn Site, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Loaded {
     let mut trail = Vec::new();
     let recipe = read(file, site, sources, diagnostics, &mut trail);
     let mut libraries = BTreeMap::new();
@@ -41,9 +36,12 @@ pub fn load(
     }
     if let Some(header) = recipe.header.as_ref().filter(|h| h.kind == HeaderKind::Library) {
         diagnostics.push(
-            Diagnostic::error("library-as-recipe", format!("`{}` is a library, not a recipe", header.name.text))
-                .label(header.span, "a library describes; it trains nothing")
-                .help(format!("use it from a recipe: use {} (…)", header.name.text)),
+            Diagnostic::error(
+                "library-as-recipe",
+                format!("`{}` is a library, not a recipe", header.name.text),
+            )
+            .label(header.span, "a library describes; it trains nothing")
+            .help(format!("use it from a recipe: use {} (…)", header.name.text)),
         );
     }
     Loaded { header: recipe.header, items: recipe.items, libraries }
@@ -101,7 +99,9 @@ fn read_parent(
             diagnostics.push(
                 Diagnostic::error("extends-cycle", message)
                     .label(path.span, format!("behind {MOST_PARENTS} others"))
-                    .help("copy what is needed from the farthest parents, or look for one that extends itself"),
+                    .help(
+                        "copy what is needed from the farthest parents, or look for one that extends itself",
+                    ),
             );
             Vec::new()
         }

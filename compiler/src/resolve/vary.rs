@@ -153,10 +153,13 @@ fn remove(items: &mut Vec<Item>, kind: &Name, name: &Name, diagnostics: &mut Dia
 }
 
 fn defined_here(key: &Key, span: Span, here: Span) -> Diagnostic {
-    Diagnostic::error("nothing-to-amend", format!("`{}` is not inherited, but defined in this recipe", key.shown()))
-        .label(span, "amended here")
-        .label(here, "defined here")
-        .help("write the change where it is defined")
+    Diagnostic::error(
+        "nothing-to-amend",
+        format!("`{}` is not inherited, but defined in this recipe", key.shown()),
+    )
+    .label(span, "amended here")
+    .label(here, "defined here")
+    .help("write the change where it is defined")
 }
 
 fn absent(verb: &str, key: &Key, span: Span, items: &[Item]) -> Diagnostic {
@@ -174,13 +177,16 @@ fn absent(verb: &str, key: &Key, span: Span, items: &[Item]) -> Diagnostic {
 fn already(key: &Key, again: Span, first: Span, inherited: bool) -> Diagnostic {
     let shown = key.shown();
     if inherited {
-        return Diagnostic::error("already-defined", format!("`{shown}` exists in the recipe this one extends"))
-            .label(again, "defined again")
-            .label(first, "first defined here")
-            .help(format!(
-                "to change a few of its clauses, write `amend {shown} {{ … }}`; \
+        return Diagnostic::error(
+            "already-defined",
+            format!("`{shown}` exists in the recipe this one extends"),
+        )
+        .label(again, "defined again")
+        .label(first, "first defined here")
+        .help(format!(
+            "to change a few of its clauses, write `amend {shown} {{ … }}`; \
                  to start afresh, write `drop {shown}` first"
-            ));
+        ));
     }
     Diagnostic::error("already-defined", format!("`{shown}` is defined twice"))
         .label(again, "defined again")

@@ -30,7 +30,11 @@ impl Site for World {
         let plain = path.trim_start_matches("./");
         let found = self.recipes.iter().find(|(name, _)| name == plain);
         let (_, text) = found.ok_or_else(|| format!("{path}: no such file"))?;
-        let name = if plain == path { path.to_string() } else { format!("./{}", from.trim_end_matches(plain)) + plain };
+        let name = if plain == path {
+            path.to_string()
+        } else {
+            format!("./{}", from.trim_end_matches(plain)) + plain
+        };
         Ok((name, text.clone()))
     }
 
