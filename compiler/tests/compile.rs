@@ -342,3 +342,41 @@ fn mutate(text: &mut String, at: usize, kind: usize, more: usize) {
         }
     }
 }
+
+/// Recipes made to exhaust the compiler: each ends soon, with a plan or with a diagnostic.
+#[test]
+fn extreme_recipes_end() {
+    let head = "aurora 1.0\nrecipe extreme extends \"quickstart.aurora\"\n";
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let first = "derive x00000 = t2m\n";
+    let chain =
+        |operator: &'static str| move |n: usize| format!("derive x{:05} = x{n:05} {operator}\n", n + 1);
+    let cases = [
+        format!("derive long = {}t2m\n", "t2m + ".repeat(20_000)),
+        format!("derive deep = {}t2m{}\n", "abs(".repeat(5_000), ")".repeat(5_000)),
+        format!("{first}{}", many(60, &|n| format!("derive x{:05} = x{n:05} + x{n:05}\n", n + 1))),
+        format!("{first}{}", many(3_000, &chain("+ 1 K"))),
+        format!("derive huge = t2m * 1e308 * 1e308\nderive none = t2m / 0\n"),
+        "amend loss weather = 1e308 * (1e308 * mae(t))\n".to_string(),
+        "amend phase learn {\n    minimise 1e308 * (1e308 * weather)\n}\n".to_string(),
+        "amend data {\n    train 9999-12-01 .. 9999-12-29\n    validate 9999-12-20 .. 9999-12-29\n}\n"
+            .to_string(),
+        "derive odd = 3 m^-2147483648\n".to_string(),
+        "levels many : index = 0 .. 99999999\n".to_string(),
+        "amend phase learn {\n    optimise adamw(rate = 1e308 -> 1e-308, warmup = 100000)\n}\n".to_string(),
+    ];
+    for case in cases {
+        let compilation = compile("extreme.aurora", &format!("{head}{case}"), &World::new());
+        let shown = case.chars().take(100).collect::<String>();
+        match &compilation.result {
+            Some((plan, module)) => {
+                let files = artefact::files(plan, module, &compilation.canonical);
+                let json = &files.iter().find(|file| file.name == "plan.json").expect("a plan").text;
+                let read: aurora_compiler::Plan =
+                    serde_json::from_str(json).unwrap_or_else(|e| panic!("{shown}: {e}"));
+                assert_eq!(read, *plan, "{shown}");
+            }
+            None => assert!(compilation.diagnostics.iter().all(|d| d.code != "internal"), "{shown}"),
+        }
+    }
+}

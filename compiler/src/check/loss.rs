@@ -18,6 +18,12 @@ impl Checker<'_> {
             return;
         }
         if let Some(terms) = self.errors(definition.scope, value) {
+            if terms.iter().any(|term| !term.weight.is_finite()) {
+                let message = format!("the weights of `{}` are too large", definition.name.text);
+                let help = "the largest number is about 1e308";
+                self.error_with_help("wrong-argument", message, (value.span, "no finite number"), help);
+                return;
+            }
             self.checked.losses.insert(definition.name.text.clone(), LossPlan { terms });
         }
     }

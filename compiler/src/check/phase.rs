@@ -184,7 +184,18 @@ impl Checker<'_> {
             );
             return None;
         };
-        self.weighted(&value)
+        let terms = self.weighted(&value)?;
+        if terms.iter().all(|(weight, _)| weight.is_finite()) {
+            return Some(terms);
+        }
+        let help = "the largest number is about 1e308";
+        self.error_with_help(
+            "wrong-argument",
+            "these weights are too large",
+            (value.span, "no finite number"),
+            help,
+        );
+        None
     }
 
     fn weighted(&mut self, expr: &Expr) -> Option<Vec<(f64, String)>> {
