@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aurora_grammar::Span;
 use aurora_grammar::print;
 use aurora_grammar::tree::{self, Block, Entry, Expr, ExprKind, File, Header, Item, ItemKind, Name, Part};
-use aurora_grammar::Span;
 
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 
@@ -21,7 +21,7 @@ pub fn text(resolved: &Resolved) -> String {
 pub fn hash(resolved: &Resolved) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(text(resolved).as_bytes());
-    for (id, item) in reached(resolved) {
+    for (id, (_, item)) in reached(resolved) {
         hasher.update(id.as_bytes());
         hasher.update(&[0]);
         let file = File { edition: None, header: None, items: vec![item], span: Span::default() };
@@ -80,46 +80,51 @@ fn sort_clauses(item: &mut Item) {
     };
     match &mut item.kind {
         ItemKind::Block(block) => sort(&mut block.block),
-        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => sort(block),
+        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => {
+            sort(block)
+        }
         _ => {}
     }
 }
 
-/// One `use` for each library the recipe reaches, naming what the recipe itself says.
+/// One `use` for each library the recipe reaches, naming what the recipe itself says and what a library
+/// takes from the recipe. A library of which only quantities are used is named whole.
 fn uses(resolved: &Resolved) -> Vec<Item> {
-    let mut by_library: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut by_library: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut note = |names: &BTreeSet<String>, own: &dyn Fn(&str) -> bool| {
+        for name in names.iter().filter(|name| !own(name)) {
+            if let Some(definition) = resolved.lookup(RECIPE, name)
+                && let Some(library) = &definition.library
+            {
+                by_library.entry(library.clone()).or_default().insert(definition.name.text.clone());
+            }
+            if let Some(Definition { library: Some(library), .. }) = resolved.quantities.get(name) {
+                by_library.entry(library.clone()).or_default();
+            }
+        }
+    };
     let mut said = BTreeSet::new();
     for item in &resolved.items {
         names_of(item, &mut said);
     }
-    for name in &said {
-        if let Some(definition) = resolved.lookup(RECIPE, name)
-            && let Some(library) = &definition.library
-        {
-            by_library.entry(library).or_default().insert(&definition.name.text);
-        }
-        if let Some(Definition { library: Some(library), .. }) = resolved.quantities.get(name) {
-            by_library.entry(library).or_default();
-        }
+    note(&said, &|_| false);
+    for (scope, item) in reached(resolved).values() {
+        let mut inner = BTreeSet::new();
+        names_of(item, &mut inner);
+        note(&inner, &|name| resolved.scopes[*scope].names.contains_key(name));
     }
-    let name = |text: &str| Name { text: text.to_string(), span: Span::default() };
+    let name = |text: &String| Name { text: text.clone(), span: Span::default() };
     by_library
-        .into_iter()
-        .filter(|(library, names)| !names.is_empty() || needs_whole(resolved, library))
+        .iter()
         .map(|(library, names)| Item {
-            kind: ItemKind::Use { path: name(library), names: names.into_iter().map(name).collect() },
+            kind: ItemKind::Use { path: name(library), names: names.iter().map(name).collect() },
             span: Span::default(),
         })
         .collect()
 }
 
-/// A library of which only quantities are used is named whole, so that they stay visible.
-fn needs_whole(resolved: &Resolved, library: &str) -> bool {
-    resolved.items.iter().any(|i| matches!(&i.kind, ItemKind::Use { path, .. } if path.text == library))
-}
-
-/// Every library item the recipe reaches, directly or through others, by id.
-fn reached(resolved: &Resolved) -> BTreeMap<String, Item> {
+/// Every library item the recipe reaches, directly or through others, by id, with its scope.
+fn reached(resolved: &Resolved) -> BTreeMap<String, (ScopeId, Item)> {
     let mut found = BTreeMap::new();
     let mut said = BTreeSet::new();
     for item in &resolved.items {
@@ -131,7 +136,12 @@ fn reached(resolved: &Resolved) -> BTreeMap<String, Item> {
     found
 }
 
-fn reach(resolved: &Resolved, scope: ScopeId, names: &BTreeSet<String>, found: &mut BTreeMap<String, Item>) {
+fn reach(
+    resolved: &Resolved,
+    scope: ScopeId,
+    names: &BTreeSet<String>,
+    found: &mut BTreeMap<String, (ScopeId, Item)>,
+) {
     for name in names {
         let value = resolved.lookup(scope, name);
         let quantity = resolved.quantities.get(name);
@@ -141,7 +151,7 @@ fn reach(resolved: &Resolved, scope: ScopeId, names: &BTreeSet<String>, found: &
             if found.contains_key(&key) {
                 continue;
             }
-            found.insert(key, definition.item.clone());
+            found.insert(key, (definition.scope, definition.item.clone()));
             let mut inner = BTreeSet::new();
             names_of(&definition.item, &mut inner);
             reach(resolved, definition.scope, &inner, found);

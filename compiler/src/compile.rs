@@ -19,6 +19,45 @@ pub struct Compilation {
     pub result: Option<(Plan, Module)>,
 }
 
+/// What leaves a part of the recipe unread.
+const UNREAD: [&str; 7] = [
+    "syntax",
+    "unclosed-brace",
+    "too-deep",
+    "unknown-library",
+    "missing-recipe",
+    "extends-cycle",
+    "library-as-recipe",
+];
+/// Complaints that something is absent.
+const ABSENT: [&str; 9] = [
+    "unknown-name",
+    "unknown-quantity",
+    "missing-block",
+    "missing-clause",
+    "missing-split",
+    "missing-type",
+    "nothing-to-amend",
+    "not-predicted",
+    "unused-loss",
+];
+
+/// While a part of the recipe could not be read, nothing is said of what seems to be absent: it may stand
+/// just there. One mistake is one diagnostic.
+fn without_consequences(diagnostics: Diagnostics) -> Diagnostics {
+    let unread = diagnostics.iter().any(|d| UNREAD.contains(&d.code));
+    let mut kept = Diagnostics::new();
+    if diagnostics.iter().any(|d| d.code == "missing-header") && !unread {
+        kept.extend(
+            diagnostics.into_iter().filter(|d| !matches!(d.code, "missing-block" | "missing-edition")),
+        );
+        return kept;
+    }
+    let gone = |code: &str| unread && (ABSENT.contains(&code) || code == "missing-header");
+    kept.extend(diagnostics.into_iter().filter(|d| !gone(d.code)));
+    kept
+}
+
 /// Compiles the recipe `text`, shown in messages under `name`.
 pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     let mut sources = SourceMap::new();
@@ -34,14 +73,25 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     if diagnostics.has_errors() {
         result = None;
     }
+    diagnostics = without_consequences(diagnostics);
     if let Some((_, module)) = &result
         && let Err(errors) = verify::verify(module)
     {
         // Lowering promises modules that verify; if it breaks that promise, say so instead of running them.
         for error in errors {
-            diagnostics.push(aurora_grammar::Diagnostic::error("internal", format!("a kernel is malformed: {error}")));
+            diagnostics.push(aurora_grammar::Diagnostic::error(
+                "internal",
+                format!("a kernel is malformed: {error}"),
+            ));
         }
         result = None;
+    }
+    if result.is_none() && !diagnostics.has_errors() {
+        // Whatever stops a recipe has to say so where it stops it; this is the net below.
+        diagnostics.push(aurora_grammar::Diagnostic::error(
+            "internal",
+            "no plan came of this recipe, and nothing said why",
+        ));
     }
     diagnostics.sort();
     diagnostics.dedup();

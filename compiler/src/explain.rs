@@ -66,7 +66,8 @@ fn derived(plan: &Plan) -> String {
 
 fn splits(plan: &Plan) -> String {
     let split = |name: &str, range: &Option<TimeRange>| {
-        range.map(|r| format!("{name} {} h ({} – {})", steps(&r, plan.data.every), day(r.from), day(r.to)))
+        range
+            .map(|r| format!("{name} {} times ({} – {})", steps(&r, plan.data.every), day(r.from), day(r.to)))
     };
     let all = [
         split("train", &Some(plan.data.train)),

@@ -11,12 +11,8 @@ use crate::types::Support;
 
 /// A kernel with one output, `name`, that computes an expression from the variables in it.
 pub fn kernel(checked: &Checked, name: &str, value: &Typed) -> Kernel {
-    let mut lowering = Lowering {
-        checked,
-        builder: Builder::new(name),
-        inputs: BTreeMap::new(),
-        done: BTreeMap::new(),
-    };
+    let mut lowering =
+        Lowering { checked, builder: Builder::new(name), inputs: BTreeMap::new(), done: BTreeMap::new() };
     // Inputs come first, in order of first use, so that the kernel's signature reads like the text.
     for id in value.variables() {
         lowering.variable(&id);
@@ -94,7 +90,9 @@ impl Lowering<'_> {
             Binary::Minimum => ir::Binary::Min,
             Binary::Maximum => ir::Binary::Max,
             // A square is a product, which is exact to the last bit and fast.
-            Binary::Power if right.constant() == Some(2.0) => return self.builder.binary(ir::Binary::Mul, a, a),
+            Binary::Power if right.constant() == Some(2.0) => {
+                return self.builder.binary(ir::Binary::Mul, a, a);
+            }
             Binary::Power if right.constant() == Some(0.5) => return self.builder.unary(ir::Unary::Sqrt, a),
             Binary::Power => ir::Binary::Pow,
         };

@@ -68,7 +68,7 @@ fn power_of(atom: &str) -> Option<(&str, i32)> {
         None => Some((atom, 1)),
         Some((base, exponent)) => {
             let exponent: i32 = exponent.parse().ok()?;
-            (exponent.abs() <= 12).then_some((base, exponent))
+            (exponent.unsigned_abs() <= 12).then_some((base, exponent))
         }
     }
 }
@@ -87,8 +87,8 @@ fn atom_named(name: &str) -> Option<Unit> {
     Some(Unit { factor: unit.factor * factor, ..unit })
 }
 
-const PREFIXES: [(&str, f64); 7] =
-    [("k", 1e3), ("h", 1e2), ("c", 1e-2), ("m", 1e-3), ("µ", 1e-6), ("n", 1e-9), ("M", 1e6)];
+const PREFIXES: [(&str, f64); 8] =
+    [("k", 1e3), ("h", 1e2), ("c", 1e-2), ("m", 1e-3), ("µ", 1e-6), ("μ", 1e-6), ("n", 1e-9), ("M", 1e6)];
 const PREFIXABLE: [&str; 8] = ["m", "g", "s", "Pa", "J", "W", "N", "K"];
 
 /// Units whose zero or scale is a convention.
@@ -110,8 +110,7 @@ fn special(name: &str) -> Option<Unit> {
 }
 
 fn plain(name: &str) -> Option<Unit> {
-    let (none, mass, length, time) =
-        (Dimension::NONE, Dimension::MASS, Dimension::LENGTH, Dimension::TIME);
+    let (none, mass, length, time) = (Dimension::NONE, Dimension::MASS, Dimension::LENGTH, Dimension::TIME);
     let per_time_squared = time.power(-2.0)?;
     let force = mass.times(length).times(per_time_squared);
     let pressure = force.over(length.power(2.0)?);
@@ -141,6 +140,27 @@ fn plain(name: &str) -> Option<Unit> {
     };
     Some(Unit { dimension, factor, offset: 0.0, scale: Scale::Ratio })
 }
+
+/// Names that people write out, and the unit that is meant.
+pub const LONG: [(&str, &str); 17] = [
+    ("second", "s"),
+    ("seconds", "s"),
+    ("sec", "s"),
+    ("minute", "min"),
+    ("minutes", "min"),
+    ("hour", "h"),
+    ("hours", "h"),
+    ("hr", "h"),
+    ("day", "d"),
+    ("days", "d"),
+    ("degree", "deg"),
+    ("degrees", "deg"),
+    ("kelvin", "K"),
+    ("celsius", "degC"),
+    ("C", "degC"),
+    ("knots", "kt"),
+    ("mbar", "mb"),
+];
 
 /// Names for `did you mean`.
 pub const KNOWN: [&str; 32] = [

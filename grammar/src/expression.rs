@@ -368,6 +368,7 @@ impl Builder {
             self.fault.get_or_insert_with(|| {
                 Diagnostic::error("syntax", "this number is too large")
                     .label(span, format!("more than {:e}", f64::MAX))
+                    .help("look for a digit too many in its exponent")
             });
         }
         value

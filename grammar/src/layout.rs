@@ -141,11 +141,40 @@ impl Layout<'_> {
     }
 
     fn end_line(&mut self) {
-        if let Some(line) = self.take_line()
-            && let Some(frame) = self.frames.last_mut()
-        {
+        let Some(line) = self.take_line() else { return };
+        if self.lacks_brace(&line) {
+            return self.open_without_brace(line);
+        }
+        if let Some(frame) = self.frames.last_mut() {
             frame.lines.push(line);
         }
+    }
+
+    /// Whether this line heads a block whose `{` was forgotten: the next one is indented deeper, and
+    /// somewhere a `}` has no partner.
+    fn lacks_brace(&self, line: &Line) -> bool {
+        let word = &self.text[line.text.clone()];
+        let word = word.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("");
+        let next = self.tokens.partition_point(|token| token.start < line.text.end);
+        let Some(token) = self.next.get(next).and_then(|next| self.tokens.get(*next)) else { return false };
+        let deeper = |at: usize| at - line_start(self.text, at);
+        !self.balanced
+            && self.frames.len() == 1
+            && forms::BLOCKS.contains(&word)
+            && token.kind == Kind::Word
+            && deeper(token.start) > deeper(line.text.start)
+    }
+
+    fn open_without_brace(&mut self, head: Line) {
+        let end = head.text.end;
+        let named = forms::shorten(&self.text[head.text.clone()]);
+        self.diagnostics.push(
+            Diagnostic::error("unclosed-brace", format!("the block of `{named}` is never opened"))
+                .label(self.span(end..end), "expected `{` here")
+                .help(format!("write: {named} {{"))
+                .fix(self.span(end..end), " {"),
+        );
+        self.frames.push(Frame { head: Some(head), open: end, lines: Vec::new() });
     }
 
     fn take_line(&mut self) -> Option<Line> {

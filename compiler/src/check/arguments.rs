@@ -37,17 +37,36 @@ impl Arguments {
     ) -> Option<f64> {
         let Some(expr) = self.optional(label) else {
             let message = format!("`{}` needs `{label}`", self.function.text);
-            checker.error("missing-argument", message, self.function.span, "not given");
+            let example = match label {
+                "lat" => "lat = 38.5 deg",
+                "lon" => "lon = -97.5 deg",
+                _ => "spacing = 6 km",
+            };
+            let help = format!("for instance: {example}");
+            checker.error_with_help("missing-argument", message, (self.function.span, "not given"), help);
             return None;
         };
         let numbers = checker.numbers(&expr)?;
         let [(value, unit, span)] = numbers[..] else {
-            checker.error("wrong-argument", format!("`{label}` is one number"), expr.span, "this is a list");
+            let message = format!("`{label}` is one number");
+            checker.error_with_help(
+                "wrong-argument",
+                message,
+                (expr.span, "this is a list"),
+                "keep one of them",
+            );
             return None;
         };
         if unit.dimension != dimension {
             let message = format!("`{label}` is measured in {dimension}");
-            checker.error("unit-mismatch", message, span, format!("in {}", unit.dimension));
+            let help =
+                if dimension == Dimension::LENGTH { "for instance 6 km" } else { "for instance 38.5 deg" };
+            checker.error_with_help(
+                "unit-mismatch",
+                message,
+                (span, &format!("in {}", unit.dimension)),
+                help,
+            );
             return None;
         }
         Some(value)
@@ -59,7 +78,12 @@ impl Arguments {
         match &expr.kind {
             ExprKind::Measure { value, unit: None } => Some(*value),
             _ => {
-                checker.error("wrong-argument", format!("`{label}` is a plain number"), expr.span, "here");
+                checker.error_with_help(
+                    "wrong-argument",
+                    format!("`{label}` is a plain number"),
+                    (expr.span, "this is none"),
+                    format!("for instance: {label} = 1"),
+                );
                 None
             }
         }
@@ -70,7 +94,12 @@ impl Arguments {
         let expr = self.optional(label)?;
         let whole = whole_number(&expr);
         if whole.is_none() {
-            checker.error("wrong-argument", format!("`{label}` is a whole number"), expr.span, "here");
+            checker.error_with_help(
+                "wrong-argument",
+                format!("`{label}` is a whole number up to {LARGEST}"),
+                (expr.span, "this is none"),
+                format!("for instance: {label} = 4"),
+            );
         }
         whole
     }
@@ -87,8 +116,12 @@ impl Arguments {
             _ => whole_number(&expr).map(|n| vec![n]),
         };
         if numbers.is_none() {
-            let message = format!("`{label}` is a list of whole numbers");
-            checker.error("wrong-argument", message, expr.span, "for instance [2, 2]");
+            checker.error_with_help(
+                "wrong-argument",
+                format!("`{label}` is a list of whole numbers up to {LARGEST}"),
+                (expr.span, "this is none"),
+                format!("for instance: {label} = [2, 2]"),
+            );
         }
         numbers
     }
@@ -117,10 +150,15 @@ impl Arguments {
     }
 }
 
-/// A non-negative whole number without unit.
+/// No size, depth, width or count is larger, so that no product of a few of them overflows.
+const LARGEST: f64 = 100_000.0;
+
+/// A non-negative whole number without unit, of at most [`LARGEST`].
 pub fn whole_number(expr: &Expr) -> Option<usize> {
     match &expr.kind {
-        ExprKind::Measure { value, unit: None } if value.fract() == 0.0 && (0.0..1e15).contains(value) => {
+        ExprKind::Measure { value, unit: None }
+            if value.fract() == 0.0 && (0.0..=LARGEST).contains(value) =>
+        {
             Some(*value as usize)
         }
         _ => None,

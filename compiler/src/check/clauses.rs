@@ -15,17 +15,19 @@ pub struct Clauses {
     /// Where the block was opened, for messages about what is missing.
     pub opened: Span,
     kind: String,
+    /// A clause was not understood; it may be any that seems to be missing.
+    lost: bool,
 }
 
 impl Checker<'_> {
     /// Sorts a block's entries, complaining about words that have no place in it.
     pub(super) fn clauses(&mut self, kind: &str, block: &Block, known: &[&str]) -> Clauses {
         let mut clauses =
-            Clauses { entries: Vec::new(), opened: block.span, kind: kind.to_string() };
+            Clauses { entries: Vec::new(), opened: block.span, kind: kind.to_string(), lost: false };
         for entry in &block.entries {
             match entry {
                 Entry::Item(item) => self.misplaced(kind, item),
-                Entry::Clause(clause) => self.sort_in(&mut clauses, clause, known),
+                Entry::Clause(clause) => self.sort_in(&mut clauses, block, clause, known),
             }
         }
         clauses
@@ -37,7 +39,7 @@ impl Checker<'_> {
         clauses
     }
 
-    fn sort_in(&mut self, clauses: &mut Clauses, clause: &Clause, known: &[&str]) {
+    fn sort_in(&mut self, clauses: &mut Clauses, block: &Block, clause: &Clause, known: &[&str]) {
         let word = clause.word.text.as_str();
         if !known.contains(&word) {
             let message = format!("`{}` is not a clause of `{}`", word, clauses.kind);
@@ -48,6 +50,18 @@ impl Checker<'_> {
                 None => diagnostic.help(format!("`{}` takes {}", clauses.kind, known.join(", "))),
             };
             self.diagnostics.push(diagnostic);
+            // Read it as the clause that was probably meant, so that its absence is no second mistake.
+            let given = |word: &str| {
+                block.entries.iter().any(|e| matches!(e, Entry::Clause(c) if c.word.text == word))
+            };
+            match nearest(word, known.iter().copied()).filter(|near| !given(near)) {
+                Some(near) => {
+                    let mut meant = clause.clone();
+                    meant.word.text = near.to_string();
+                    clauses.entries.push(meant);
+                }
+                None => clauses.lost = true,
+            }
             return;
         }
         let first = clauses.entries.iter().find(|c| c.word.text == word);
@@ -64,7 +78,12 @@ impl Checker<'_> {
     }
 
     fn misplaced(&mut self, kind: &str, item: &Item) {
-        self.error("misplaced-item", format!("this has no place inside `{kind}`"), item.span, "move it out");
+        self.error_with_help(
+            "misplaced-item",
+            format!("this has no place inside `{kind}`"),
+            (item.span, "an item of its own"),
+            format!("move it behind the `}}` of `{kind}`"),
+        );
     }
 }
 
@@ -81,7 +100,7 @@ impl Clauses {
     /// The clause with this word; its absence is a diagnostic that shows how to write it.
     pub(super) fn require(&self, checker: &mut Checker<'_>, word: &str, example: &str) -> Option<Clause> {
         let found = self.get(word).cloned();
-        if found.is_none() {
+        if found.is_none() && !self.lost {
             let message = format!("`{}` needs a clause `{word}`", self.kind);
             checker.error_with_help(
                 "missing-clause",

@@ -5,7 +5,7 @@ use aurora_grammar::tree::{Expr, ExprKind, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Span};
 
 use super::Checker;
-use super::expression::node;
+use super::expression::{Locals, node};
 use crate::plan::data::LevelsPlan;
 use crate::resolve::ScopeId;
 use crate::typed::{Typed, TypedKind};
@@ -13,7 +13,14 @@ use crate::types::{FieldType, Support};
 
 impl Checker<'_> {
     /// `f at 500 hPa`: linear in ln p between the neighbouring levels; linear in height or index.
-    pub(super) fn at(&mut self, scope: ScopeId, value: &Typed, place: &Expr, span: Span) -> Option<Typed> {
+    pub(super) fn at(
+        &mut self,
+        scope: ScopeId,
+        locals: &Locals,
+        value: &Typed,
+        place: &Expr,
+        span: Span,
+    ) -> Option<Typed> {
         if let Some(definition) = self.named(scope, place)
             && matches!(definition.item.kind, ItemKind::Levels { .. })
         {
@@ -23,8 +30,8 @@ impl Checker<'_> {
             self.not_yet("bringing a field to another set of levels", span);
             return None;
         }
-        let levels = self.levels_of(value, span)?;
-        let typed = self.expression(scope, place)?;
+        let levels = self.levels_of(value)?;
+        let typed = self.expression_with(scope, locals, place)?;
         let at = self.coordinate(&levels, &typed)?;
         let Some(weights) = interpolation(&levels, at) else {
             self.outside(&levels, typed.span);
@@ -35,10 +42,23 @@ impl Checker<'_> {
     }
 
     /// `mean`, `integral`, `max`, `min` of a field over a layer.
-    pub(super) fn over(&mut self, function: &Name, value: &Typed, extent: &Expr, span: Span) -> Option<Typed> {
-        let levels = self.levels_of(value, span)?;
+    pub(super) fn over(
+        &mut self,
+        scope: ScopeId,
+        locals: &Locals,
+        function: &Name,
+        value: &Typed,
+        extent: &Expr,
+        span: Span,
+    ) -> Option<Typed> {
+        let levels = self.levels_of(value)?;
         let ExprKind::Range { start, end, .. } = &extent.kind else {
-            self.error("wrong-argument", "a layer has two ends", extent.span, "for instance 500 .. 1000 hPa");
+            self.error_with_help(
+                "wrong-argument",
+                "a layer has two ends",
+                (extent.span, "this is one place"),
+                "for instance 500 .. 1000 hPa",
+            );
             return None;
         };
         let shared = match &end.kind {
@@ -46,7 +66,8 @@ impl Checker<'_> {
             _ => None,
         };
         let start = super::declare::with_unit(start, shared.as_ref());
-        let (start, end) = (self.expression(0, &start)?, self.expression(0, end)?);
+        let start = self.expression_with(scope, locals, &start)?;
+        let end = self.expression_with(scope, locals, end)?;
         let (a, b) = (self.coordinate(&levels, &start)?, self.coordinate(&levels, &end)?);
         let (low, high) = (a.min(b), a.max(b));
         let ty = FieldType { support: Support::Column, range: (None, None), ..value.ty.clone() };
@@ -71,9 +92,25 @@ impl Checker<'_> {
                 let from = levels.values.iter().position(inside);
                 let to = levels.values.iter().rposition(inside);
                 let (Some(from), Some(to)) = (from, to) else {
-                    self.outside(&levels, extent.span);
+                    self.error_with_help(
+                        "outside-levels",
+                        "no level lies within this layer",
+                        (extent.span, "none inside"),
+                        format!("make it wider; the levels are {}", listed(&levels)),
+                    );
                     return None;
                 };
+                // Levels inside the layer must stand side by side, which they do unless the set is unordered.
+                let apart = levels.values[from..=to].iter().any(|level| !inside(level));
+                if apart {
+                    self.error_with_help(
+                        "outside-levels",
+                        "the levels within this layer do not stand side by side",
+                        (extent.span, "this layer"),
+                        "write the set of levels in ascending or descending order",
+                    );
+                    return None;
+                }
                 let maximum = function.text == "max";
                 Some(node(TypedKind::Extreme { value: value.clone(), maximum, from, to: to + 1 }, ty, span))
             }
@@ -90,12 +127,17 @@ impl Checker<'_> {
         }
     }
 
-    fn levels_of(&mut self, value: &Typed, span: Span) -> Option<LevelsPlan> {
+    fn levels_of(&mut self, value: &Typed) -> Option<LevelsPlan> {
         match &value.ty.support {
             Support::Levels(id) => self.checked.levels.get(id).cloned(),
             other => {
                 let message = format!("this is on {other}: it has no levels to choose from");
-                self.error("level-mismatch", message, value.span.to(span), "one value per column only");
+                self.error_with_help(
+                    "level-mismatch",
+                    message,
+                    (value.span, "one value per column only"),
+                    "`at` and `over` take a field on a set of levels",
+                );
                 None
             }
         }
@@ -103,21 +145,27 @@ impl Checker<'_> {
 
     /// A place along the levels' own coordinate, in SI.
     fn coordinate(&mut self, levels: &LevelsPlan, place: &Typed) -> Option<f64> {
-        let quantity =
-            Name { text: levels.coordinate.clone(), span: place.span };
+        let quantity = Name { text: levels.coordinate.clone(), span: place.span };
         let (unit, spelt) = self.quantity(&quantity)?;
         if unit.dimension != place.ty.dimension {
             let message = format!("these levels are counted in {}", levels.coordinate);
             self.diagnostics.push(
                 Diagnostic::error("unit-mismatch", message)
                     .label(place.span, format!("in {}", place.ty.dimension))
-                    .help(format!("give it in {spelt}; heights on pressure levels need the hydrostatic relation")),
+                    .help(format!(
+                        "give it in {spelt}; heights on pressure levels need the hydrostatic relation"
+                    )),
             );
             return None;
         }
         let value = place.constant();
         if value.is_none() {
-            self.error("not-constant", "a level is a number", place.span, "not known before the data are");
+            self.error_with_help(
+                "not-constant",
+                "a level is a number",
+                (place.span, "not known before the data are"),
+                format!("one within the levels: {}", listed(levels)),
+            );
         }
         value
     }
@@ -126,7 +174,12 @@ impl Checker<'_> {
         if high > low {
             return Some(());
         }
-        self.error("empty-range", "this layer is empty", span, "begins where it ends");
+        self.error_with_help(
+            "empty-range",
+            "this layer is empty",
+            (span, "begins where it ends"),
+            "give it two ends",
+        );
         None
     }
 
@@ -145,6 +198,17 @@ impl Checker<'_> {
             format!("the levels span {low} .. {high}{unit}"),
         );
     }
+}
+
+/// The levels as one would write them.
+pub(super) fn listed(levels: &LevelsPlan) -> String {
+    let (factor, unit) = match levels.coordinate.as_str() {
+        "pressure" => (100.0, " hPa"),
+        "height" => (1.0, " m"),
+        _ => (1.0, ""),
+    };
+    let values: Vec<String> = levels.values.iter().map(|v| (v / factor).to_string()).collect();
+    format!("[{}]{unit}", values.join(", "))
 }
 
 /// The coordinate in which profiles are taken as linear: ln p for pressure, itself otherwise.

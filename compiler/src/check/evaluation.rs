@@ -24,6 +24,9 @@ struct Parts<'a> {
     within: Option<&'a Expr>,
 }
 
+/// Steps ahead that an evaluation may go.
+const MOST_LEADS: i64 = 10_000;
+
 impl Checker<'_> {
     pub(super) fn evaluations(&mut self) {
         let blocks: Vec<BlockItem> = self.resolved.blocks_of("evaluate").cloned().collect();
@@ -47,7 +50,12 @@ impl Checker<'_> {
             scores.extend(self.scores(clause));
         }
         if scores.is_empty() && !self.diagnostics.has_errors() {
-            self.error("missing-clause", "nothing is scored here", clauses.opened, "no `score` clause");
+            self.error_with_help(
+                "missing-clause",
+                "nothing is scored here",
+                (clauses.opened, "no `score` clause"),
+                "for instance: score  rmse of t2m",
+            );
         }
         let against = self.baselines(&clauses);
         Some(EvaluationPlan { name, split, leads: leads?, scores, against })
@@ -64,8 +72,9 @@ impl Checker<'_> {
             return None;
         };
         if !SPLITS.contains(&on.text.as_str()) {
-            let mut diagnostic = Diagnostic::error("unknown-name", format!("there is no split `{}`", on.text))
-                .label(on.span, "not found");
+            let mut diagnostic =
+                Diagnostic::error("unknown-name", format!("there is no split `{}`", on.text))
+                    .label(on.span, "not found");
             diagnostic = match nearest(&on.text, SPLITS) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(on.span, near),
                 None => diagnostic.help("there are train, validate and test"),
@@ -80,7 +89,12 @@ impl Checker<'_> {
         });
         if !given {
             let message = format!("`data` names no `{}` split", on.text);
-            self.error("missing-split", message, on.span, "nothing to evaluate on");
+            self.error_with_help(
+                "missing-split",
+                message,
+                (on.span, "nothing to evaluate on"),
+                format!("add to `data`: {}  DATE .. DATE", on.text),
+            );
             return None;
         }
         Some(on.text.clone())
@@ -89,7 +103,7 @@ impl Checker<'_> {
     /// Lead times as steps of the model.
     fn leads(&mut self, clause: &Clause) -> Option<Vec<usize>> {
         let step = self.checked.model.as_ref()?.step;
-        let value = clause.values.first().and_then(only_value)?.clone();
+        let value = self.value_of(clause, "1 .. 6 h")?;
         let seconds: Vec<i64> = match &value.kind {
             ExprKind::Range { start, end, .. } => {
                 let shared = match &end.kind {
@@ -98,7 +112,10 @@ impl Checker<'_> {
                 };
                 let first = self.time(&super::declare::with_unit(start, shared.as_ref()))?;
                 let last = self.time(end)?;
-                (1..=10_000).map(|n| n * step).filter(|s| (first..=last).contains(s)).collect()
+                (1..=MOST_LEADS)
+                    .map(|n| n.saturating_mul(step))
+                    .filter(|s| (first..=last).contains(s))
+                    .collect()
             }
             ExprKind::List { items, unit } => {
                 let items: Vec<Expr> =
@@ -107,13 +124,13 @@ impl Checker<'_> {
             }
             _ => vec![self.time(&value)?],
         };
-        let whole = seconds.iter().all(|s| *s > 0 && s % step == 0);
+        let whole = seconds.iter().all(|s| *s > 0 && s % step == 0 && s / step <= MOST_LEADS);
         if seconds.is_empty() || !whole {
             self.error_with_help(
                 "wrong-argument",
-                "lead times are multiples of the model's step",
-                (value.span, "here"),
-                format!("the step is {step} s"),
+                format!("lead times are multiples of the model's step of {}", spoken_time(step)),
+                (value.span, if seconds.is_empty() { "no such time lies within" } else { "not such a time" }),
+                format!("for instance: lead  {}", spoken_time(step)),
             );
             return None;
         }
@@ -128,7 +145,12 @@ impl Checker<'_> {
         match numbers[..] {
             [(seconds, unit, _)] if unit.dimension == Dimension::TIME => Some(seconds.round() as i64),
             _ => {
-                self.error("unit-mismatch", "a lead time is a time", expr.span, "for instance 6 h");
+                self.error_with_help(
+                    "unit-mismatch",
+                    "a lead time is a time",
+                    (expr.span, "this is none"),
+                    "for instance: lead  1 .. 6 h",
+                );
                 None
             }
         }
@@ -187,7 +209,12 @@ impl Checker<'_> {
                 Part::Value(value) => match joint.as_ref().map(|j: &Name| j.text.as_str()) {
                     None | Some("of") => {
                         let Some((name, at)) = split_at(value) else {
-                            self.error("wrong-argument", "a name is wanted here", value.span, "this is none");
+                            self.error_with_help(
+                                "wrong-argument",
+                                "a name is wanted here",
+                                (value.span, "this is none"),
+                                "give it one: derive NAME = …",
+                            );
                             return None;
                         };
                         parts.at = parts.at.or(at);
@@ -228,11 +255,6 @@ impl Checker<'_> {
         let expr = Expr { kind: ExprKind::Path(field.text.clone()), span: field.span };
         let typed = self.expression(RECIPE, &expr)?;
         let definition = self.resolved.lookup(RECIPE, &field.text)?.clone();
-        if !self.predicted(&definition) {
-            let message = format!("`{}` is not predicted by this model", field.text);
-            self.error("not-predicted", message, field.span, "cannot be scored");
-            return None;
-        }
         let units = self.units_of(&definition.id);
         let mut plan = ScorePlan {
             score,
@@ -249,7 +271,28 @@ impl Checker<'_> {
                 None => vec![0.0],
             };
         } else {
-            plan.levels = self.score_levels(&typed, tail.at)?;
+            plan.levels = self.score_levels(field, &typed, tail.at)?;
+            if let Some(within) = tail.within {
+                let message = format!("`{}` compares value with value and has no neighbourhood", word.text);
+                self.error_with_help(
+                    "wrong-argument",
+                    message,
+                    (within.span, "not used"),
+                    "take it out, or score `fss` or `csi` within it",
+                );
+                return None;
+            }
+        }
+        // Last, so that a wrong threshold is told as such.
+        if !self.predicted(&definition) {
+            let message = format!("`{}` is not predicted by this model", field.text);
+            self.error_with_help(
+                "not-predicted",
+                message,
+                (field.span, "cannot be scored"),
+                "name it, or all that it is derived from, in `prognostic`",
+            );
+            return None;
         }
         Some(plan)
     }
@@ -281,7 +324,12 @@ impl Checker<'_> {
             self.agree(field, &typed, "compared with")?;
             let value = typed.constant();
             if value.is_none() {
-                self.error("not-constant", "a threshold is a number", item.span, "not known now");
+                self.error_with_help(
+                    "not-constant",
+                    "a threshold is a number",
+                    (item.span, "not known before the data are"),
+                    "for instance: at 35 dBZ",
+                );
             }
             thresholds.push(value?);
         }
@@ -292,7 +340,21 @@ impl Checker<'_> {
         let mut lengths = Vec::new();
         for (metres, unit, span) in self.numbers(within)? {
             if unit.dimension != Dimension::LENGTH && metres != 0.0 {
-                self.error("unit-mismatch", "a neighbourhood is a length", span, "for instance 12 km");
+                self.error_with_help(
+                    "unit-mismatch",
+                    "the width of a neighbourhood is a length",
+                    (span, "this is none"),
+                    "for instance: within [0, 12] km",
+                );
+                return None;
+            }
+            if metres < 0.0 {
+                self.error_with_help(
+                    "wrong-argument",
+                    "the width of a neighbourhood is not negative",
+                    (span, "this is"),
+                    "for instance: within [0, 12] km",
+                );
                 return None;
             }
             lengths.push(metres);
@@ -300,25 +362,36 @@ impl Checker<'_> {
         Some(lengths)
     }
 
-    fn score_levels(&mut self, field: &Typed, at: Option<&Expr>) -> Option<Vec<usize>> {
+    fn score_levels(&mut self, name: &Name, field: &Typed, at: Option<&Expr>) -> Option<Vec<usize>> {
         let Support::Levels(id) = &field.ty.support else {
             if let Some(at) = at {
-                let message = format!("{} has no levels", field.ty.spoken());
-                self.error("level-mismatch", message, at.span, "one value per column only");
+                let message = format!("`{}` has no levels: one value per column only", name.text);
+                self.error_with_help(
+                    "level-mismatch",
+                    message,
+                    (at.span, "no level to choose"),
+                    "take the `at` out; a threshold goes with csi, pod, far, ets or fss",
+                );
                 return None;
             }
             return Some(Vec::new());
         };
         let levels = self.checked.levels.get(id)?.clone();
         let Some(at) = at else { return Some((0..levels.values.len()).collect()) };
-        let unit_dimension = units::parse(if levels.coordinate == "pressure" { "Pa" } else { "m" }).ok()?.dimension;
+        let unit_dimension =
+            units::parse(if levels.coordinate == "pressure" { "Pa" } else { "m" }).ok()?.dimension;
         let mut indices = Vec::new();
         for (value, unit, span) in self.numbers(at)? {
             let found = levels.values.iter().position(|l| (l - value).abs() < 1e-6 * l.abs().max(1.0));
             match found.filter(|_| unit.dimension == unit_dimension) {
                 Some(index) => indices.push(index),
                 None => {
-                    self.error("outside-levels", "this is none of the field's levels", span, "not found");
+                    self.error_with_help(
+                        "outside-levels",
+                        format!("this is none of the levels of `{}`", name.text),
+                        (span, "not found"),
+                        format!("they are {}", super::column::listed(&levels)),
+                    );
                     return None;
                 }
             }
@@ -351,6 +424,15 @@ impl Checker<'_> {
             }
         }
         baselines
+    }
+}
+
+/// `3600` as `1 h`.
+pub(super) fn spoken_time(seconds: i64) -> String {
+    match seconds {
+        s if s % 3600 == 0 => format!("{} h", s / 3600),
+        s if s % 60 == 0 => format!("{} min", s / 60),
+        s => format!("{s} s"),
     }
 }
 

@@ -65,7 +65,7 @@ impl Checker<'_> {
             }
             ExprKind::At { value, place } => {
                 let value = self.expression_with(scope, locals, value)?;
-                self.at(scope, &value, place, expr.span)
+                self.at(scope, locals, &value, place, expr.span)
             }
             ExprKind::Call { function, inputs } => self.call(scope, locals, function, inputs, expr.span),
             ExprKind::Over { .. } => {
@@ -78,7 +78,12 @@ impl Checker<'_> {
                 None
             }
             ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::List { .. } | ExprKind::Range { .. } => {
-                self.error("not-a-field", "a field or a number is wanted here", expr.span, "this is neither");
+                self.error_with_help(
+                    "not-a-field",
+                    "a field or a number is wanted here",
+                    (expr.span, "this is neither"),
+                    "for instance t2m, or 273.15 K",
+                );
                 None
             }
         }
@@ -94,7 +99,7 @@ impl Checker<'_> {
             si = unit.to_si(value);
         }
         let unit = unit.map(|u| u.text.clone());
-        Some(Rc::new(TypedExpr { ty, span, kind: TypedKind::Constant(si), unit }))
+        Some(Rc::new(TypedExpr::new(TypedKind::Constant(si), ty, span, unit)))
     }
 
     fn name(&mut self, scope: ScopeId, locals: &Locals, name: &str, span: Span) -> Option<Typed> {
@@ -115,15 +120,20 @@ impl Checker<'_> {
                 if self.has_role(&definition.id) {
                     return Some(node(TypedKind::Variable(definition.id), derived.ty, span));
                 }
-                let unit = None;
                 let value = &derived.value;
                 let kind = match &value.kind {
                     TypedKind::Constant(c) => TypedKind::Constant(*c),
                     TypedKind::Variable(id) => TypedKind::Variable(id.clone()),
                     // Shared as it is, so that it is lowered once; only its type may be narrower.
-                    _ => return Some(if value.ty == derived.ty { value.clone() } else { retype(value, derived.ty) }),
+                    _ => {
+                        return Some(if value.ty == derived.ty {
+                            value.clone()
+                        } else {
+                            retype(value, derived.ty)
+                        });
+                    }
                 };
-                Some(Rc::new(TypedExpr { ty: derived.ty, span, kind, unit }))
+                Some(node(kind, derived.ty, span))
             }
             ItemKind::Levels { coordinate, .. } => {
                 let (unit, _) = self.quantity(&coordinate.clone())?;
@@ -140,7 +150,8 @@ impl Checker<'_> {
                 self.diagnostics.push(
                     Diagnostic::error("not-a-field", message)
                         .label(span, "used as one")
-                        .label(definition.name.span, "defined here"),
+                        .label(definition.name.span, "defined here")
+                        .help("a field is a `variable` or a `derive`"),
                 );
                 None
             }
@@ -222,7 +233,7 @@ impl Checker<'_> {
         self.refuse_logarithmic(base, "raised to a power")?;
         let Some(dimension) = base.ty.dimension.power(exponent) else {
             let message = format!("{} to the power {exponent} has no units", base.ty.spoken());
-            self.error("unit-mismatch", message, span, "make it a plain number first");
+            self.error_with_help("unit-mismatch", message, (span, "here"), "make it a plain number first");
             return None;
         };
         let ty = FieldType { quantity: None, dimension, range: (None, None), ..base.ty.clone() };
@@ -250,7 +261,8 @@ impl Checker<'_> {
             self.diagnostics.push(
                 Diagnostic::error("cell-mismatch", format!("{x} and {y} are different things"))
                     .label(left.span, x.clone())
-                    .label(right.span, y.clone()),
+                    .label(right.span, y.clone())
+                    .help("use each by itself, or variables of one kind: both a maximum over 1 h, or both instantaneous"),
             );
             return None;
         }
@@ -283,8 +295,8 @@ impl Checker<'_> {
                 .label(right.span, format!("this is {b}: the units agree, the quantities do not"));
         } else {
             diagnostic = diagnostic
-                .label(left.span, format!("in {}", left.ty.dimension))
-                .label(right.span, format!("in {}", right.ty.dimension));
+                .label(left.span, format!("in {}", self.units_spoken(&left.ty)))
+                .label(right.span, format!("in {}", self.units_spoken(&right.ty)));
         }
         for side in [left, right] {
             if let Some((text, span)) = self.declared_as(side) {
@@ -294,7 +306,8 @@ impl Checker<'_> {
         let written = [(left, right), (right, left)].into_iter().find_map(|(field, number)| {
             let unit = number.unit.as_ref().filter(|_| same)?;
             let quantity = field.ty.quantity.as_ref()?;
-            let ItemKind::Quantity { unit: own, .. } = &self.resolved.quantities.get(quantity)?.item.kind else {
+            let ItemKind::Quantity { unit: own, .. } = &self.resolved.quantities.get(quantity)?.item.kind
+            else {
                 return None;
             };
             let number = number.constant()? / units::parse(&own.text).ok()?.factor;
@@ -303,9 +316,27 @@ impl Checker<'_> {
         diagnostic = match written {
             Some(help) => diagnostic.help(help),
             None if same => diagnostic.help("to combine them as numbers, divide each by a scale of its own"),
-            None => diagnostic.help("check the units of both sides"),
+            None => diagnostic.help(match (left.ty.quantity.as_ref(), right.unit.as_ref()) {
+                (Some(_), Some(_)) => format!("write the number in {}", self.units_spoken(&left.ty)),
+                _ => "both sides must measure the same thing".to_string(),
+            }),
         };
         self.diagnostics.push(diagnostic);
+    }
+
+    /// The unit in which a value is kept, as it is written.
+    pub(super) fn units_spoken(&self, ty: &FieldType) -> String {
+        match ty.scale {
+            Scale::Logarithmic => return "dBZ".to_string(),
+            Scale::Decibel => return "dB".to_string(),
+            Scale::Ratio | Scale::Affine => {}
+        }
+        let declared = ty.quantity.as_ref().and_then(|quantity| self.resolved.quantities.get(quantity));
+        match declared.map(|definition| &definition.item.kind) {
+            Some(ItemKind::Quantity { unit, .. }) if unit.text != "1" => unit.text.clone(),
+            _ if ty.dimension.is_none() => "plain numbers".to_string(),
+            _ => ty.dimension.to_string(),
+        }
     }
 
     /// Where a variable's kind is declared.
@@ -389,18 +420,15 @@ impl Checker<'_> {
 }
 
 pub(super) fn node(kind: TypedKind, ty: FieldType, span: Span) -> Typed {
-    Rc::new(TypedExpr { ty, span, kind, unit: None })
+    Rc::new(TypedExpr::new(kind, ty, span, None))
 }
 
 /// The same value, pointed at where it is used.
 fn at_span(value: &Typed, span: Span) -> Typed {
     match &value.kind {
-        TypedKind::Constant(c) => Rc::new(TypedExpr {
-            ty: value.ty.clone(),
-            span,
-            kind: TypedKind::Constant(*c),
-            unit: value.unit.clone(),
-        }),
+        TypedKind::Constant(c) => {
+            Rc::new(TypedExpr::new(TypedKind::Constant(*c), value.ty.clone(), span, value.unit.clone()))
+        }
         TypedKind::Variable(id) => node(TypedKind::Variable(id.clone()), value.ty.clone(), span),
         _ => value.clone(),
     }

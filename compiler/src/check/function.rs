@@ -15,6 +15,9 @@ pub const INTRINSICS: [&str; 13] = [
     "abs", "clamp", "exp", "hypot", "integral", "log", "max", "mean", "min", "ramp", "sqrt", "step", "truth",
 ];
 
+/// Calls of functions that are written out for one recipe.
+const MOST_CALLS: usize = 10_000;
+
 /// Functions that have a meaning in a loss only.
 const LOSS_ONLY: [&str; 7] = ["mae", "mse", "huber", "crps", "spectral", "fss", "truth"];
 
@@ -32,10 +35,18 @@ impl Checker<'_> {
             && let ExprKind::Over { value, extent } = &value.kind
         {
             let value = self.expression_with(scope, locals, value)?;
-            return self.over(function, &value, extent, span);
+            return self.over(scope, locals, function, &value, extent, span);
         }
         if LOSS_ONLY.contains(&name) {
-            self.error("misplaced-loss", format!("`{name}` has a meaning in a loss only"), span, "not in a loss");
+            self.error_with_help(
+                "misplaced-loss",
+                format!("`{name}` has a meaning in a loss only"),
+                (span, "not in a loss"),
+                format!(
+                    "for instance: loss NAME = {}",
+                    if name == "truth" { "mae(refc)".into() } else { format!("{name}(refc)") }
+                ),
+            );
             return None;
         }
         if INTRINSICS.contains(&name) {
@@ -46,8 +57,9 @@ impl Checker<'_> {
             None => {
                 let visible: Vec<&str> = self.resolved.visible(scope).collect();
                 let near = nearest(name, visible.into_iter().chain(INTRINSICS));
-                let mut diagnostic = Diagnostic::error("unknown-name", format!("there is no function `{name}`"))
-                    .label(function.span, "not found");
+                let mut diagnostic =
+                    Diagnostic::error("unknown-name", format!("there is no function `{name}`"))
+                        .label(function.span, "not found");
                 diagnostic = match near {
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near),
                     None => diagnostic.help(format!("the compiler itself knows {}", INTRINSICS.join(", "))),
@@ -81,7 +93,13 @@ impl Checker<'_> {
             ("sqrt", [x]) => {
                 self.refuse_logarithmic(x, "rooted")?;
                 let Some(dimension) = x.ty.dimension.power(0.5) else {
-                    self.error("unit-mismatch", format!("{} has no root", x.ty.spoken()), x.span, "here");
+                    let message = format!("{} has no root", x.ty.spoken());
+                    self.error_with_help(
+                        "unit-mismatch",
+                        message,
+                        (x.span, "its units are no square"),
+                        "divide it by a scale first",
+                    );
                     return None;
                 };
                 let ty = FieldType { quantity: None, dimension, ..x.ty.clone() };
@@ -126,7 +144,12 @@ impl Checker<'_> {
             }
             _ => {
                 let message = format!("`{name}` does not take {} inputs", values.len());
-                self.error("wrong-argument", message, span, "here");
+                self.error_with_help(
+                    "wrong-argument",
+                    message,
+                    (span, "called here"),
+                    "for instance: abs(x), exp(x), log(x), sqrt(x), hypot(x, y), min(x, y), max(x, y)",
+                );
                 None
             }
         }
@@ -147,11 +170,17 @@ impl Checker<'_> {
     ) -> Option<Typed> {
         let [Input { label: None, value: x }, Input { label: None, value: range }] = inputs else {
             let shape = if function.text == "ramp" { "ramp(x, a -> b)" } else { "clamp(x, a .. b)" };
-            self.error("wrong-argument", format!("write `{shape}`"), span, "here");
+            let message = format!("`{}` takes a field and two ends", function.text);
+            self.error_with_help("wrong-argument", message, (span, "called here"), format!("write: {shape}"));
             return None;
         };
         let ExprKind::Range { start, end, .. } = &range.kind else {
-            self.error("wrong-argument", "two ends are wanted here", range.span, "for instance 0 .. 1");
+            self.error_with_help(
+                "wrong-argument",
+                "two ends are wanted here",
+                (range.span, "this is one value"),
+                "for instance 0 .. 1",
+            );
             return None;
         };
         let x = self.expression_with(scope, locals, x)?;
@@ -161,6 +190,22 @@ impl Checker<'_> {
         };
         let a = self.expression_with(scope, locals, &super::declare::with_unit(start, shared.as_ref()))?;
         let b = self.expression_with(scope, locals, end)?;
+        if let (Some(low), Some(high)) = (a.constant(), b.constant())
+            && (if function.text == "clamp" { low > high } else { low == high })
+        {
+            let message = if function.text == "clamp" {
+                "this range ends before it begins"
+            } else {
+                "a ramp needs two ends that differ"
+            };
+            self.error_with_help(
+                "empty-range",
+                message,
+                (range.span, "empty"),
+                "for instance: clamp(x, 0 .. 1), ramp(x, 2 km -> 1 km)",
+            );
+            return None;
+        }
         if function.text == "clamp" {
             let low = self.sum(Binary::Maximum, &x, &a, span)?;
             return self.sum(Binary::Minimum, &low, &b, span);
@@ -188,7 +233,12 @@ impl Checker<'_> {
         let from = arguments.optional("from");
         arguments.finish(self);
         let ([x], Some(from)) = (&plain[..], from) else {
-            self.error("wrong-argument", "write `step(x, from = a)`", span, "here");
+            self.error_with_help(
+                "wrong-argument",
+                "`step` takes a field and where it steps",
+                (span, "called here"),
+                "write: step(x, from = a)",
+            );
             return None;
         };
         let x = self.expression_with(scope, locals, &x.value)?;
@@ -204,7 +254,12 @@ impl Checker<'_> {
         let mut values = Vec::with_capacity(inputs.len());
         for input in inputs {
             if let Some(label) = &input.label {
-                self.error("unknown-argument", format!("no input is called `{}`", label.text), label.span, "here");
+                self.error_with_help(
+                    "unknown-argument",
+                    format!("no input is called `{}`", label.text),
+                    (label.span, "not understood"),
+                    "write the value alone",
+                );
                 return None;
             }
             values.push(self.expression_with(scope, locals, &input.value));
@@ -223,7 +278,12 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Typed> {
         let ItemKind::Derive { parameters, ty, value, bindings, .. } = &definition.item.kind else {
-            self.error("not-a-function", format!("`{}` is not a function", function.text), function.span, "called here");
+            self.diagnostics.push(
+                Diagnostic::error("not-a-function", format!("`{}` is not a function", function.text))
+                    .label(function.span, "called here")
+                    .label(definition.name.span, "defined here")
+                    .help(format!("write its name alone: {}", function.text)),
+            );
             return None;
         };
         if parameters.is_empty() {
@@ -231,7 +291,15 @@ impl Checker<'_> {
             self.error_with_help("not-a-function", message, (span, "called here"), "write its name alone");
             return None;
         }
+        if self.failed.contains(&definition.id) {
+            return None;
+        }
         let arguments = self.bind_parameters(scope, locals, definition, parameters, inputs, span)?;
+        self.inlined += 1;
+        if self.inlined > MOST_CALLS {
+            self.too_many_calls(span);
+            return None;
+        }
         if !self.enter(definition) {
             return None;
         }
@@ -253,6 +321,22 @@ impl Checker<'_> {
         Some(node(TypedKind::Same(result), ty, span))
     }
 
+    /// Functions are inlined, and functions of functions of functions can grow without end: refused once.
+    fn too_many_calls(&mut self, span: Span) {
+        if self.inlined > MOST_CALLS + 1 {
+            return;
+        }
+        self.error_with_help(
+            "too-deep",
+            "this recipe calls its functions too often",
+            (span, "not followed from here on"),
+            format!(
+                "functions are written out where they are called, {MOST_CALLS} times at most; \
+                     give a value that is used often a name: derive NAME = …"
+            ),
+        );
+    }
+
     fn bind_parameters(
         &mut self,
         scope: ScopeId,
@@ -271,11 +355,23 @@ impl Checker<'_> {
                 names.join(", "),
                 inputs.len()
             );
-            self.error("wrong-argument", message, span, "here");
+            let help = format!("for instance: {}({})", definition.name.text, names.join(", "));
+            self.error_with_help("wrong-argument", message, (span, "called here"), help);
             return None;
         }
         let mut bound = Vec::new();
         for (parameter, input) in parameters.iter().zip(inputs) {
+            if let Some(label) = &input.label {
+                let message =
+                    format!("the inputs of `{}` are told apart by their order", definition.name.text);
+                self.error_with_help(
+                    "unknown-argument",
+                    message,
+                    (label.span, "no name here"),
+                    "write the value alone",
+                );
+                return None;
+            }
             let value = self.expression_with(scope, locals, &input.value)?;
             let wanted = self.field_type(definition.scope, &parameter.ty)?;
             let pattern = node(TypedKind::Constant(0.0), wanted, parameter.ty.span);
@@ -300,8 +396,11 @@ impl Checker<'_> {
             locals.push((parameter.name.text.clone(), node(stand_in, ty, parameter.name.span)));
         }
         if self.enter(definition) {
-            let _typed: Option<Typed> = self.with_bindings(definition.scope, locals, bindings, value);
+            let typed = self.with_bindings(definition.scope, locals, bindings, value);
             self.open.pop();
+            if typed.is_none() {
+                self.failed.insert(definition.id.clone());
+            }
         }
     }
 }

@@ -18,6 +18,12 @@ impl Checker<'_> {
             return;
         }
         if let Some(terms) = self.errors(definition.scope, value) {
+            if terms.iter().any(|term| !term.weight.is_finite()) {
+                let message = format!("the weights of `{}` are too large", definition.name.text);
+                let help = "the largest number is about 1e308";
+                self.error_with_help("wrong-argument", message, (value.span, "no finite number"), help);
+                return;
+            }
             self.checked.losses.insert(definition.name.text.clone(), LossPlan { terms });
         }
     }
@@ -41,7 +47,16 @@ impl Checker<'_> {
                 self.not_linear(expr.span)
             }
             ExprKind::Binary { operator: Operator::Divide, left, right } => match plain(right) {
-                Some(weight) => Some(scaled(self.errors(scope, left)?, 1.0 / weight)),
+                Some(weight) if weight != 0.0 => Some(scaled(self.errors(scope, left)?, 1.0 / weight)),
+                Some(_) => {
+                    self.error_with_help(
+                        "wrong-argument",
+                        "an error cannot be divided by zero",
+                        (right.span, "zero"),
+                        "to leave a term out, take it out",
+                    );
+                    None
+                }
                 None => self.not_linear(expr.span),
             },
             ExprKind::Call { function, inputs } if MEASURES.contains(&function.text.as_str()) => {
@@ -49,7 +64,8 @@ impl Checker<'_> {
                     Some((first, rest)) if first.label.is_none() => (&first.value, rest),
                     _ => {
                         let message = format!("`{}` needs a field", function.text);
-                        self.error("wrong-argument", message, expr.span, "of what?");
+                        let help = format!("for instance: {}(refc)", function.text);
+                        self.error_with_help("wrong-argument", message, (expr.span, "of what?"), help);
                         return None;
                     }
                 };
@@ -66,7 +82,12 @@ impl Checker<'_> {
                     _ => match arguments.number(self, "delta") {
                         Some(delta) if delta > 0.0 => Measure::Huber { delta },
                         _ => {
-                            self.error("missing-argument", "`huber` needs `delta`", expr.span, "for instance delta = 1");
+                            self.error_with_help(
+                                "missing-argument",
+                                "`huber` needs a positive `delta`",
+                                (expr.span, "where does it turn from square to straight?"),
+                                "in spreads of the field, for instance: huber(refc, delta = 1)",
+                            );
                             return None;
                         }
                     },
@@ -123,8 +144,15 @@ impl Checker<'_> {
             }
         };
         let typed = self.expression(scope, field)?;
-        if typed.constant().is_some() || !matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. }) {
-            self.error("not-a-field", format!("`{}` is never predicted", name.text), name.span, "a constant");
+        if typed.constant().is_some()
+            || !matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. })
+        {
+            self.error_with_help(
+                "not-a-field",
+                format!("`{}` is no field, so it has no error", name.text),
+                (name.span, "never predicted"),
+                "take the error of a variable or of a derived field",
+            );
             return None;
         }
         if !self.predicted(&definition) {
@@ -142,12 +170,19 @@ impl Checker<'_> {
 
     /// Whether the model yields it, itself or through all it is derived from.
     pub(super) fn predicted(&self, definition: &Definition) -> bool {
-        self.has_role(&definition.id)
+        self.roles_uncertain()
+            || self.has_role(&definition.id)
             || self
                 .checked
                 .derived
                 .get(&definition.id)
                 .is_some_and(|derived| derived.value.variables().iter().all(|id| self.has_role(id)))
+    }
+
+    /// Whether the roles cannot be told, because something is wrong with them that has been complained of.
+    pub(super) fn roles_uncertain(&self) -> bool {
+        let names = self.role_names("prognostic");
+        names.is_empty() || names.iter().any(|name| self.resolved.lookup(RECIPE, name).is_none())
     }
 
     /// Whether a field with this id is fed to or predicted by the model under its own name.

@@ -13,7 +13,7 @@ mod phase;
 mod schedule;
 mod split;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_grammar::tree::{Expr, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
@@ -21,7 +21,7 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 use crate::plan::data::{GridPlan, LevelsPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::training::{LossPlan, PhasePlan};
-use crate::resolve::{Definition, Resolved, ScopeId};
+use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
@@ -81,7 +81,14 @@ pub struct Constraint {
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
-    let mut checker = Checker { resolved, diagnostics, checked: Checked::default(), open: Vec::new() };
+    let mut checker = Checker {
+        resolved,
+        diagnostics,
+        checked: Checked::default(),
+        open: Vec::new(),
+        failed: BTreeSet::new(),
+        inlined: 0,
+    };
     if let Some(header) = &resolved.header {
         checker.checked.name = header.name.text.clone();
         checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
@@ -101,6 +108,10 @@ struct Checker<'a> {
     diagnostics: &'a mut Diagnostics,
     checked: Checked,
     open: Vec<String>,
+    /// What turned out wrong and has been complained of; who uses it is not told again.
+    failed: BTreeSet<String>,
+    /// Calls of functions inlined so far.
+    inlined: usize,
 }
 
 impl Checker<'_> {
@@ -108,13 +119,19 @@ impl Checker<'_> {
     fn own_items(&mut self) {
         let own: Vec<Definition> =
             self.resolved.definitions.values().filter(|d| d.library.is_none()).cloned().collect();
-        for definition in &own {
+        // Functions first, so that a mistake in one is told of the function and not of who calls it.
+        let is_function = |d: &&Definition| matches!(&d.item.kind, ItemKind::Derive { parameters, .. } if !parameters.is_empty());
+        for definition in own.iter().filter(is_function) {
+            self.function_alone(definition);
+        }
+        for definition in own.iter().filter(|d| !is_function(d)) {
             match &definition.item.kind {
-                ItemKind::Derive { parameters, .. } if parameters.is_empty() => {
+                ItemKind::Derive { .. } => {
                     self.derived(definition);
                 }
-                ItemKind::Derive { .. } => self.function_alone(definition),
-                ItemKind::Constraint { .. } => { self.constraint(definition); }
+                ItemKind::Constraint { .. } => {
+                    self.constraint(definition);
+                }
                 ItemKind::Variable { .. } => {
                     self.variable(definition);
                 }
@@ -128,8 +145,13 @@ impl Checker<'_> {
 
     /// Says that a name is not known, with the nearest that is, and where that one is defined.
     fn unknown(&mut self, scope: ScopeId, name: &str, span: Span, what: &str) {
-        let mut diagnostic = Diagnostic::error("unknown-name", format!("nothing called `{name}` is in scope"))
-            .label(span, format!("not found{what}"));
+        if self.resolved.scopes[scope].lost.contains(name) || self.resolved.scopes[RECIPE].lost.contains(name)
+        {
+            return; // its `use` has been complained of
+        }
+        let mut diagnostic =
+            Diagnostic::error("unknown-name", format!("nothing called `{name}` is in scope"))
+                .label(span, format!("not found{what}"));
         let visible: Vec<&str> = self.resolved.visible(scope).collect();
         if let Some(near) = nearest(name, visible.iter().copied()) {
             if let Some(definition) = self.resolved.lookup(scope, near) {
@@ -138,11 +160,20 @@ impl Checker<'_> {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(span, near);
         } else if let Some((library, _)) = library_with(name) {
             diagnostic = diagnostic.help(format!("{library} has it: use {library} ({name})"));
+        } else {
+            diagnostic =
+                diagnostic.help("bring it in with `use LIBRARY (NAME)`, or define it: derive NAME = …");
         }
         self.diagnostics.push(diagnostic);
     }
 
-    fn error(&mut self, code: &'static str, message: impl Into<String>, span: Span, label: impl Into<String>) {
+    fn error(
+        &mut self,
+        code: &'static str,
+        message: impl Into<String>,
+        span: Span,
+        label: impl Into<String>,
+    ) {
         self.diagnostics.push(Diagnostic::error(code, message.into()).label(span, label.into()));
     }
 
@@ -160,10 +191,33 @@ impl Checker<'_> {
     /// What the language has a word for, but this version cannot do yet: refused, never ignored.
     fn not_yet(&mut self, what: &str, span: Span) {
         self.diagnostics.push(
-            Diagnostic::error("not-yet", format!("{what} is part of the language, but this version cannot do it yet"))
-                .label(span, "refused rather than ignored")
-                .help("take it out, or wait for the version that brings it"),
+            Diagnostic::error(
+                "not-yet",
+                format!("{what} is part of the language, but this version cannot do it yet"),
+            )
+            .label(span, "refused rather than ignored")
+            .help("take it out, or wait for the version that brings it"),
         );
+    }
+}
+
+/// The one value of a clause, or a diagnostic: nothing that is written may be passed over.
+impl Checker<'_> {
+    fn value_of(&mut self, clause: &aurora_grammar::tree::Clause, example: &str) -> Option<Expr> {
+        if let [chain] = &clause.values[..]
+            && let Some(value) = declare::only_value(chain)
+        {
+            return Some(value.clone());
+        }
+        let word = &clause.word.text;
+        let span = clause.values.first().map_or(clause.span, |first| first.span.to(clause.span));
+        self.error_with_help(
+            "wrong-argument",
+            format!("`{word}` takes one value"),
+            (span, "this is more"),
+            format!("for instance: {word}  {example}"),
+        );
+        None
     }
 }
 

@@ -5,6 +5,7 @@ use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::clauses::Clauses;
 use super::declare::only_value;
+use super::evaluation::spoken_time;
 use super::{Checker, bare_name};
 use crate::resolve::{Definition, RECIPE};
 use crate::types::Support;
@@ -99,10 +100,13 @@ impl Checker<'_> {
 
     fn history(&mut self, clauses: &Clauses) -> usize {
         let Some(clause) = clauses.get("history") else { return 2 };
-        let value = clause.values.first().and_then(only_value);
+        let value = match &clause.values[..] {
+            [chain] => only_value(chain),
+            _ => None,
+        };
         match value.map(|v| &v.kind) {
             Some(ExprKind::Measure { value, unit: Some(unit) })
-                if matches!(unit.text.as_str(), "step" | "steps") && (1.0..=3.0).contains(value) =>
+                if matches!(unit.text.as_str(), "step" | "steps") && [1.0, 2.0, 3.0].contains(value) =>
             {
                 *value as usize
             }
@@ -120,19 +124,29 @@ impl Checker<'_> {
 
     fn architecture(&mut self, clauses: &Clauses, choice: &mut ModelChoice) {
         let Some(clause) = clauses.require(self, "architecture", "aurora.small") else { return };
-        let Some(value) = clause.values.first().and_then(only_value) else { return };
+        choice.span = clause.span;
+        let Some(value) = self.value_of(&clause, "aurora.small") else { return };
         let (name, inputs): (Name, Vec<Input>) = match &value.kind {
             ExprKind::Call { function, inputs } => (function.clone(), inputs.clone()),
             ExprKind::Path(text) => (Name { text: text.clone(), span: value.span }, Vec::new()),
             _ => {
-                self.error("wrong-argument", "an architecture has a name", value.span, "for instance aurora.small");
+                self.error_with_help(
+                    "wrong-argument",
+                    "an architecture has a name",
+                    (value.span, "this is none"),
+                    "for instance: architecture  aurora.small",
+                );
                 return;
             }
         };
         choice.preset = match name.text.as_str() {
             "aurora" | "aurora.pretrained" => Preset::Pretrained,
             "aurora.small" => Preset::Small,
-            "aurora.high_res" | "aurora.air_pollution" | "aurora.wave" | "aurora.v1p5" | "aurora.v1p5_ensemble" => {
+            "aurora.high_res"
+            | "aurora.air_pollution"
+            | "aurora.wave"
+            | "aurora.v1p5"
+            | "aurora.v1p5_ensemble" => {
                 self.not_yet(&format!("`{}`", name.text), name.span);
                 return;
             }
@@ -177,7 +191,12 @@ impl Checker<'_> {
         match &value.kind {
             ExprKind::Path(text) if text == "true" || text == "false" => text == "true",
             _ => {
-                self.error("wrong-argument", "true or false", value.span, "here");
+                self.error_with_help(
+                    "wrong-argument",
+                    "`true` or `false` is wanted here",
+                    (value.span, "neither"),
+                    "stabilise = true",
+                );
                 false
             }
         }
@@ -188,11 +207,21 @@ impl Checker<'_> {
         let mut ids: Vec<String> = Vec::new();
         for chain in values {
             let Some(value) = only_value(chain) else {
-                self.error("wrong-argument", "names are wanted here", chain.span, "separate them by commas");
+                self.error_with_help(
+                    "wrong-argument",
+                    "names are wanted here",
+                    (chain.span, "more than a name"),
+                    "separate names by commas: t, u, v",
+                );
                 continue;
             };
             let Some(name) = bare_name(value) else {
-                self.error("wrong-argument", "a name is wanted here", value.span, "this is something else");
+                self.error_with_help(
+                    "wrong-argument",
+                    "a name is wanted here",
+                    (value.span, "this is something else"),
+                    "give it one: derive NAME = …",
+                );
                 continue;
             };
             let Some(definition) = self.resolved.lookup(RECIPE, &name.text).cloned() else {
@@ -200,7 +229,8 @@ impl Checker<'_> {
                 continue;
             };
             if ids.contains(&definition.id) {
-                self.error("repeated-name", format!("`{}` stands here twice", name.text), name.span, "again");
+                let message = format!("`{}` stands here twice", name.text);
+                self.error_with_help("repeated-name", message, (name.span, "again"), "take one of them out");
                 continue;
             }
             if self.has_place(&definition, &name, is_static) {
@@ -211,10 +241,9 @@ impl Checker<'_> {
     }
 
     fn has_place(&mut self, definition: &Definition, name: &Name, is_static: bool) -> bool {
-        let Some(expr) = self.expression(
-            RECIPE,
-            &Expr { kind: ExprKind::Path(name.text.clone()), span: name.span },
-        ) else {
+        let Some(expr) =
+            self.expression(RECIPE, &Expr { kind: ExprKind::Path(name.text.clone()), span: name.span })
+        else {
             return false;
         };
         let support = expr.ty.support.clone();
@@ -244,8 +273,17 @@ impl Checker<'_> {
         let Some(every) = self.checked.data.as_ref().map(|d| d.every) else { return };
         if step % every != 0 {
             let span = clauses.get("step").map_or(clauses.opened, |c| c.span);
-            let message = format!("a step of {step} s is no multiple of the {every} s between two fields");
-            self.error("step-not-multiple", message, span, "no field at the end of the step");
+            let message = format!(
+                "a step of {} is no multiple of the {} between two fields",
+                spoken_time(step),
+                spoken_time(every)
+            );
+            self.error_with_help(
+                "step-not-multiple",
+                message,
+                (span, "no field at the end of this step"),
+                format!("for instance: step  {}", spoken_time(every)),
+            );
         }
     }
 }

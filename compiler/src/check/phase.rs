@@ -4,14 +4,24 @@ use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, ItemKind, O
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::clauses::Clauses;
-use super::declare::only_value;
+use super::declare::{only_value, single};
 use super::loss::plain;
 use super::{Checker, bare_name};
 use crate::plan::training::{Length, PhasePlan};
 use crate::resolve::RECIPE;
 
 const KNOWN: [&str; 12] = [
-    "for", "batch", "scale", "tile", "rollout", "favour", "train", "optimise", "minimise", "stop", "average",
+    "for",
+    "batch",
+    "scale",
+    "tile",
+    "rollout",
+    "favour",
+    "train",
+    "optimise",
+    "minimise",
+    "stop",
+    "average",
     "precision",
 ];
 const LATER: [&str; 6] = ["scale", "tile", "favour", "stop", "average", "precision"];
@@ -49,7 +59,12 @@ impl Checker<'_> {
             }
         }
         let Some(name) = &block.name else {
-            self.error("missing-name", "a phase has a name", block.kind.span, "for instance: phase learn { … }");
+            self.error_with_help(
+                "missing-name",
+                "a phase has a name",
+                (block.kind.span, "which phase?"),
+                "for instance: phase learn { … }",
+            );
             return None;
         };
         let length = clauses.require(self, "for", "4 epochs").and_then(|c| self.length(&c));
@@ -59,6 +74,10 @@ impl Checker<'_> {
         let minimise = clauses.require(self, "minimise", "weather").and_then(|c| self.minimised(&c));
         let rollout = match clauses.get("rollout") {
             None => 1,
+            Some(clause) if single(clause).is_some_and(|v| matches!(v.kind, ExprKind::Range { .. })) => {
+                self.not_yet("a rollout that grows", clause.span);
+                return None;
+            }
             Some(clause) => self.count(&clause.clone(), &["step", "steps"])?,
         };
         Some(PhasePlan {
@@ -74,8 +93,7 @@ impl Checker<'_> {
     }
 
     fn length(&mut self, clause: &Clause) -> Option<Length> {
-        if let Some(Expr { kind: ExprKind::Measure { value, unit: Some(unit) }, .. }) =
-            clause.values.first().and_then(only_value)
+        if let Some(Expr { kind: ExprKind::Measure { value, unit: Some(unit) }, .. }) = single(clause)
             && value.fract() == 0.0
             && (1.0..1e9).contains(value)
         {
@@ -96,8 +114,7 @@ impl Checker<'_> {
 
     /// A whole number of at least one, with one of these units or none.
     fn count(&mut self, clause: &Clause, units: &[&str]) -> Option<usize> {
-        if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) =
-            clause.values.first().and_then(only_value)
+        if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) = single(clause)
             && value.fract() == 0.0
             && (1.0..1e6).contains(value)
             && unit.as_ref().map_or(units.is_empty(), |u| units.contains(&u.text.as_str()))
@@ -167,7 +184,18 @@ impl Checker<'_> {
             );
             return None;
         };
-        self.weighted(&value)
+        let terms = self.weighted(&value)?;
+        if terms.iter().all(|(weight, _)| weight.is_finite()) {
+            return Some(terms);
+        }
+        let help = "the largest number is about 1e308";
+        self.error_with_help(
+            "wrong-argument",
+            "these weights are too large",
+            (value.span, "no finite number"),
+            help,
+        );
+        None
     }
 
     fn weighted(&mut self, expr: &Expr) -> Option<Vec<(f64, String)>> {
@@ -213,14 +241,18 @@ impl Checker<'_> {
                 let constraint = self.constraint(&definition)?;
                 if constraint.tolerance.is_none() {
                     self.diagnostics.push(
-                        Diagnostic::error("no-tolerance", format!("`{name}` has no tolerance to be penalised by"))
-                            .label(expr.span, "named in `minimise`")
-                            .label(definition.name.span, "defined here")
-                            .help("add `within TOLERANCE` to the constraint"),
+                        Diagnostic::error(
+                            "no-tolerance",
+                            format!("`{name}` has no tolerance to be penalised by"),
+                        )
+                        .label(expr.span, "named in `minimise`")
+                        .label(definition.name.span, "defined here")
+                        .help("add `within TOLERANCE` to the constraint"),
                     );
                     return None;
                 }
-                if !constraint.violation.variables().iter().all(|id| self.has_role(id)) {
+                let predicted = constraint.violation.variables().iter().all(|id| self.has_role(id));
+                if !predicted && !self.roles_uncertain() {
                     let message = format!("`{name}` speaks of fields that are not predicted");
                     self.diagnostics.push(
                         Diagnostic::error("not-predicted", message)

@@ -1,11 +1,11 @@
 //! `optimise adamw(rate = 1e-3 -> 1e-5, shape = cosine, clip = 1)`.
 
+use aurora_grammar::Diagnostic;
 use aurora_grammar::nearest;
 use aurora_grammar::tree::{Clause, Expr, ExprKind};
-use aurora_grammar::Diagnostic;
 
 use super::Checker;
-use super::declare::only_value;
+use super::declare::single;
 use super::loss::plain;
 use crate::plan::training::{AdamW, Schedule, Shape};
 
@@ -14,9 +14,7 @@ const SHAPES: [(&str, Shape); 3] =
 
 impl Checker<'_> {
     pub(super) fn optimiser(&mut self, clause: &Clause) -> Option<AdamW> {
-        let Some(Expr { kind: ExprKind::Call { function, inputs }, .. }) =
-            clause.values.first().and_then(only_value)
-        else {
+        let Some(Expr { kind: ExprKind::Call { function, inputs }, .. }) = single(clause) else {
             self.error_with_help(
                 "wrong-argument",
                 "`optimise` takes an optimiser",
@@ -45,7 +43,12 @@ impl Checker<'_> {
         let epsilon = given.number(self, "epsilon").unwrap_or(1e-8);
         given.finish(self);
         let Some(rate) = rate else {
-            self.error("missing-argument", "`adamw` needs a rate", clause.span, "for instance rate = 3e-4");
+            self.error_with_help(
+                "missing-argument",
+                "`adamw` needs a rate",
+                (clause.span, "no rate here"),
+                "for instance: adamw(rate = 3e-4)",
+            );
             return None;
         };
         let (from, to) = self.ends(&rate)?;
@@ -65,14 +68,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(AdamW {
-            rate: Schedule { from, to, shape, warmup },
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay,
-            clip,
-        })
+        Some(AdamW { rate: Schedule { from, to, shape, warmup }, beta1, beta2, epsilon, weight_decay, clip })
     }
 
     /// `a`, or `a -> b`.
@@ -82,7 +78,12 @@ impl Checker<'_> {
             _ => plain(expr).map(|v| (v, v)),
         };
         if ends.is_none() {
-            self.error("wrong-argument", "a rate is a number or `a -> b`", expr.span, "here");
+            self.error_with_help(
+                "wrong-argument",
+                "a rate is a number or `a -> b`",
+                (expr.span, "this is neither"),
+                "for instance: rate = 3e-4 -> 1e-6",
+            );
         }
         ends
     }

@@ -27,12 +27,13 @@ pub struct DataChoice {
     pub test: Option<TimeRange>,
 }
 
-const KNOWN: [&str; 11] = [
-    "archive", "grid", "every", "train", "validate", "test", "region", "months", "fill", "reject", "debias",
-];
+const KNOWN: [&str; 11] =
+    ["archive", "grid", "every", "train", "validate", "test", "region", "months", "fill", "reject", "debias"];
 const LATER: [&str; 5] = ["region", "months", "fill", "reject", "debias"];
 /// How far apart splits had better be, for weather is correlated from day to day.
 const GAP: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// No step and no cadence is longer than a year, in seconds.
+const LONGEST: f64 = 366.0 * 86_400.0;
 
 /// A split and where its two ends stand.
 struct Written {
@@ -70,7 +71,9 @@ impl Checker<'_> {
         if let Some(archive) = &archive {
             self.within_archive(archive, site, &splits);
         }
-        let (Some(archive), Some(grid), Some(every), Some(train)) = (archive, grid, every, train) else { return };
+        let (Some(archive), Some(grid), Some(every), Some(train)) = (archive, grid, every, train) else {
+            return;
+        };
         self.checked.data = Some(DataChoice {
             archive,
             grid,
@@ -88,14 +91,18 @@ impl Checker<'_> {
     fn archive(&mut self, clauses: &Clauses, site: &dyn Site) -> Option<String> {
         let clause = clauses.require(self, "archive", "hrrr")?;
         let Some(name) = clause.values.first().and_then(only_value).and_then(bare_name) else {
-            self.error("wrong-argument", "`archive` takes one name", clause.span, "for instance hrrr");
+            self.error_with_help(
+                "wrong-argument",
+                "`archive` takes one name",
+                (clause.span, "not one name"),
+                format!("this site has {}", site.archives().join(", ")),
+            );
             return None;
         };
         if site.archive(&name.text).is_none() {
             let known = site.archives();
             let message = format!("this site has no archive `{}`", name.text);
-            let mut diagnostic =
-                Diagnostic::error("unknown-archive", message).label(name.span, "not found");
+            let mut diagnostic = Diagnostic::error("unknown-archive", message).label(name.span, "not found");
             diagnostic = match nearest(&name.text, known.iter().map(String::as_str)) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
                 None => diagnostic.help(format!(
@@ -111,15 +118,25 @@ impl Checker<'_> {
 
     fn grid_choice(&mut self, clauses: &Clauses) -> Option<String> {
         let clause = clauses.require(self, "grid", "conus")?;
-        let value = clause.values.first().and_then(only_value)?;
+        let value = &self.value_of(&clause, "conus")?;
         let Some(name) = bare_name(value) else {
-            self.error("wrong-argument", "`grid` takes a name", clause.span, "for instance conus");
+            self.error_with_help(
+                "wrong-argument",
+                "`grid` takes the name of a grid",
+                (clause.span, "not a name"),
+                "define one: grid NAME = lambert(…), or bring one in with `use`",
+            );
             return None;
         };
         match self.resolved.lookup(RECIPE, &name.text) {
             Some(d) if matches!(d.item.kind, ItemKind::Grid { .. }) => Some(d.id.clone()),
             Some(_) => {
-                self.error("not-a-grid", format!("`{}` is not a grid", name.text), name.span, "used as one");
+                self.error_with_help(
+                    "not-a-grid",
+                    format!("`{}` is not a grid", name.text),
+                    (name.span, "used as one"),
+                    "define one: grid NAME = lambert(…), or bring one in with `use`",
+                );
                 None
             }
             None => {
@@ -131,14 +148,18 @@ impl Checker<'_> {
 
     /// `every 1 h` in seconds.
     pub(super) fn duration(&mut self, clause: &Clause) -> Option<i64> {
-        let value = clause.values.first().and_then(only_value)?.clone();
+        let value = self.value_of(clause, "1 h")?;
         let numbers = self.numbers(&value)?;
         match numbers[..] {
-            [(seconds, unit, _)] if unit.dimension == Dimension::TIME && seconds > 0.0 && seconds.fract() == 0.0 => {
+            [(seconds, unit, _)]
+                if unit.dimension == Dimension::TIME
+                    && (1.0..=LONGEST).contains(&seconds)
+                    && seconds.fract() == 0.0 =>
+            {
                 Some(seconds as i64)
             }
             _ => {
-                let message = format!("`{}` takes a time", clause.word.text);
+                let message = format!("`{}` takes a time, between a second and a year", clause.word.text);
                 self.error_with_help(
                     "wrong-argument",
                     message,
@@ -167,7 +188,12 @@ impl Checker<'_> {
         let from = self.instant(start, false)?;
         let to = self.instant(end, true)?;
         if to < from {
-            self.error("empty-range", format!("`{name}` ends before it begins"), *span, "turn the dates round");
+            self.error_with_help(
+                "empty-range",
+                format!("`{name}` ends before it begins"),
+                (*span, "no day lies within"),
+                "turn the two dates round",
+            );
             return None;
         }
         Some(Written { name, range: TimeRange { from, to }, start: start.span, end: end.span })
@@ -178,7 +204,10 @@ impl Checker<'_> {
         let parsed = match &expr.kind {
             ExprKind::Date(text) => match text.strip_suffix('Z') {
                 Some(time) => time.parse::<DateTime>().ok(),
-                None => text.parse::<Date>().ok().map(|d| if last { d.at(23, 59, 59, 0) } else { d.at(0, 0, 0, 0) }),
+                None => text
+                    .parse::<Date>()
+                    .ok()
+                    .map(|d| if last { d.at(23, 59, 59, 0) } else { d.at(0, 0, 0, 0) }),
             },
             _ => None,
         };
@@ -218,11 +247,13 @@ impl Checker<'_> {
             format!("{} hours are", shared + 1)
         };
         let message = format!("{shared} in both `{}` and `{}`", first.name, second.name);
-        let start = (first.range.to + GAP + SignedDuration::from_secs(1)).to_zoned(TimeZone::UTC).date();
+        // The first midnight that is a week later.
+        let after = first.range.to.checked_add(GAP + SignedDuration::from_hours(24)).ok();
+        let start = after.filter(|start| *start < second.range.to).map(|s| s.to_zoned(TimeZone::UTC).date());
         let mut diagnostic = Diagnostic::error("split-overlap", message)
             .label(first.end, format!("`{}` ends here", first.name))
             .label(second.start, format!("`{}` starts here", second.name));
-        diagnostic = if second.range.to > first.range.to {
+        diagnostic = if let Some(start) = start {
             diagnostic
                 .help(format!(
                     "leave a week between splits, for weather is correlated from day to day: \
@@ -237,8 +268,7 @@ impl Checker<'_> {
     }
 
     fn narrow_gap(&mut self, first: &Written, second: &Written, gap: SignedDuration) {
-        let message =
-            format!("only {} h lie between `{}` and `{}`", gap.as_hours(), first.name, second.name);
+        let message = format!("only {} h lie between `{}` and `{}`", gap.as_hours(), first.name, second.name);
         self.diagnostics.push(
             Diagnostic::warning("split-gap", message)
                 .label(first.end, format!("`{}` ends here", first.name))
@@ -252,7 +282,7 @@ impl Checker<'_> {
         for split in splits {
             let (bound, span, text) = if split.range.from < index.from {
                 (index.from, split.start, "begins with")
-            } else if split.range.to > index.to + SignedDuration::from_hours(24) {
+            } else if split.range.to.duration_since(index.to) > SignedDuration::from_hours(24) {
                 (index.to, split.end, "ends with")
             } else {
                 continue;

@@ -25,6 +25,9 @@ pub fn assemble(
     let (data, model) = (checked.data.as_ref()?, checked.model.as_ref()?);
     let mut module = Module::default();
     let used = used_fields(resolved, checked);
+    if name_clash(resolved, &used, diagnostics) {
+        return None;
+    }
     let mut plan = Plan {
         schema: SCHEMA.to_string(),
         name: checked.name.clone(),
@@ -48,10 +51,33 @@ pub fn assemble(
         training: TrainingPlan::default(),
         evaluations: checked.evaluations.clone(),
     };
+    // Their order in the text does not matter, so it may not show.
+    plan.evaluations.sort_by(|a, b| a.name.cmp(&b.name));
     plan.data.levels = levels(checked, &used);
     plan.training = training(resolved, checked, &mut module);
     plan.model = architecture(checked, model, &plan, diagnostics)?;
     Some((plan, module))
+}
+
+/// Two fields of one name, from a library and from the recipe or another library, would be one in the store.
+fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostics) -> bool {
+    let mut by_name: BTreeMap<&str, &String> = BTreeMap::new();
+    for id in used {
+        let Some(other) = by_name.insert(input_name(id), id).filter(|other| *other != id) else { continue };
+        let name = input_name(id);
+        let mut diagnostic =
+            Diagnostic::error("already-defined", format!("two different fields called `{name}` are needed"));
+        for one in [id, other] {
+            let Some(definition) = resolved.definitions.get(one) else { continue };
+            let from = definition.library.as_deref().unwrap_or("this recipe");
+            diagnostic = diagnostic.label(definition.name.span, format!("`{name}` of {from}"));
+        }
+        diagnostics.push(
+            diagnostic.help("what a library derives uses the library's own fields; give yours another name"),
+        );
+        return true;
+    }
+    false
 }
 
 /// Ids of all fields the plan needs, those derived after what they are derived from.
@@ -201,7 +227,7 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
 
 fn in_tolerances(violation: &Typed, tolerance: f64) -> Typed {
     let span = violation.span;
-    let node = |kind, ty| std::rc::Rc::new(TypedExpr { ty, span, kind, unit: None });
+    let node = |kind, ty| std::rc::Rc::new(TypedExpr::new(kind, ty, span, None));
     let scale = node(TypedKind::Constant(tolerance), FieldType::number());
     let ty = FieldType { support: violation.ty.support.clone(), ..FieldType::number() };
     node(TypedKind::Binary(Binary::Divide, violation.clone(), scale), ty)
@@ -247,7 +273,14 @@ fn architecture(
     if let Some(window) = &choice.window {
         match window[..] {
             [levels, rows, columns] => model.window = [levels, rows, columns],
-            _ => refuse(choice, "`window` has three sides: latent levels, rows, columns", diagnostics),
+            _ => {
+                refuse(
+                    choice,
+                    &["`window` has three sides: latent levels, rows, columns".into()],
+                    diagnostics,
+                );
+                return None;
+            }
         }
     }
     model.latent_levels = choice.latent_levels.unwrap_or(model.latent_levels);
@@ -255,20 +288,59 @@ fn architecture(
     model.dec_mlp_ratio = choice.decoder_mlp_ratio.unwrap_or(model.dec_mlp_ratio);
     model.enc_depth = choice.encoder_perceiver_depth.unwrap_or(model.enc_depth);
     model.dec_depth = choice.decoder_perceiver_depth.unwrap_or(model.dec_depth);
+    // Before anything is counted: the work of counting grows with the depth.
+    let blocks =
+        model.encoder_depths.iter().chain(&model.decoder_depths).try_fold(0usize, |a, b| a.checked_add(*b));
+    if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) || model.enc_depth.max(model.dec_depth) > MOST_BLOCKS
+    {
+        refuse(choice, &[format!("a model has at most {MOST_BLOCKS} blocks")], diagnostics);
+        return None;
+    }
     if let Err(reasons) = model.validate() {
-        for reason in reasons {
-            refuse(choice, &reason, diagnostics);
-        }
+        let reasons: Vec<String> = reasons.iter().map(|reason| in_recipe_words(reason)).collect();
+        refuse(choice, &reasons, diagnostics);
         return None;
     }
     Some(model)
 }
 
-fn refuse(choice: &ModelChoice, reason: &str, diagnostics: &mut Diagnostics) {
+/// More blocks than any Aurora has.
+const MOST_BLOCKS: usize = 1_000;
+
+/// One diagnostic for all reasons: most often one number is wrong and several rules say so.
+fn refuse(choice: &ModelChoice, reasons: &[String], diagnostics: &mut Diagnostics) {
+    let Some((first, rest)) = reasons.split_first() else { return };
+    let help = match rest {
+        [] => "one that works: architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [4, 8], \
+               window = [2, 4, 4])"
+            .to_string(),
+        _ => format!("and for the same model: {}", rest.join("; ")),
+    };
     diagnostics.push(
-        Diagnostic::error("impossible-architecture", reason.to_string())
-            .label(choice.span, "this model cannot be built"),
+        Diagnostic::error("impossible-architecture", first.clone())
+            .label(choice.span, "this model cannot be built")
+            .help(help),
     );
+}
+
+/// The plan's names for what a recipe calls otherwise.
+fn in_recipe_words(reason: &str) -> String {
+    const WORDS: [(&str, &str); 10] = [
+        ("encoder_heads", "`heads`"),
+        ("decoder_heads", "`decoder_heads`"),
+        ("encoder_depths", "`depths`"),
+        ("decoder_depths", "`decoder_depths`"),
+        ("embed_dim", "`embed`"),
+        ("num_heads", "`perceiver_heads`"),
+        ("dec_mlp_ratio", "`decoder_mlp_ratio`"),
+        ("enc_depth", "`encoder_perceiver_depth`"),
+        ("dec_depth", "`decoder_perceiver_depth`"),
+        ("latent_levels", "`latent_levels`"),
+    ];
+    let word = |word: &str| {
+        WORDS.iter().find(|(plan, _)| *plan == word).map_or(word.to_string(), |(_, own)| (*own).to_string())
+    };
+    reason.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// Pressure in hPa; all prognostic fields on levels must be on one set.
@@ -296,12 +368,16 @@ fn atmosphere_levels(
         } else {
             "Aurora's fields on levels must share one set of levels"
         };
-        refuse(choice, reason, diagnostics);
+        refuse(choice, &[reason.to_string()], diagnostics);
         return None;
     };
     let levels = checked.levels.get(set)?;
     if levels.coordinate != "pressure" {
-        refuse(choice, "Aurora's levels are pressures; bring the fields there with `at`", diagnostics);
+        refuse(
+            choice,
+            &["Aurora's levels are pressures; bring the fields there with `at`".into()],
+            diagnostics,
+        );
         return None;
     }
     Some(levels.values.iter().map(|p| p / 100.0).collect())

@@ -9,6 +9,9 @@ use super::vary;
 use crate::library;
 use crate::site::Site;
 
+/// Parents of parents that are still read; a file that goes by two names may hide a cycle.
+const MOST_PARENTS: usize = 16;
+
 /// The recipe with its parents merged in, and its libraries.
 #[derive(Debug)]
 pub struct Loaded {
@@ -18,21 +21,27 @@ pub struct Loaded {
     pub libraries: BTreeMap<String, File>,
 }
 
-pub fn load(
-    file: FileId,
-    site: &dyn Site,
-    sources: &mut SourceMap,
-    diagnostics: &mut Diagnostics,
-) -> Loaded {
+pub fn load(file: FileId, site: &dyn Site, sources: &mut SourceMap, diagnostics: &mut Diagnostics) -> Loaded {
     let mut trail = Vec::new();
     let recipe = read(file, site, sources, diagnostics, &mut trail);
     let mut libraries = BTreeMap::new();
     read_libraries(&recipe.items, sources, diagnostics, &mut libraries);
+    if recipe.header.is_none() {
+        let start = sources.base(file);
+        diagnostics.push(
+            Diagnostic::error("missing-header", "this recipe has no name")
+                .label(aurora_grammar::Span::new(start, start), "a recipe begins with its title")
+                .help("aurora 1.0\nrecipe NAME \"what it is about\""),
+        );
+    }
     if let Some(header) = recipe.header.as_ref().filter(|h| h.kind == HeaderKind::Library) {
         diagnostics.push(
-            Diagnostic::error("library-as-recipe", format!("`{}` is a library, not a recipe", header.name.text))
-                .label(header.span, "a library describes; it trains nothing")
-                .help(format!("use it from a recipe: use {} (…)", header.name.text)),
+            Diagnostic::error(
+                "library-as-recipe",
+                format!("`{}` is a library, not a recipe", header.name.text),
+            )
+            .label(header.span, "a library describes; it trains nothing")
+            .help(format!("use it from a recipe: use {} (…)", header.name.text)),
         );
     }
     Loaded { header: recipe.header, items: recipe.items, libraries }
@@ -68,15 +77,31 @@ fn read_parent(
     match site.recipe(&from, &path.text) {
         Err(reason) => {
             let message = format!("the recipe `{}` cannot be read", path.text);
-            diagnostics.push(Diagnostic::error("missing-recipe", message).label(path.span, reason));
+            diagnostics.push(Diagnostic::error("missing-recipe", message).label(path.span, reason).help(
+                "the path is taken from the folder of the recipe that extends it, for instance: extends \"quickstart.aurora\"",
+            ));
             Vec::new()
         }
         Ok((name, _)) if trail.contains(&name) => {
-            let message = format!("`{name}` extends itself by way of {} recipes", trail.len());
+            let message = match trail.len() {
+                1 => format!("`{name}` extends itself"),
+                _ => format!("`{name}` extends itself: {} → {name}", trail.join(" → ")),
+            };
             diagnostics.push(
                 Diagnostic::error("extends-cycle", message)
                     .label(path.span, "this leads back to where it began")
                     .help("a recipe has one parent, and no parent is its own descendant"),
+            );
+            Vec::new()
+        }
+        Ok((name, _)) if trail.len() > MOST_PARENTS => {
+            let message = format!("`{name}` is one parent too many");
+            diagnostics.push(
+                Diagnostic::error("extends-cycle", message)
+                    .label(path.span, format!("behind {MOST_PARENTS} others"))
+                    .help(
+                        "copy what is needed from the farthest parents, or look for one that extends itself",
+                    ),
             );
             Vec::new()
         }

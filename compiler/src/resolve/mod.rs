@@ -7,7 +7,7 @@
 mod load;
 mod vary;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_grammar::tree::{BlockItem, Header, Item, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Diagnostics, FileId, SourceMap, Span, nearest};
@@ -35,6 +35,8 @@ pub const RECIPE: ScopeId = 0;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub names: BTreeMap<String, String>,
+    /// Names that a `use` asked for in vain: they were complained of once, and are not again.
+    pub lost: BTreeSet<String>,
 }
 
 /// A recipe whose names are known, whose parent and libraries have been read.
@@ -149,18 +151,48 @@ fn bring_in(
     scope_of: &BTreeMap<String, ScopeId>,
     diagnostics: &mut Diagnostics,
 ) {
-    for item in items {
-        let ItemKind::Use { path, names } = &item.kind else { continue };
-        let Some(&from) = scope_of.get(&path.text) else { continue };
-        if names.is_empty() {
-            let all = resolved.scopes[from].names.clone();
-            for (name, id) in all {
-                resolved.scopes[scope].names.entry(name).or_insert(id);
-            }
-        }
+    let uses = || {
+        items.iter().filter_map(|item| match &item.kind {
+            ItemKind::Use { path, names } => Some((path, names, *scope_of.get(&path.text)?)),
+            _ => None,
+        })
+    };
+    for (path, names, from) in uses() {
         for name in names {
             bring_one(resolved, path, name, scope, from, diagnostics);
         }
+    }
+    // A library brought in whole gives way to what is defined or named one by one; two such libraries
+    // may not disagree, for then the order of the lines would decide.
+    let mut whole: BTreeMap<String, (String, Span)> = BTreeMap::new();
+    let mut shared: BTreeMap<(u32, u32), (Span, Span, Vec<String>)> = BTreeMap::new();
+    for (path, _, from) in uses().filter(|(_, names, _)| names.is_empty()) {
+        for (name, id) in resolved.scopes[from].names.clone() {
+            if resolved.scopes[scope].names.contains_key(&name) {
+                continue;
+            }
+            match whole.get(&name) {
+                Some((other, first)) if *other != id => {
+                    let key = (path.span.start, first.start);
+                    shared.entry(key).or_insert((path.span, *first, Vec::new())).2.push(name);
+                }
+                _ => {
+                    whole.insert(name, (id, path.span));
+                }
+            }
+        }
+    }
+    for (again, first, names) in shared.into_values() {
+        let message = format!("two libraries bring in {}", some_of(names.iter().map(String::as_str)));
+        diagnostics.push(
+            Diagnostic::error("already-defined", message)
+                .label(again, "brought in whole")
+                .label(first, "brought in whole too")
+                .help("say which names are meant: use LIBRARY (NAME, …)"),
+        );
+    }
+    for (name, (id, _)) in whole {
+        resolved.scopes[scope].names.insert(name, id);
     }
 }
 
@@ -178,8 +210,15 @@ fn bring_one(
     let Some(id) = resolved.scopes[from].names.get(&name.text).cloned() else {
         let message = format!("`{}` has nothing called `{}`", path.text, name.text);
         let mut diagnostic = Diagnostic::error("unknown-name", message).label(name.span, "not found");
-        if let Some(near) = nearest(&name.text, resolved.scopes[from].names.keys().map(String::as_str)) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near);
+        resolved.scopes[scope].lost.insert(name.text.clone());
+        let known = &resolved.scopes[from].names;
+        if let Some(near) = nearest(&name.text, known.keys().map(String::as_str)).map(str::to_string) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near.clone());
+            // Whoever uses the name that was meant is not told again.
+            let id = known[&near].clone();
+            resolved.scopes[scope].names.entry(near).or_insert(id);
+        } else {
+            diagnostic = diagnostic.help(format!("it has {}", some_of(known.keys().map(String::as_str))));
         }
         diagnostics.push(diagnostic);
         return;
@@ -187,13 +226,31 @@ fn bring_one(
     let names = &mut resolved.scopes[scope].names;
     match names.get(&name.text) {
         Some(other) if *other != id => {
-            let first = resolved.definitions[other].name.span;
-            diagnostics.push(twice(&name.text, name.span, first));
+            let other = &resolved.definitions[other];
+            let text = match &other.library {
+                Some(library) => format!("`{library}` has another"),
+                None => "defined here".to_string(),
+            };
+            let message = format!("`{}` would stand for two things", name.text);
+            diagnostics.push(
+                Diagnostic::error("already-defined", message)
+                    .label(name.span, format!("brought in from `{}`", path.text))
+                    .label(other.name.span, text)
+                    .help(format!("take `{}` out of one `use`, or give yours another name", name.text)),
+            );
         }
         _ => {
             names.insert(name.text.clone(), id);
         }
     }
+}
+
+/// The first names of many, for a message.
+fn some_of<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 16;
+    let names: Vec<&str> = names.collect();
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn twice(name: &str, again: Span, first: Span) -> Diagnostic {

@@ -6,28 +6,44 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 /// Clauses that may occur many times; amending adds to them instead of replacing them.
 const ADDED: [&str; 2] = ["score", "favour"];
 
-/// Lays a recipe's items over those it inherits.
+/// Lays a recipe's items over those it inherits: first what is dropped, then what is amended, then what
+/// is new, whatever the order in which they were written.
 pub fn apply(inherited: Vec<Item>, own: Vec<Item>, diagnostics: &mut Diagnostics) -> Vec<Item> {
     let mut items = inherited;
-    let mut own_keys: Vec<Key> = Vec::new();
+    let (mut changes, mut new) = (Vec::new(), Vec::new());
     for item in own {
         match item.kind {
-            ItemKind::Amend(change) => amend(&mut items, *change, diagnostics),
             ItemKind::Drop { kind, name } => remove(&mut items, &kind, &name, diagnostics),
-            _ => {
-                if let Some(key) = Key::of(&item) {
-                    if let Some(first) = items.iter().find(|i| Key::of(i).as_ref() == Some(&key)) {
-                        let inherited = !own_keys.contains(&key);
-                        diagnostics.push(already(&key, item.span, first.span, inherited));
-                        continue;
-                    }
-                    own_keys.push(key);
-                }
-                items.push(item);
+            ItemKind::Amend(change) => changes.push((item.span, *change)),
+            _ => new.push(item),
+        }
+    }
+    for (span, change) in changes {
+        amend(&mut items, &new, span, change, diagnostics);
+    }
+    let inherited = items.len();
+    for item in new {
+        let key = Key::of(&item);
+        let first = items.iter().position(|i| key.is_some() && Key::of(i) == key);
+        match (first, key) {
+            (Some(at), Some(key)) => {
+                let inherited = at < inherited;
+                diagnostics.push(already(&key, head(&item), head(&items[at]), inherited));
             }
+            _ => items.push(item),
         }
     }
     items
+}
+
+/// The word and name of an item, which is what a message points at.
+fn head(item: &Item) -> Span {
+    let name = match &item.kind {
+        ItemKind::Block(block) => block.name.as_ref().or(Some(&block.kind)),
+        _ => super::defined_name(item),
+    };
+    let start = item.span.start as usize;
+    name.map_or(item.span, |name| Span::new(start, name.span.end as usize))
 }
 
 /// What makes two items the same one: `phase adapt`, `variable t`, `data`.
@@ -58,16 +74,22 @@ impl Key {
     }
 }
 
-fn amend(items: &mut [Item], change: Item, diagnostics: &mut Diagnostics) {
+fn amend(items: &mut [Item], own: &[Item], span: Span, change: Item, diagnostics: &mut Diagnostics) {
     let Some(key) = Key::of(&change) else {
         diagnostics.push(
             Diagnostic::error("nothing-to-amend", "only an inherited item can be amended")
-                .label(change.span, "this is not one"),
+                .label(span, "this is not one")
+                .help("amend a block, a variable or another item that has a name"),
         );
         return;
     };
     let Some(at) = items.iter().position(|item| Key::of(item).as_ref() == Some(&key)) else {
-        diagnostics.push(absent("amend", &key, change.span, items));
+        let word = Span::new(span.start as usize, head(&change).end as usize);
+        let here = own.iter().find(|item| Key::of(item).as_ref() == Some(&key));
+        diagnostics.push(match here {
+            Some(here) => defined_here(&key, word, head(here)),
+            None => absent("amend", &key, word, items),
+        });
         return;
     };
     overlay(&mut items[at], change);
@@ -130,27 +152,41 @@ fn remove(items: &mut Vec<Item>, kind: &Name, name: &Name, diagnostics: &mut Dia
     }
 }
 
+fn defined_here(key: &Key, span: Span, here: Span) -> Diagnostic {
+    Diagnostic::error(
+        "nothing-to-amend",
+        format!("`{}` is not inherited, but defined in this recipe", key.shown()),
+    )
+    .label(span, "amended here")
+    .label(here, "defined here")
+    .help("write the change where it is defined")
+}
+
 fn absent(verb: &str, key: &Key, span: Span, items: &[Item]) -> Diagnostic {
     let message = format!("there is no inherited `{}` to {verb}", key.shown());
     let known: Vec<String> =
         items.iter().filter_map(Key::of).filter(|k| k.kind == key.kind).map(|k| k.name).collect();
     let diagnostic = Diagnostic::error("nothing-to-amend", message).label(span, "not inherited");
     match nearest(&key.name, known.iter().map(String::as_str)) {
-        Some(near) => diagnostic.help(format!("did you mean `{} {near}`?", key.kind)),
-        None => diagnostic.help(format!("leave `{verb}` out to define it here")),
+        Some(near) => diagnostic.help(format!("did you mean `{verb} {} {near}`?", key.kind)),
+        None if verb == "drop" => diagnostic.help("take this line out"),
+        None => diagnostic.help("to define it here, leave `amend` out"),
     }
 }
 
 fn already(key: &Key, again: Span, first: Span, inherited: bool) -> Diagnostic {
     let shown = key.shown();
     if inherited {
-        return Diagnostic::error("already-defined", format!("`{shown}` exists in the recipe this one extends"))
-            .label(again, "defined again")
-            .label(first, "first defined here")
-            .help(format!(
-                "to change a few of its clauses, write `amend {shown} {{ … }}`; \
+        return Diagnostic::error(
+            "already-defined",
+            format!("`{shown}` exists in the recipe this one extends"),
+        )
+        .label(again, "defined again")
+        .label(first, "first defined here")
+        .help(format!(
+            "to change a few of its clauses, write `amend {shown} {{ … }}`; \
                  to start afresh, write `drop {shown}` first"
-            ));
+        ));
     }
     Diagnostic::error("already-defined", format!("`{shown}` is defined twice"))
         .label(again, "defined again")

@@ -1,0 +1,68 @@
+//! A site made for tests: two archives, and the recipes of the repository to extend.
+#![allow(dead_code)] // each test uses its own part
+
+use aurora_compiler::site::{ArchiveIndex, Site};
+use aurora_compiler::{Compilation, compile};
+use aurora_grammar::render;
+
+pub const QUICKSTART: &str = include_str!("../../../recipes/quickstart.aurora");
+pub const WRF_SAMPLE: &str = include_str!("../../../recipes/wrf-sample.aurora");
+
+/// Recipes by the name under which `extends` finds them.
+pub struct World {
+    pub recipes: Vec<(String, String)>,
+}
+
+impl World {
+    pub fn new() -> World {
+        World { recipes: vec![("quickstart.aurora".into(), QUICKSTART.into())] }
+    }
+
+    pub fn with(mut self, name: &str, text: &str) -> World {
+        self.recipes.push((name.into(), text.into()));
+        self
+    }
+}
+
+impl Site for World {
+    /// Like the runtime's, it names `./a.aurora` otherwise than `a.aurora`, though they are one file.
+    fn recipe(&self, from: &str, path: &str) -> Result<(String, String), String> {
+        let plain = path.trim_start_matches("./");
+        let found = self.recipes.iter().find(|(name, _)| name == plain);
+        let (_, text) = found.ok_or_else(|| format!("{path}: no such file"))?;
+        let name = if plain == path {
+            path.to_string()
+        } else {
+            format!("./{}", from.trim_end_matches(plain)) + plain
+        };
+        Ok((name, text.clone()))
+    }
+
+    fn archive(&self, name: &str) -> Option<ArchiveIndex> {
+        let index = |from: &str, to: &str| {
+            Some(ArchiveIndex { fields: Vec::new(), from: from.parse().ok()?, to: to.parse().ok()? })
+        };
+        match name {
+            "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
+            "wrf" => index("2005-08-28T12:00:00Z", "2005-08-28T21:00:00Z"),
+            _ => None,
+        }
+    }
+
+    fn archives(&self) -> Vec<String> {
+        vec!["synthetic".into(), "wrf".into()]
+    }
+}
+
+/// What the compiler says, as a terminal of 100 columns without colour shows it.
+pub fn drawn(compilation: &Compilation) -> String {
+    let style = render::Style { color: false, width: 100, unicode: true };
+    render::human(&compilation.diagnostics, &compilation.sources, style)
+}
+
+/// Compiles what must compile.
+pub fn compiled(name: &str, text: &str) -> Compilation {
+    let compilation = compile(name, text, &World::new());
+    assert!(compilation.result.is_some(), "{}", drawn(&compilation));
+    compilation
+}
