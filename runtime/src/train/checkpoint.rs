@@ -16,6 +16,7 @@ use super::scaling::Scalings;
 use crate::durable;
 use crate::model::checkpoint::read_safetensors;
 use crate::model::{Aurora, HostTensor};
+use crate::talk::say;
 
 /// Where training stands: everything but the tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub struct Position {
 #[derive(Serialize, Deserialize)]
 struct State {
     position: Position,
-    /// BLAKE3 of each other file of the folder.
+    /// BLAKE3 of each file of the folder.
     digests: BTreeMap<String, String>,
 }
 
@@ -64,9 +65,12 @@ pub fn save(
         for name in [WEIGHTS, OPTIMISER] {
             digests.insert(name.to_string(), digest(&inside.join(name))?);
         }
-        let state = State { position: position.clone(), digests };
-        let text = serde_json::to_string_pretty(&state).map_err(io::Error::other)?;
-        fs::write(inside.join(STATE), text)?;
+        digests.insert(STATE.to_string(), String::new());
+        let mut state = State { position: position.clone(), digests };
+        // The state's own digest is that of its text without the digest.
+        let bare = blake3::hash(text(&state)?.as_bytes()).to_hex().to_string();
+        state.digests.insert(STATE.to_string(), bare);
+        fs::write(inside.join(STATE), text(&state)?)?;
         Ok(())
     })?;
     for old in list(folder)?.into_iter().skip(KEPT) {
@@ -78,8 +82,9 @@ pub fn save(
 /// The newest whole checkpoint in a folder, if there is one. Damaged ones are passed over.
 pub fn newest(folder: &Path) -> Result<Option<(PathBuf, Position)>, TrainError> {
     for path in list(folder)? {
-        if let Ok(position) = verify(&path) {
-            return Ok(Some((path, position)));
+        match verify(&path) {
+            Ok(position) => return Ok(Some((path, position))),
+            Err(error) => say(&format!("{error}; looking for the one before it")),
         }
     }
     Ok(None)
@@ -91,6 +96,13 @@ pub fn verify(path: &Path) -> Result<Position, TrainError> {
     let text = fs::read_to_string(path.join(STATE)).map_err(|error| damaged(error.to_string()))?;
     let state: State = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     for (name, expected) in &state.digests {
+        if name == STATE {
+            let bare = text.replacen(expected.as_str(), "", 1);
+            if blake3::hash(bare.as_bytes()).to_hex().as_str() != expected {
+                return Err(damaged(format!("{STATE} is not what was written")));
+            }
+            continue;
+        }
         let found = digest(&path.join(name)).map_err(|error| damaged(error.to_string()))?;
         if found != *expected {
             return Err(damaged(format!("{name} is not what was written")));
@@ -127,6 +139,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     found.sort();
     found.reverse();
     Ok(found)
+}
+
+fn text(state: &State) -> io::Result<String> {
+    Ok(serde_json::to_string_pretty(state)?)
 }
 
 fn digest(path: &Path) -> io::Result<String> {
