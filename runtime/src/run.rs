@@ -71,10 +71,16 @@ impl Recipe {
     /// stderr, as JSON to stdout.
     pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
         let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Failure::because(format!("the recipe {} cannot be read: {error}", path.display())))?;
+        let refused = |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
+        let bytes = fs::read(&path).map_err(|error| refused(&error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+        })?;
         let site = Site::find(Some(&path)).map_err(Failure::because)?;
         let compilation = compile(&path.display().to_string(), &text, &site);
+        if let Some(reason) = site.unopened() {
+            return Err(Failure::because(reason));
+        }
         show(&compilation.diagnostics, &compilation.sources, format);
         let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
         Ok(Recipe { path, text, canonical: compilation.canonical, plan, kernels, site })

@@ -70,11 +70,11 @@ kernel column(q: column 4, s: cell) {
   %1 = input s
   %2 = sum %0 weights [1.0 2.0 3.0 4.0]
   %3 = sum %0 levels 1..3
-  %4 = max %0
-  %5 = min %0 levels 0..2
+  %4 = highest %0
+  %5 = lowest %0 levels 0..2
   %6 = mul %0 %1
   %7 = exp %6
-  %8 = max %7
+  %8 = highest %7
   %9 = abs %2
   %10 = neg %3
   %11 = add %9 %10
@@ -258,7 +258,7 @@ fn program(random: &mut Random, size: usize) -> Kernel {
     builder.input("a", Domain::Cell);
     builder.input("b", COLUMN);
     for _ in 0..size {
-        let mut any = |random: &mut Random| Value::new(random.below(domains.len()));
+        let any = |random: &mut Random| Value::new(random.below(domains.len()));
         let (left, right, mask) = (any(random), any(random), any(random));
         let of = |values: &[Value]| values.iter().map(|v| domains[v.index()]).max().unwrap_or(Domain::Cell);
         let domain = match random.below(14) {

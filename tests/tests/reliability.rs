@@ -215,7 +215,6 @@ fn a_killed_preparation_is_swept_up() {
 
 #[test]
 fn a_signal_during_evaluation_writes_no_scores() {
-    let done = finished();
     let place = prepared();
     // Many starts, so that the evaluation takes a while.
     place.write("tiny.aurora", TINY.replace("2020-06-06T07:00Z", "2020-06-09T07:00Z"));
@@ -243,7 +242,6 @@ fn a_signal_during_evaluation_writes_no_scores() {
     let said = place.done(&["evaluate", "tiny.aurora"]);
     assert!(said.stdout.contains("rmse"), "{said:#?}");
     assert!(place.path(&format!("{run}/scores.jsonl")).exists());
-    drop(done);
 }
 
 #[test]
