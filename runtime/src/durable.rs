@@ -66,6 +66,13 @@ fn put_in_place(temporary: TempDir, path: &Path, above: &Path) -> io::Result<()>
     sync_folder(above)
 }
 
+/// Removes a folder at once: whoever looks sees all of it or nothing.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let trash = builder(WRITING, 0o777).tempdir_in(parent(path))?;
+    fs::rename(path, trash.path().join("removed"))?;
+    trash.close()
+}
+
 /// Removes what an interrupted write left behind, and puts back what was about to be replaced.
 pub fn clean(folder: &Path) -> io::Result<()> {
     if !folder.is_dir() {
@@ -107,7 +114,8 @@ fn builder(prefix: &'static str, mode: u32) -> Builder<'static, 'static> {
     builder
 }
 
-fn named(path: &Path, error: io::Error) -> io::Error {
+/// The error with the path that could not be written.
+pub fn named(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
@@ -157,6 +165,8 @@ mod tests {
         clean(root.path()).unwrap();
         assert_eq!(fs::read_to_string(root.path().join("state/a")).unwrap(), "old");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        remove(&root.path().join("state")).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[cfg(unix)]

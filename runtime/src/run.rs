@@ -97,7 +97,8 @@ impl Recipe {
     pub fn write_artefact(&self, path: &Path) -> Result<(), Failure> {
         durable::folder::<std::io::Error>(path, |inside| {
             for file in artefact::files(&self.plan, &self.kernels, &self.canonical) {
-                fs::write(inside.join(file.name), file.text)?;
+                fs::write(inside.join(file.name), file.text)
+                    .map_err(|error| durable::named(&path.join(file.name), error))?;
             }
             Ok(())
         })?;

@@ -87,7 +87,11 @@ impl Place {
     /// `aurorac` with arguments, in this folder.
     pub fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(aurorac());
-        command.args(arguments).current_dir(self.folder.path()).env_remove("NO_COLOR").env("RUST_BACKTRACE", "1");
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("NO_COLOR")
+            .env("RUST_BACKTRACE", "1");
         command
     }
 
@@ -180,7 +184,8 @@ impl Running {
     /// Sends `INT` or `TERM`; false when the process is gone already.
     pub fn signal(&mut self, name: &str) -> bool {
         self.running() && {
-            let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+            let status =
+                Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
             status.expect("kill runs").success()
         }
     }
@@ -217,7 +222,8 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(2));
         };
-        let text = |handle: Option<JoinHandle<String>>| handle.and_then(|h| h.join().ok()).unwrap_or_default();
+        let text =
+            |handle: Option<JoinHandle<String>>| handle.and_then(|h| h.join().ok()).unwrap_or_default();
         let (stdout, stderr) = (text(self.stdout.take()), text(self.stderr.take()));
         Said { status, stdout, stderr }
     }

@@ -96,7 +96,8 @@ fn written() -> Vec<Kernel> {
 fn shipped() -> Vec<Kernel> {
     let text = include_str!("../../recipes/quickstart.aurora");
     let site = Site::find(None).expect("no site.toml here");
-    let (_, module) = aurora_compiler::compile("quickstart", text, &site).result.expect("the quickstart compiles");
+    let (_, module) =
+        aurora_compiler::compile("quickstart", text, &site).result.expect("the quickstart compiles");
     assert!(!module.kernels.is_empty());
     module.kernels
 }
@@ -113,12 +114,17 @@ fn inputs(kernel: &Kernel, random: &mut Random) -> Vec<Array2<f32>> {
     };
     let array = |input: &Input| {
         let (low, high) = range(&input.name);
-        Array2::from_shape_simple_fn((input.domain.levels(), CELLS), || (low + (high - low) * random.unit()) as f32)
+        Array2::from_shape_simple_fn((input.domain.levels(), CELLS), || {
+            (low + (high - low) * random.unit()) as f32
+        })
     };
     kernel.inputs.iter().map(array).collect()
 }
 
-fn judged<T: aurora_compiler::kernel::interpret::Number>(kernel: &Kernel, inputs: &[Array2<T>]) -> Vec<Array2<T>> {
+fn judged<T: aurora_compiler::kernel::interpret::Number>(
+    kernel: &Kernel,
+    inputs: &[Array2<T>],
+) -> Vec<Array2<T>> {
     let views: Vec<_> = inputs.iter().map(|array| array.view()).collect();
     interpret(kernel, &views, CELLS).expect("interpreted")
 }
@@ -126,9 +132,11 @@ fn judged<T: aurora_compiler::kernel::interpret::Number>(kernel: &Kernel, inputs
 fn compiled(kernel: &Kernel, inputs: &[Array2<f32>]) -> Vec<Array2<f32>> {
     let domains = domains(kernel).expect("verified");
     let levels = kernel.outputs.iter().map(|output| domains[output.value.index()].levels());
-    let mut arrays: Vec<Array2<f32>> = levels.map(|levels| Array2::from_elem((levels, CELLS), 12345.678)).collect();
+    let mut arrays: Vec<Array2<f32>> =
+        levels.map(|levels| Array2::from_elem((levels, CELLS), 12345.678)).collect();
     let slices: Vec<&[f32]> = inputs.iter().map(|array| array.as_slice().expect("in order")).collect();
-    let mut outputs: Vec<&mut [f32]> = arrays.iter_mut().map(|a| a.as_slice_mut().expect("in order")).collect();
+    let mut outputs: Vec<&mut [f32]> =
+        arrays.iter_mut().map(|a| a.as_slice_mut().expect("in order")).collect();
     Compiled::new(kernel).expect("compiled").run(&slices, &mut outputs, CELLS).expect("run");
     arrays
 }
@@ -139,7 +147,12 @@ fn field(array: &Array2<f32>, device: &Device) -> Field {
 }
 
 fn fields(kernel: &Kernel, inputs: &[Array2<f32>], device: &Device) -> BTreeMap<String, Field> {
-    kernel.inputs.iter().zip(inputs).map(|(input, array)| (input.name.clone(), field(array, device))).collect()
+    kernel
+        .inputs
+        .iter()
+        .zip(inputs)
+        .map(|(input, array)| (input.name.clone(), field(array, device)))
+        .collect()
 }
 
 /// Cells of a value that is the same everywhere are not written out by the graph.
@@ -182,7 +195,11 @@ fn recipes_kernels_give_the_same_in_all_executors() {
         let (machine, graph) = (compiled(kernel, &inputs), graphed(kernel, &inputs));
         let mut errors: [f64; 2] = [0.0; 2];
         for ((expected, machine), graph) in expected.iter().zip(&machine).zip(&graph) {
-            assert!(expected.iter().all(|value| value.is_finite()), "{}: its inputs are no good", kernel.name);
+            assert!(
+                expected.iter().all(|value| value.is_finite()),
+                "{}: its inputs are no good",
+                kernel.name
+            );
             errors[0] = errors[0].max(distance(machine, expected, &no_floor(expected)));
             errors[1] = errors[1].max(distance(graph, expected, &no_floor(expected)));
         }
@@ -211,7 +228,8 @@ fn random_programs_give_the_same_in_all_executors() {
         {
             for (position, instruction) in every.instructions.iter().enumerate().skip(every.inputs.len()) {
                 let (alone, operands) = alone(instruction, &domains);
-                let operands: Vec<_> = operands.iter().map(|operand| values[operand.index()].clone()).collect();
+                let operands: Vec<_> =
+                    operands.iter().map(|operand| values[operand.index()].clone()).collect();
                 if operands.iter().flatten().any(|value| !value.is_finite()) {
                     continue;
                 }
@@ -276,7 +294,15 @@ fn program(random: &mut Random, size: usize) -> Kernel {
                 of(&[left])
             }
             4..=8 => {
-                let all = [Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Min, Binary::Max, Binary::Pow];
+                let all = [
+                    Binary::Add,
+                    Binary::Sub,
+                    Binary::Mul,
+                    Binary::Div,
+                    Binary::Min,
+                    Binary::Max,
+                    Binary::Pow,
+                ];
                 builder.binary(all[random.below(7)], left, right);
                 of(&[left, right])
             }
@@ -350,7 +376,12 @@ impl Gradients {
                 for cell in 0..CELLS {
                     let right = (up[cell] - here[cell]) / step(cell);
                     let left = (here[cell] - down[cell]) / step(cell);
-                    self.add(f64::from(gradient[[level, cell]]), left, right, here[cell].abs() / exact[number][[level, cell]].abs());
+                    self.add(
+                        f64::from(gradient[[level, cell]]),
+                        left,
+                        right,
+                        here[cell].abs() / exact[number][[level, cell]].abs(),
+                    );
                 }
             }
         }
@@ -384,7 +415,9 @@ fn tracked(kernel: &Kernel) -> bool {
         depends[position] = match instruction {
             Instruction::Input(_) => true,
             Instruction::Compare { .. } => false,
-            Instruction::Select { then, otherwise, .. } => depends[then.index()] || depends[otherwise.index()],
+            Instruction::Select { then, otherwise, .. } => {
+                depends[then.index()] || depends[otherwise.index()]
+            }
             other => other.operands().iter().any(|operand| depends[operand.index()]),
         };
     }
@@ -398,7 +431,12 @@ fn gradients_equal_differences_of_the_interpreter() {
         let mut gradients = Gradients::default();
         gradients.compare(&kernel, &inputs(&kernel, &mut random));
         let (median, most) = (gradients.quantile(0.5), gradients.quantile(1.0));
-        println!("{}: {} values, {} kinks, median {median:.1e}, most {most:.1e}", kernel.name, gradients.errors.len(), gradients.kinks);
+        println!(
+            "{}: {} values, {} kinks, median {median:.1e}, most {most:.1e}",
+            kernel.name,
+            gradients.errors.len(),
+            gradients.kinks
+        );
         assert!(gradients.errors.len() >= CELLS / 2, "{kernel}");
         assert!(median <= 1e-4 && most <= 1e-2, "{kernel}");
     }
@@ -414,7 +452,11 @@ fn gradients_of_random_programs_equal_differences_of_the_interpreter() {
     }
     let (median, wide) = (gradients.quantile(0.5), gradients.quantile(0.99));
     let infinite = gradients.errors.iter().filter(|error| error.is_infinite()).count();
-    println!("{} values, {} kinks, median {median:.1e}, 99 % {wide:.1e}, {infinite} not finite", gradients.errors.len(), gradients.kinks);
+    println!(
+        "{} values, {} kinks, median {median:.1e}, 99 % {wide:.1e}, {infinite} not finite",
+        gradients.errors.len(),
+        gradients.kinks
+    );
     assert!(gradients.errors.len() > 5_000 && gradients.kinks < gradients.errors.len() / 10);
     assert!(median <= 1e-4 && wide <= 1e-2);
     // The interpreter has a slope there, so training must not be given NaN.

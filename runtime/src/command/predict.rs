@@ -32,8 +32,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let forecaster = forecaster(&recipe.plan, &arguments.checkpoint, &device)?;
     let batch = batch_file::read(&arguments.input, &device)?;
-    fit(&recipe.plan, &batch)
-        .map_err(|reason| Failure::because(format!("the batch file {} does not fit: {reason}", arguments.input.display())))?;
+    fit(&recipe.plan, &batch).map_err(|reason| {
+        Failure::because(format!("the batch file {} does not fit: {reason}", arguments.input.display()))
+    })?;
     let forecast = forecaster.forecast(&batch, arguments.steps as usize)?;
     batch_file::write(&arguments.output, &forecast)?;
     super::print(&format!("{}\n", arguments.output.display()))

@@ -122,7 +122,8 @@ pub fn prepare(
         .tempdir_in(parent)
         .map_err(file("cannot create a directory in", parent))?;
     // Held as long as this process lives, by which others know that the directory is in use.
-    let held = std::fs::File::create(building.path().join(HELD)).map_err(file("cannot write in", building.path()))?;
+    let held = std::fs::File::create(building.path().join(HELD))
+        .map_err(file("cannot write in", building.path()))?;
     let _ = held.try_lock();
     // One folder deeper, so that the store gets the rights of any new folder and not those of a temporary one.
     let whole = building.path().join("store");

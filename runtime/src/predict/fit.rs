@@ -14,17 +14,27 @@ use crate::model::Batch;
 /// # Errors
 /// One sentence.
 pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
-    let missing: Vec<String> = plan.roles.iter().filter_map(|role| absent(role.role, &role.named, batch)).collect();
+    let missing: Vec<String> =
+        plan.roles.iter().filter_map(|role| absent(role.role, &role.named, batch)).collect();
     if !missing.is_empty() {
         return Err(format!("the input lacks {}, which the recipe's model reads", missing.join(", ")));
     }
     let levels = &plan.model.levels;
-    let same = levels.len() == batch.levels.len() && levels.iter().zip(&batch.levels).all(|(a, b)| (a - b).abs() < 1e-6);
+    let same = levels.len() == batch.levels.len()
+        && levels.iter().zip(&batch.levels).all(|(a, b)| (a - b).abs() < 1e-6);
     if !same && !batch.atmosphere.is_empty() {
-        return Err(format!("the recipe's model works on {levels:?} hPa, the input is on {:?} hPa", batch.levels));
+        return Err(format!(
+            "the recipe's model works on {levels:?} hPa, the input is on {:?} hPa",
+            batch.levels
+        ));
     }
     batch.check(&plan.model).map_err(|error| error.to_string())?;
-    for (name, times) in batch.surface.iter().map(|(n, f)| (n, f.dims()[1])).chain(batch.atmosphere.iter().map(|(n, f)| (n, f.dims()[1]))) {
+    for (name, times) in batch
+        .surface
+        .iter()
+        .map(|(n, f)| (n, f.dims()[1]))
+        .chain(batch.atmosphere.iter().map(|(n, f)| (n, f.dims()[1])))
+    {
         if times != plan.history {
             return Err(format!("`{name}` holds {times} times, the recipe's model reads {}", plan.history));
         }

@@ -58,9 +58,13 @@ pub fn save(
     position: &Position,
 ) -> Result<PathBuf, TrainError> {
     let path = folder.join(format!("step-{:08}", position.total_steps));
-    durable::folder::<TrainError>(&path, |inside| {
-        model.save_safetensors(&inside.join(WEIGHTS))?;
-        write_tensors(&inside.join(OPTIMISER), &optimiser.save())?;
+    let named = |name: &'static str| {
+        let file = path.join(name);
+        move |error| durable::named(&file, error)
+    };
+    durable::folder::<io::Error>(&path, |inside| {
+        write_tensors(&inside.join(WEIGHTS), &model.parameters()).map_err(named(WEIGHTS))?;
+        write_tensors(&inside.join(OPTIMISER), &optimiser.save()).map_err(named(OPTIMISER))?;
         let mut digests = BTreeMap::new();
         for name in [WEIGHTS, OPTIMISER] {
             digests.insert(name.to_string(), digest(&inside.join(name))?);
@@ -70,11 +74,10 @@ pub fn save(
         // The state's own digest is that of its text without the digest.
         let bare = blake3::hash(text(&state)?.as_bytes()).to_hex().to_string();
         state.digests.insert(STATE.to_string(), bare);
-        fs::write(inside.join(STATE), text(&state)?)?;
-        Ok(())
+        fs::write(inside.join(STATE), text(&state)?).map_err(named(STATE))
     })?;
     for old in list(folder)?.into_iter().skip(KEPT) {
-        fs::remove_dir_all(old)?;
+        durable::remove(&old)?;
     }
     Ok(path)
 }
@@ -152,7 +155,7 @@ fn digest(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), TrainError> {
+fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> io::Result<()> {
     let bytes: BTreeMap<&String, Vec<u8>> =
         tensors.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
     let mut views = Vec::new();
@@ -161,5 +164,5 @@ fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, None).map_err(io::Error::other)?;
-    Ok(fs::write(path, file)?)
+    fs::write(path, file)
 }

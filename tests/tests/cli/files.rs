@@ -41,19 +41,30 @@ impl File {
             .tensors
             .iter()
             .map(|(name, (shape, _))| {
-                (name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).expect("a shape that fits"))
+                (
+                    name.clone(),
+                    TensorView::new(Dtype::F32, shape.clone(), &bytes[name]).expect("a shape that fits"),
+                )
             })
             .collect();
         let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
-        std::fs::write(path, safetensors::serialize(views, Some(metadata)).expect("safetensors")).expect("written");
+        std::fs::write(path, safetensors::serialize(views, Some(metadata)).expect("safetensors"))
+            .expect("written");
     }
 
     /// The fields of a store as the input of a forecast from each of the store's times `newest`, with two times
     /// each. `surface` and `atmosphere`: the store's name and the model's.
-    pub fn from_store(store: &Store, newest: &[usize], surface: &[(&str, &str)], atmosphere: &[(&str, &str)]) -> File {
+    pub fn from_store(
+        store: &Store,
+        newest: &[usize],
+        surface: &[(&str, &str)],
+        atmosphere: &[(&str, &str)],
+    ) -> File {
         let mut file = File::default();
         let (rows, columns) = store.latitude().dim();
-        let grid = |values: &ndarray::Array2<f32>| (vec![rows, columns], values.iter().copied().collect::<Vec<f32>>());
+        let grid = |values: &ndarray::Array2<f32>| {
+            (vec![rows, columns], values.iter().copied().collect::<Vec<f32>>())
+        };
         file.tensors.insert("lat".into(), grid(store.latitude()));
         file.tensors.insert("lon".into(), grid(&store.longitude().mapv(|lon| lon.rem_euclid(360.0))));
         let orography = store.read("orog", 0).expect("orography");

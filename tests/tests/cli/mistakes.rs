@@ -28,7 +28,7 @@ const MISTAKES: [Mistake; 5] = [
     Mistake {
         change: ["2020-05-28 .. 2020-05-29", "2020-05-18 .. 2020-05-29"],
         code: "split-overlap",
-        place: "2020-05-01 ..|0",
+        place: "2020-05-01 ..|14",
         message: "are in both `train` and `validate`",
         help: "let `validate` start on",
     },
@@ -48,10 +48,10 @@ const MISTAKES: [Mistake; 5] = [
     },
     Mistake {
         change: ["score       rmse, bias of t2m", "score       csi of refc at 2500 J/kg"],
-        code: "",
-        place: "2500 J/kg|0",
-        message: "",
-        help: "",
+        code: "unit-mismatch",
+        place: "refc at 2500|0",
+        message: "J/kg",
+        help: "check the units",
     },
 ];
 
@@ -73,10 +73,10 @@ fn quantities_are_not_mixed() {
         .replacen("rmse, bias of t2m", "csi of uh at 2500 J/kg", 1);
     let mistake = Mistake {
         change: ["", ""],
-        code: "",
-        place: "2500 J/kg|0",
-        message: "helicity",
-        help: "",
+        code: "quantity-mismatch",
+        place: "uh at 2500|0",
+        message: "helicity cannot be compared with a value in J/kg",
+        help: "helicity is written in m^2/s^2",
     };
     one_diagnostic(&text, &mistake);
 }
@@ -96,7 +96,8 @@ fn one_diagnostic(text: &str, mistake: &Mistake) {
 
     let json = place.run(&["check", "r.aurora", "--format", "json"]);
     assert_eq!((json.status.code(), json.stderr.as_str()), (Some(1), ""), "{json:#?}");
-    let lines: Vec<Value> = json.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<Value> =
+        json.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), 1, "{json:#?}");
     assert_eq!((&lines[0]["line"], &lines[0]["column"]), (&Value::from(line), &Value::from(column)));
     assert_eq!((&lines[0]["file"], &lines[0]["severity"]), (&Value::from("r.aurora"), &Value::from("error")));
@@ -159,7 +160,12 @@ fn files_that_are_no_recipes_give_one_sentence() {
         said.no_panic();
     }
     // An empty file, and one that is only deep.
-    for text in ["", "aurora 1.0\n", &"(".repeat(100_000), &format!("aurora 1.0\nrecipe r \"\"\nloss l = {}1", "(".repeat(5_000))] {
+    for text in [
+        "",
+        "aurora 1.0\n",
+        &"(".repeat(100_000),
+        &format!("aurora 1.0\nrecipe r \"\"\nloss l = {}1", "(".repeat(5_000)),
+    ] {
         place.write("odd.aurora", text);
         let said = place.run(&["check", "odd.aurora", "--format", "short"]);
         assert_eq!(said.status.code(), Some(1), "{said:#?}");
@@ -195,7 +201,10 @@ fn site_mistakes_say_where() {
     let place = Place::tiny();
     place.write("site.toml", "threads = 2\ndevise = \"cpu\"\n");
     let sentence = place.refused(&["check", "tiny.aurora"]);
-    assert!(sentence.starts_with("site.toml:2:1: unknown field `devise`") && sentence.contains("`device`"), "{sentence}");
+    assert!(
+        sentence.starts_with("site.toml:2:1: unknown field `devise`") && sentence.contains("`device`"),
+        "{sentence}"
+    );
     place.write("site.toml", "# a comment\nthreads = \"two\"\n");
     assert!(place.refused(&["check", "tiny.aurora"]).starts_with("site.toml:2:11: "));
     place.write("site.toml", "threads = \n");
@@ -204,7 +213,10 @@ fn site_mistakes_say_where() {
         place.write("site.toml", format!("device = \"{device}\"\n"));
         for word in ["train", "evaluate"] {
             let sentence = place.refused(&[word, "tiny.aurora"]);
-            assert!(sentence.contains(&format!("no device `{device}`")) && sentence.contains("there is cpu"), "{sentence}");
+            assert!(
+                sentence.contains(&format!("no device `{device}`")) && sentence.contains("there is cpu"),
+                "{sentence}"
+            );
         }
         assert!(!place.path("runs").exists() && !place.path("build").exists());
     }
@@ -235,7 +247,8 @@ fn what_is_not_there_yet_is_one_sentence() {
     assert!(sentence.contains("nowhere") && sentence.contains("not there"), "{sentence}");
     let sentence = place.refused(&["derive", "tiny.aurora", "--input", "i.safetensors", "--output", "o"]);
     assert!(sentence.contains("i.safetensors") && sentence.contains("No such file"), "{sentence}");
-    let sentence = place.refused(&["derive", "tiny.aurora", "--input", "i", "--output", "o", "--only", "pwot"]);
+    let sentence =
+        place.refused(&["derive", "tiny.aurora", "--input", "i", "--output", "o", "--only", "pwot"]);
     assert!(sentence.contains("i"), "{sentence}");
 }
 
@@ -267,8 +280,12 @@ fn colour_is_for_terminals() {
 fn a_closed_pipe_is_no_panic() {
     let place = Place::tiny();
     place.write("wrong.aurora", QUICKSTART.replacen("mae(refc)", "mae(rafc)", 1));
-    for (arguments, code) in [("plan tiny.aurora", 0), ("check wrong.aurora --format json", 1), ("--help", 0)] {
-        let script = format!("set -o pipefail; {} {arguments} 2>err.txt | true; exit ${{PIPESTATUS[0]}}", aurorac().display());
+    for (arguments, code) in [("plan tiny.aurora", 0), ("check wrong.aurora --format json", 1), ("--help", 0)]
+    {
+        let script = format!(
+            "set -o pipefail; {} {arguments} 2>err.txt | true; exit ${{PIPESTATUS[0]}}",
+            aurorac().display()
+        );
         let mut command = Command::new("bash");
         command.args(["-c", &script]).current_dir(place.path(""));
         let said = run(command);

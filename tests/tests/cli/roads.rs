@@ -20,7 +20,11 @@ fn new_recipes_check_and_build_to_equal_bytes() {
     assert_eq!((said.stdout.as_str(), said.stderr.as_str()), ("", ""));
     let folder = place.done(&["build", "mine.aurora"]).stdout.trim_end().to_string();
     let listing = |folder: &str| -> Vec<(String, Vec<u8>)> {
-        place.files(folder).into_iter().map(|path| (path.clone(), place.read(&format!("{folder}/{path}")))).collect()
+        place
+            .files(folder)
+            .into_iter()
+            .map(|path| (path.clone(), place.read(&format!("{folder}/{path}"))))
+            .collect()
     };
     let first = listing(&folder);
     let names: Vec<&str> = first.iter().map(|(name, _)| name.as_str()).collect();
@@ -32,7 +36,8 @@ fn new_recipes_check_and_build_to_equal_bytes() {
     assert!(listing(&folder) == first);
     assert_eq!(place.files("build").iter().filter(|path| !path.contains('/')).count(), 1);
 
-    let plan: Value = serde_json::from_str(&place.done(&["plan", "mine.aurora", "--format", "json"]).stdout).expect("JSON");
+    let plan: Value =
+        serde_json::from_str(&place.done(&["plan", "mine.aurora", "--format", "json"]).stdout).expect("JSON");
     assert_eq!(plan["name"], "mine");
     let built: Value = serde_json::from_slice(&place.read(&format!("{folder}/plan.json"))).expect("JSON");
     assert_eq!(plan["hash"], built["hash"]);
@@ -64,8 +69,13 @@ fn inspect_speaks_of_a_file_made_by_hand() {
     let place = Place::empty();
     place.write("t.nc", classic());
     let said = place.done(&["data", "inspect", "t.nc"]);
-    assert!(said.stdout.contains('t') && said.stdout.contains("NetCDF") && said.stderr.is_empty(), "{said:#?}");
-    let json: Value = serde_json::from_str(&place.done(&["data", "inspect", "t.nc", "--format", "json"]).stdout).expect("JSON");
+    assert!(
+        said.stdout.contains('t') && said.stdout.contains("NetCDF") && said.stderr.is_empty(),
+        "{said:#?}"
+    );
+    let json: Value =
+        serde_json::from_str(&place.done(&["data", "inspect", "t.nc", "--format", "json"]).stdout)
+            .expect("JSON");
     assert!(json.to_string().contains("\"t\""), "{json}");
     place.write("t.nc", &classic()[..40]);
     assert!(place.refused(&["data", "inspect", "t.nc"]).contains("t.nc"));
@@ -81,7 +91,19 @@ fn classic() -> Vec<u8> {
             word(0),
             [word(10), word(1), name("x"), word(3)].concat(),
             [word(0), word(0)].concat(),
-            [word(11), word(1), name("t"), word(1), word(0), word(0), word(0), word(5), word(12), word(begin)].concat(),
+            [
+                word(11),
+                word(1),
+                name("t"),
+                word(1),
+                word(0),
+                word(0),
+                word(0),
+                word(5),
+                word(12),
+                word(begin),
+            ]
+            .concat(),
         ]
         .concat()
     };
@@ -111,7 +133,8 @@ fn wrf_output_is_learnt_from_and_forecast() {
     let run = format!("runs/{}", files.iter().find(|path| path.ends_with("/0")).expect("a run"));
     let events = place.text(&format!("{run}/events.jsonl"));
     let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let losses: Vec<f64> = events.iter().filter(|e| e["event"] == "step").filter_map(|e| e["loss"].as_f64()).collect();
+    let losses: Vec<f64> =
+        events.iter().filter(|e| e["event"] == "step").filter_map(|e| e["loss"].as_f64()).collect();
     assert_eq!(losses.len(), 60);
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&losses[..10]), mean(&losses[50..]));
@@ -123,7 +146,16 @@ fn wrf_output_is_learnt_from_and_forecast() {
     let atmosphere = ["t", "u", "v", "q", "z"].map(|name| (name, name));
     let input = File::from_store(&store, &[2], &surface, &atmosphere);
     input.write(&place.path("in.safetensors"));
-    let arguments = ["predict", "wrf.aurora", "--checkpoint", &run, "--input", "in.safetensors", "--output", "out.safetensors"];
+    let arguments = [
+        "predict",
+        "wrf.aurora",
+        "--checkpoint",
+        &run,
+        "--input",
+        "in.safetensors",
+        "--output",
+        "out.safetensors",
+    ];
     place.done(&arguments);
     let forecast = File::read(&place.path("out.safetensors"));
     assert_eq!(forecast.metadata["time"], "2005-08-28T21:00:00Z");

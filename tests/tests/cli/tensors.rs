@@ -25,7 +25,18 @@ fn predict_forecasts_what_evaluate_scored() {
     let starts = &inside[1..inside.len() - 2];
     File::from_store(&store, starts, &SURFACE, &ATMOSPHERE).write(&place.path("in.safetensors"));
     let arguments = |checkpoint: &'static str, output: &'static str| {
-        ["predict", "tiny.aurora", "--checkpoint", checkpoint, "--input", "in.safetensors", "--output", output, "--steps", "2"]
+        [
+            "predict",
+            "tiny.aurora",
+            "--checkpoint",
+            checkpoint,
+            "--input",
+            "in.safetensors",
+            "--output",
+            output,
+            "--steps",
+            "2",
+        ]
     };
     let run_link: &'static str = Box::leak(run.clone().into_boxed_str());
     let said = place.done(&arguments(run_link, "out.safetensors"));
@@ -82,9 +93,12 @@ fn predict_refuses(place: &aurora_tests::Place, run: &str, good: &File) {
         ("lacks `surf.2t`", |file| drop(file.tensors.remove("surf.2t"))),
         ("lacks `atmos.q`", |file| drop(file.tensors.remove("atmos.q"))),
         ("lacks `static.orog`", |file| drop(file.tensors.remove("static.orog"))),
-        ("works on [300.0, 500.0, 700.0, 850.0] hPa, the input is on [300.0, 500.0, 700.0, 900.0] hPa", |file| {
-            file.metadata.insert("levels".into(), "300,500,700,900".into());
-        }),
+        (
+            "works on [300.0, 500.0, 700.0, 850.0] hPa, the input is on [300.0, 500.0, 700.0, 900.0] hPa",
+            |file| {
+                file.metadata.insert("levels".into(), "300,500,700,900".into());
+            },
+        ),
         ("`x` is not a pressure", |file| {
             file.metadata.insert("levels".into(), "300,x".into());
         }),
@@ -128,21 +142,46 @@ fn predict_refuses(place: &aurora_tests::Place, run: &str, good: &File) {
         change(&mut file);
         assert_ne!(&file, good);
         file.write(&place.path("bad.safetensors"));
-        let arguments =
-            ["predict", "tiny.aurora", "--checkpoint", run, "--input", "bad.safetensors", "--output", "bad.out"];
+        let arguments = [
+            "predict",
+            "tiny.aurora",
+            "--checkpoint",
+            run,
+            "--input",
+            "bad.safetensors",
+            "--output",
+            "bad.out",
+        ];
         let sentence = place.refused(&arguments);
         assert!(sentence.contains(words) && sentence.contains("bad.safetensors"), "{words}: {sentence}");
         assert!(!place.path("bad.out").exists());
     }
     for bytes in [&b""[..], b"short", &[255; 64], b"\x02\0\0\0\0\0\0\0{}"] {
         place.write("bad.safetensors", bytes);
-        let arguments =
-            ["predict", "tiny.aurora", "--checkpoint", run, "--input", "bad.safetensors", "--output", "bad.out"];
+        let arguments = [
+            "predict",
+            "tiny.aurora",
+            "--checkpoint",
+            run,
+            "--input",
+            "bad.safetensors",
+            "--output",
+            "bad.out",
+        ];
         assert!(place.refused(&arguments).contains("bad.safetensors"));
     }
     good.write(&place.path("good.safetensors"));
     let arguments = |checkpoint: &'static str, output: &'static str| {
-        ["predict", "tiny.aurora", "--checkpoint", checkpoint, "--input", "good.safetensors", "--output", output]
+        [
+            "predict",
+            "tiny.aurora",
+            "--checkpoint",
+            checkpoint,
+            "--input",
+            "good.safetensors",
+            "--output",
+            output,
+        ]
     };
     assert!(place.refused(&arguments("build", "o")).contains("holds no whole checkpoint"));
     place.write("file", "in the way");
