@@ -4,11 +4,25 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use tempfile::{Builder, TempDir};
+
+/// Prefix of what is being written.
+const WRITING: &str = ".writing-";
+/// Prefix of a folder that holds, under its own name, what is being replaced.
+const REPLACED: &str = ".replaced-";
+
 /// Writes a file so that whoever looks sees the old bytes or the new ones, never a part.
+///
+/// # Errors
+/// With the path in the message, as for [`folder`].
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_unnamed(path, bytes).map_err(|error| named(path, error))
+}
+
+fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = parent(path);
     fs::create_dir_all(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
+    let mut temporary = builder(WRITING, 0o666).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|error| error.error)?;
@@ -19,9 +33,15 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// replaced only when the new one is whole.
 pub fn folder<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
     let above = parent(path);
-    fs::create_dir_all(above)?;
-    let temporary = tempfile::Builder::new().prefix(".writing-").tempdir_in(above)?;
+    let named = |error| named(path, error);
+    fs::create_dir_all(above).map_err(named)?;
+    let temporary = builder(WRITING, 0o777).tempdir_in(above).map_err(named)?;
     fill(temporary.path())?;
+    put_in_place(temporary, path, above).map_err(named)?;
+    Ok(())
+}
+
+fn put_in_place(temporary: TempDir, path: &Path, above: &Path) -> io::Result<()> {
     for entry in fs::read_dir(temporary.path())? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
@@ -29,17 +49,31 @@ pub fn folder<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&Path) -> Resul
         }
     }
     sync_folder(temporary.path())?;
-    let filled = temporary.keep();
+    // Dropped last: until the new one stands, `clean` finds the old one here under its name.
+    let mut old = None;
     if path.exists() {
-        let old = tempfile::Builder::new().prefix(".replaced-").tempdir_in(above)?;
-        fs::rename(path, old.path().join("old"))?;
+        let place = builder(REPLACED, 0o777).tempdir_in(above)?;
+        fs::rename(path, place.path().join(path.file_name().unwrap_or_default()))?;
+        old = Some(place);
     }
-    fs::rename(&filled, path)?;
-    sync_folder(above)?;
-    Ok(())
+    if let Err(error) = fs::rename(temporary.path(), path) {
+        if let Some(place) = old {
+            fs::rename(place.path().join(path.file_name().unwrap_or_default()), path)?;
+        }
+        return Err(error);
+    }
+    let _ = temporary.keep();
+    sync_folder(above)
 }
 
-/// Removes what an interrupted write left behind.
+/// Removes a folder at once: whoever looks sees all of it or nothing.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let trash = builder(WRITING, 0o777).tempdir_in(parent(path))?;
+    fs::rename(path, trash.path().join("removed"))?;
+    trash.close()
+}
+
+/// Removes what an interrupted write left behind, and puts back what was about to be replaced.
 pub fn clean(folder: &Path) -> io::Result<()> {
     if !folder.is_dir() {
         return Ok(());
@@ -48,7 +82,16 @@ pub fn clean(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with(".writing-") || name.starts_with(".replaced-") {
+        if name.starts_with(REPLACED) {
+            for old in fs::read_dir(entry.path())? {
+                let old = old?;
+                let place = folder.join(old.file_name());
+                if !place.exists() {
+                    fs::rename(old.path(), place)?;
+                }
+            }
+        }
+        if name.starts_with(WRITING) || name.starts_with(REPLACED) {
             if entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             } else {
@@ -57,6 +100,23 @@ pub fn clean(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A maker of temporary files or folders with the rights of any new one (the user's umask takes its part),
+/// for they are there to stay.
+fn builder(prefix: &'static str, mode: u32) -> Builder<'static, 'static> {
+    let mut builder = Builder::new();
+    builder.prefix(prefix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
+    #[cfg(not(unix))]
+    let _ = mode;
+    builder
+}
+
+/// The error with the path that could not be written.
+pub fn named(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
 }
 
 fn parent(path: &Path) -> &Path {
@@ -92,5 +152,33 @@ mod tests {
         fs::create_dir(root.path().join(".writing-left")).unwrap();
         clean(root.path()).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    /// Killed between its two renames, a replacement has moved the old folder away and not yet put the new one.
+    #[test]
+    fn what_was_about_to_be_replaced_is_put_back() {
+        let root = tempfile::tempdir().unwrap();
+        let moved = root.path().join(".replaced-left/state");
+        fs::create_dir_all(&moved).unwrap();
+        fs::write(moved.join("a"), "old").unwrap();
+        fs::create_dir(root.path().join(".writing-left")).unwrap();
+        clean(root.path()).unwrap();
+        assert_eq!(fs::read_to_string(root.path().join("state/a")).unwrap(), "old");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+        remove(&root.path().join("state")).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn files_and_folders_have_the_rights_of_any_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode() & 0o777;
+        fs::write(root.path().join("plain"), "").unwrap();
+        fs::create_dir(root.path().join("plain_folder")).unwrap();
+        write(&root.path().join("file"), b"").unwrap();
+        folder::<io::Error>(&root.path().join("folder"), |_| Ok(())).unwrap();
+        assert_eq!((mode("file"), mode("folder")), (mode("plain"), mode("plain_folder")));
     }
 }

@@ -10,4 +10,5 @@ pub mod predict;
 pub mod report;
 pub mod run;
 pub mod site;
+pub mod talk;
 pub mod train;

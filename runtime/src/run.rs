@@ -1,7 +1,7 @@
 //! A recipe on its way through this machine: compiled, its data prepared, its folders found.
 
 use std::fs;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +9,18 @@ use aurora_compiler::kernel::ir::Module as Kernels;
 use aurora_compiler::{Plan, artefact, compile};
 use aurora_grammar::{SourceMap, render};
 use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use ndarray::Array3;
 
+use crate::data::archive::{Archive, ArchiveField, Available, DataError};
+use crate::data::grid::Grid;
 use crate::data::kernels::Kernels as Derived;
 use crate::data::prepare::{Inventory, prepare};
 use crate::data::store::Store;
 use crate::durable;
 use crate::site::Site;
+use crate::talk::tell;
+use crate::train::interrupt::Interrupt;
 
 /// How diagnostics are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -65,10 +71,16 @@ impl Recipe {
     /// stderr, as JSON to stdout.
     pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
         let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
-        let text = fs::read_to_string(&path)
-            .map_err(|error| Failure::because(format!("the recipe {} cannot be read: {error}", path.display())))?;
+        let refused = |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
+        let bytes = fs::read(&path).map_err(|error| refused(&error.to_string()))?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+        })?;
         let site = Site::find(Some(&path)).map_err(Failure::because)?;
         let compilation = compile(&path.display().to_string(), &text, &site);
+        if let Some(reason) = site.unopened() {
+            return Err(Failure::because(reason));
+        }
         show(&compilation.diagnostics, &compilation.sources, format);
         let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
         Ok(Recipe { path, text, canonical: compilation.canonical, plan, kernels, site })
@@ -85,17 +97,19 @@ impl Recipe {
     pub fn write_artefact(&self, path: &Path) -> Result<(), Failure> {
         durable::folder::<std::io::Error>(path, |inside| {
             for file in artefact::files(&self.plan, &self.kernels, &self.canonical) {
-                fs::write(inside.join(file.name), file.text)?;
+                fs::write(inside.join(file.name), file.text)
+                    .map_err(|error| durable::named(&path.join(file.name), error))?;
             }
             Ok(())
         })?;
         Ok(())
     }
 
-    /// Prepares the training store, or finds it prepared.
-    pub fn prepare(&self) -> Result<(Arc<Store>, Inventory), Failure> {
+    /// Prepares the training store, or finds it prepared. A signal ends it with nothing left behind.
+    pub fn prepare(&self, interrupt: &Interrupt) -> Result<(Arc<Store>, Inventory), Failure> {
         let data = &self.plan.data;
         let archive = self.site.open_archive(&data.archive)?;
+        let archive = Interruptible { archive: &*archive, interrupt };
         let derived = Derived::new(&self.kernels, &data.derived)?;
         let digest = blake3::hash(serde_json::to_string(data)?.as_bytes()).to_hex();
         let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
@@ -104,12 +118,16 @@ impl Recipe {
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style)
         });
-        let inventory = prepare(data, &*archive, &derived, &path, &mut |progress| {
+        let inventory = prepare(data, &archive, &derived, &path, &mut |progress| {
             if let Some(bar) = &bar {
                 bar.set_length(progress.total as u64);
                 bar.set_position(progress.done as u64);
             }
-        })?;
+        });
+        if let (Err(_), Some(code)) = (&inventory, interrupt.code()) {
+            return Err(Failure::Signal(code));
+        }
+        let inventory = inventory?;
         if let Some(bar) = &bar {
             bar.finish_and_clear();
         }
@@ -130,18 +148,58 @@ impl Recipe {
     }
 }
 
+/// An archive that reads no more once a signal has come.
+struct Interruptible<'a> {
+    archive: &'a dyn Archive,
+    interrupt: &'a Interrupt,
+}
+
+impl Archive for Interruptible<'_> {
+    fn name(&self) -> &str {
+        self.archive.name()
+    }
+
+    fn identity(&self) -> String {
+        self.archive.identity()
+    }
+
+    fn fields(&self) -> Vec<ArchiveField> {
+        self.archive.fields()
+    }
+
+    fn grid(&self) -> Grid {
+        self.archive.grid()
+    }
+
+    fn times(&self) -> Available {
+        self.archive.times()
+    }
+
+    fn has(&self, time: Timestamp) -> bool {
+        self.archive.has(time)
+    }
+
+    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        match self.interrupt.code() {
+            Some(_) => Err(DataError::Interrupted),
+            None => self.archive.read(from, time),
+        }
+    }
+}
+
 fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
     if diagnostics.is_empty() {
         return;
     }
     match format {
-        Format::Json => print!("{}", render::json(diagnostics, sources)),
-        Format::Short => eprint!("{}", render::short(diagnostics, sources)),
+        // A reader of stdout that has gone away is no reason to fail in another way.
+        Format::Json => drop(std::io::stdout().write_all(render::json(diagnostics, sources).as_bytes())),
+        Format::Short => tell(&render::short(diagnostics, sources)),
         Format::Human => {
             let terminal = std::io::stderr().is_terminal();
             let color = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             let style = render::Style { color, width: 100, unicode: true };
-            eprint!("{}", render::human(diagnostics, sources, style));
+            tell(&render::human(diagnostics, sources, style));
         }
     }
 }

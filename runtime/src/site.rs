@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aurora_compiler::site::{ArchiveField, ArchiveIndex};
@@ -40,6 +41,8 @@ pub struct Site {
     settings: Settings,
     /// The folder against which relative paths of `site.toml` are read.
     base: PathBuf,
+    /// Why an archive that the compiler asked for could not be opened.
+    unopened: Arc<Mutex<Option<String>>>,
 }
 
 impl Site {
@@ -53,20 +56,24 @@ impl Site {
         for path in candidates {
             match fs::read_to_string(&path) {
                 Ok(text) => {
-                    let settings =
-                        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+                    let settings = toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
                     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                    return Ok(Site { settings, base });
+                    return Ok(Site { settings, base, unopened: Arc::default() });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
             }
         }
-        Ok(Site { settings: Settings::default(), base: PathBuf::new() })
+        Ok(Site { settings: Settings::default(), base: PathBuf::new(), unopened: Arc::default() })
     }
 
     pub fn device(&self) -> &str {
         self.settings.device.as_deref().unwrap_or("cpu")
+    }
+
+    /// Why an archive that is named here, and that a recipe asked for, could not be opened.
+    pub fn unopened(&self) -> Option<String> {
+        self.unopened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn threads(&self) -> Option<usize> {
@@ -108,6 +115,15 @@ impl Site {
     }
 }
 
+/// `site.toml:2:1: unknown field …`.
+fn located(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    let message = error.message().lines().collect::<Vec<_>>().join(" ");
+    format!("{}:{line}:{column}: {message}", path.display())
+}
+
 impl aurora_compiler::Site for Site {
     fn recipe(&self, from: &str, path: &str) -> Result<(String, String), String> {
         let folder = Path::new(from).parent().unwrap_or(Path::new(""));
@@ -117,7 +133,16 @@ impl aurora_compiler::Site for Site {
     }
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
-        let archive = self.open_archive(name).ok()?;
+        let archive = match self.open_archive(name) {
+            Ok(archive) => archive,
+            Err(error) => {
+                if self.settings.archives.contains_key(name) {
+                    let reason = format!("the archive `{name}` of site.toml cannot be opened: {error}");
+                    *self.unopened.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+                }
+                return None;
+            }
+        };
         let field = |field: crate::data::archive::ArchiveField| ArchiveField {
             from: field.from,
             units: field.units,

@@ -8,6 +8,8 @@ use super::RecipeArgument;
 use crate::data::inspect::inspect;
 use crate::data::prepare::Inventory;
 use crate::run::{Failure, Format, Recipe};
+use crate::talk::tell;
+use crate::train::interrupt::Interrupt;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
@@ -39,8 +41,8 @@ pub fn run(word: Word) -> Result<(), Failure> {
 fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
     let recipe = Recipe::open(&argument.recipe, argument.format)?;
     recipe.set_threads()?;
-    let (store, inventory) = recipe.prepare()?;
-    eprint!("{}", words(&inventory));
+    let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
+    tell(&words(&inventory));
     super::print(&format!("{}\n", store.path().display()))
 }
 

@@ -48,6 +48,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
                 SupportPlan::Levels(_) => {
                     result.atmosphere.insert(derived.name.clone(), tensor);
                 }
+                SupportPlan::Static => {
+                    result.statics.insert(derived.name.clone(), tensor.slice([0..1, 0..1, 0..1, 0..h, 0..w]).reshape([h, w]));
+                }
                 _ => {
                     result.surface.insert(derived.name.clone(), tensor.squeeze_dim::<4>(2));
                 }
@@ -89,7 +92,8 @@ fn inputs(plan: &Plan, batch: &Batch) -> BTreeMap<String, Array5<f32>> {
     };
     let surface = batch.surface.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze_dim(2))?)));
     let atmosphere = batch.atmosphere.iter().filter_map(|(n, f)| Some((name(n), array(f.clone())?)));
-    surface.chain(atmosphere).collect()
+    let statics = batch.statics.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze::<5>())?)));
+    surface.chain(atmosphere).chain(statics).collect()
 }
 
 fn compute(
@@ -110,16 +114,23 @@ fn compute(
     let Some(first) = arrays.first() else {
         return Err(Failure::because(format!("`{}` is derived from nothing", derived.name)));
     };
-    let (samples, times, ..) = first.dim();
-    if let Some((other, _)) = arrays.iter().zip(&derived.inputs).find(|(a, _)| a.dim().0 != samples || a.dim().1 != times)
-    {
-        return Err(Failure::because(format!("the fields of `{}` differ in shape: {:?}", derived.name, other.dim())));
+    // A static field is the same in every sample and at every time.
+    let samples = arrays.iter().map(|a| a.dim().0).max().unwrap_or(1);
+    let times = arrays.iter().map(|a| a.dim().1).max().unwrap_or(1);
+    let (_, _, _, height, width) = first.dim();
+    let mut whole = Vec::new();
+    for (array, input) in arrays.into_iter().zip(&derived.inputs) {
+        let (.., depth, _, _) = array.dim();
+        let wide = array.broadcast((samples, times, depth, height, width)).ok_or_else(|| {
+            Failure::because(format!("`{input}`, from which `{}` is derived, has another shape than its other fields", derived.name))
+        })?;
+        whole.push(wide);
     }
     let mut parts: Vec<Array3<f32>> = Vec::new();
     for sample in 0..samples {
         for time in 0..times {
             let views: Vec<ArrayView3<'_, f32>> =
-                arrays.iter().map(|array| array.slice(s![sample, time, .., .., ..])).collect();
+                whole.iter().map(|array| array.slice(s![sample, time, .., .., ..])).collect();
             parts.push(kernels.derive(derived, &views)?);
         }
     }

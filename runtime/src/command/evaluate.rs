@@ -11,6 +11,8 @@ use crate::evaluate::judge::judge;
 use crate::evaluate::{table, write_rows};
 use crate::predict::forecaster;
 use crate::run::{Failure, Recipe};
+use crate::talk::say;
+use crate::train::interrupt::Interrupt;
 
 /// Scores of a run.
 pub const SCORES: &str = "scores.jsonl";
@@ -20,18 +22,18 @@ pub const MAPS: &str = "maps.json";
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
     recipe.set_threads()?;
-    evaluate(&recipe, arguments.seed)
+    evaluate(&recipe, arguments.seed, &Interrupt::watch()?)
 }
 
-/// Scores the newest checkpoint of a run; the table goes to stdout.
-pub fn evaluate(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
+/// Scores the newest checkpoint of a run; the table goes to stdout. A signal ends it with nothing written.
+pub fn evaluate(recipe: &Recipe, seed: u64, interrupt: &Interrupt) -> Result<(), Failure> {
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let run = recipe.run(seed);
     if recipe.plan.evaluations.is_empty() {
-        eprintln!("this recipe evaluates nothing; add `evaluate NAME on test {{ … }}` to score it");
+        say("this recipe evaluates nothing; add `evaluate NAME on test { … }` to score it");
     }
     let forecaster = forecaster(&recipe.plan, &run, &device)?;
-    let (store, _) = recipe.prepare()?;
+    let (store, _) = recipe.prepare(interrupt)?;
     let mut rows = Vec::new();
     let mut maps = Vec::new();
     for evaluation in &recipe.plan.evaluations {
@@ -46,6 +48,7 @@ pub fn evaluate(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
                 }
+                interrupt.code().map_or(Ok(()), |code| Err(Failure::Signal(code)))
             })?;
         if let Some(bar) = &bar {
             bar.finish_and_clear();

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::run::{Failure, Format};
+use crate::talk::say;
 
 /// Compiles and runs .aurora recipes: experiments with Microsoft's Aurora that read like a methods section.
 #[derive(Debug, Parser)]
@@ -81,7 +82,7 @@ pub fn main() -> ExitCode {
         Err(Failure::Signal(code)) => ExitCode::from(code),
         Err(Failure::Wrong(message)) => {
             if let Some(message) = message {
-                eprintln!("error: {message}");
+                say(&format!("error: {message}"));
             }
             ExitCode::from(1)
         }

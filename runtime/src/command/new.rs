@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::durable;
 use crate::run::Failure;
+use crate::talk::say;
 
 /// The recipe a newcomer begins with: the quickstart, under another name.
 const TEMPLATE: &str = include_str!("../../../recipes/quickstart.aurora");
@@ -23,6 +24,6 @@ pub fn run(name: &str) -> Result<(), Failure> {
     let text = TEMPLATE.replacen("recipe quickstart", &format!("recipe {word}"), 1);
     durable::write(Path::new(&path), text.as_bytes())?;
     super::print(&format!("{path}\n"))?;
-    eprintln!("next: aurorac check {path}");
+    say(&format!("next: aurorac check {path}"));
     Ok(())
 }

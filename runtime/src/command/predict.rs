@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::RecipeArgument;
 use crate::device;
+use crate::predict::fit::fit;
 use crate::predict::{batch_file, forecaster};
 use crate::run::{Failure, Recipe};
 
@@ -31,6 +32,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let forecaster = forecaster(&recipe.plan, &arguments.checkpoint, &device)?;
     let batch = batch_file::read(&arguments.input, &device)?;
+    fit(&recipe.plan, &batch).map_err(|reason| {
+        Failure::because(format!("the batch file {} does not fit: {reason}", arguments.input.display()))
+    })?;
     let forecast = forecaster.forecast(&batch, arguments.steps as usize)?;
     batch_file::write(&arguments.output, &forecast)?;
     super::print(&format!("{}\n", arguments.output.display()))

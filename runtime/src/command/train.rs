@@ -20,9 +20,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let interrupt = Interrupt::watch()?;
-    let (store, _) = recipe.prepare()?;
+    let (store, _) = recipe.prepare(&interrupt)?;
     let run = recipe.run(arguments.seed);
-    recipe.write_artefact(&run.join("artefact"))?;
+    // Written once: a run that another process holds, or that is another recipe's, is left as it is.
+    if !run.join("artefact").exists() {
+        recipe.write_artefact(&run.join("artefact"))?;
+    }
     let trainer = Trainer {
         plan: &recipe.plan,
         kernels: &recipe.kernels,
@@ -31,12 +34,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         seed: arguments.seed,
         run,
         checkpoint_every: recipe.site.checkpoint_every(),
-        interrupt,
+        interrupt: interrupt.clone(),
     };
     match trainer.train()? {
         Outcome::Interrupted(code) => Err(Failure::Signal(code)),
         Outcome::Finished(..) => {
-            super::evaluate::evaluate(&recipe, arguments.seed)?;
+            super::evaluate::evaluate(&recipe, arguments.seed, &interrupt)?;
             super::report::report(&recipe, arguments.seed)
         }
     }

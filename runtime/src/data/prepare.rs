@@ -1,7 +1,7 @@
 //! `data prepare`: from an archive and a data plan to a whole training store, or nothing.
 //!
 //! The store is built in a temporary directory beside its place (`.aurorac-building-…`, which a killed process leaves
-//! behind and anybody may delete) and renamed into it when every byte is on disk. A store of the same plan, archive
+//! behind and the next preparation removes) and renamed into it when every byte is on disk. A store of the same plan, archive
 //! and kernels is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,11 @@ use super::layout::FORMAT;
 use super::statistics::FieldStatistics;
 use super::store::Store;
 use super::work::Work;
+
+/// Prefix of a directory in which a store is being built.
+const BUILDING: &str = ".aurorac-building-";
+/// The file in it that its process holds locked.
+const HELD: &str = "held";
 
 /// Computes derived fields; the compiler's kernels stand behind it.
 pub trait Deriver: Sync {
@@ -111,10 +116,15 @@ pub fn prepare(
         move |source| DataError::File { what, path, source }
     };
     std::fs::create_dir_all(parent).map_err(file("cannot create", parent))?;
+    sweep(parent);
     let building = tempfile::Builder::new()
-        .prefix(".aurorac-building-")
+        .prefix(BUILDING)
         .tempdir_in(parent)
         .map_err(file("cannot create a directory in", parent))?;
+    // Held as long as this process lives, by which others know that the directory is in use.
+    let held = std::fs::File::create(building.path().join(HELD))
+        .map_err(file("cannot write in", building.path()))?;
+    let _ = held.try_lock();
     // One folder deeper, so that the store gets the rights of any new folder and not those of a temporary one.
     let whole = building.path().join("store");
     std::fs::create_dir(&whole).map_err(file("cannot create", &whole))?;
@@ -158,6 +168,17 @@ pub fn within(range: &TimeRange, time: Timestamp) -> bool {
 fn digest(plan: &DataPlan, archive: &dyn Archive, derive: &dyn Deriver) -> String {
     let text = json!([FORMAT, plan, archive.identity(), derive.identity()]).to_string();
     blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+/// Removes what killed preparations have left in a directory of stores; what cannot be removed stays.
+fn sweep(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let left = entry.file_name().to_string_lossy().starts_with(BUILDING);
+        let free = || std::fs::File::open(entry.path().join(HELD)).is_ok_and(|held| held.try_lock().is_ok());
+        if left && free() {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// A directory with anything else than a store in it is not replaced.

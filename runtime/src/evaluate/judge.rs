@@ -33,7 +33,7 @@ pub struct Judgement {
     pub maps: Vec<MapRow>,
 }
 
-/// Judges a model; `progress` is told how many of how many starts are done.
+/// Judges a model; `progress` is told how many of how many starts are done, and may end it.
 pub fn judge(
     plan: &Plan,
     kernels: &Kernels,
@@ -41,7 +41,7 @@ pub fn judge(
     store: &Store,
     forecaster: &Forecaster,
     device: &Device,
-    progress: &mut dyn FnMut(usize, usize),
+    progress: &mut dyn FnMut(usize, usize) -> Result<(), Failure>,
 ) -> Result<Judgement, Failure> {
     let split = match evaluation.split.as_str() {
         "train" => Split::Train,
@@ -72,7 +72,7 @@ pub fn judge(
             maps.consider(&pair);
         }
         done += count;
-        progress(done, total);
+        progress(done, total)?;
     }
     Ok(Judgement { rows: wanted(scores.rows(), plan, evaluation), maps: maps.rows })
 }

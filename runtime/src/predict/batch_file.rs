@@ -3,7 +3,7 @@
 //! each sample), `levels` (hPa, comma-separated), `rollout_step`. A forecast of several steps carries a
 //! leading `step<k>.`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -23,6 +23,8 @@ pub enum BatchFileError {
     Unreadable { path: String, reason: String },
     #[error("cannot write {path}: {source}")]
     Unwritable { path: String, source: io::Error },
+    #[error(transparent)]
+    Unwritten(io::Error),
 }
 
 /// Reads a batch file onto a device.
@@ -40,7 +42,7 @@ pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
         longitude: coordinates(&file, "lon").map_err(&fail)?,
         time: times(metadata.get("time")).map_err(&fail)?,
         levels: levels(metadata.get("levels")).map_err(&fail)?,
-        rollout_step: metadata.get("rollout_step").and_then(|text| text.trim().parse().ok()).unwrap_or(0),
+        rollout_step: rollout_step(metadata.get("rollout_step")).map_err(&fail)?,
     };
     for (name, view) in file.iter() {
         let Some((kind, variable)) = name.split_once('.') else { continue };
@@ -108,6 +110,12 @@ fn levels(text: Option<&String>) -> Result<Vec<f64>, String> {
     text.split(',').map(level).collect()
 }
 
+/// Steps forecast since real data; 0 if the file does not say.
+fn rollout_step(text: Option<&String>) -> Result<usize, String> {
+    let Some(text) = text else { return Ok(0) };
+    text.trim().parse().map_err(|_| format!("its `rollout_step`, `{text}`, is not a number of steps"))
+}
+
 /// Writes a forecast: one batch as it is, several with `step<k>.` before each name. Whole or not at all.
 pub fn write(path: &Path, steps: &[Batch]) -> Result<(), BatchFileError> {
     let fail = |source: io::Error| BatchFileError::Unwritable { path: path.display().to_string(), source };
@@ -134,16 +142,34 @@ pub fn write(path: &Path, steps: &[Batch]) -> Result<(), BatchFileError> {
         let view = TensorView::new(Dtype::F32, shape.clone(), data).map_err(|error| fail(io::Error::other(error)))?;
         views.push((name.clone(), view));
     }
-    let file = safetensors::serialize(views, Some(metadata(steps, last))).map_err(|error| fail(io::Error::other(error)))?;
-    durable::write(path, &file).map_err(fail)
+    let file = safetensors::serialize(views, None).map_err(|error| fail(io::Error::other(error)))?;
+    let file = describe(&file, &metadata(steps, last)).map_err(|error| fail(io::Error::other(error)))?;
+    durable::write(path, &file).map_err(BatchFileError::Unwritten)
+}
+
+/// Puts metadata into a safetensors file that has none, in order: `safetensors` itself would write them in an
+/// order that differs from run to run.
+fn describe(file: &[u8], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, serde_json::Error> {
+    let (length, rest) = file.split_at(8.min(file.len()));
+    let length = length.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
+    let (header, data) = rest.split_at(length.min(rest.len()));
+    let mut all = serde_json::Map::new();
+    all.insert("__metadata__".to_string(), serde_json::to_value(metadata)?);
+    all.extend(serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(header)?);
+    let mut header = serde_json::to_vec(&all)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut whole = (header.len() as u64).to_le_bytes().to_vec();
+    whole.extend(header);
+    whole.extend(data);
+    Ok(whole)
 }
 
 /// Times are those of the first step's forecast, so that with `step` the others follow.
-fn metadata(steps: &[Batch], last: &Batch) -> HashMap<String, String> {
+fn metadata(steps: &[Batch], last: &Batch) -> BTreeMap<String, String> {
     let first = steps.first().unwrap_or(last);
     let time = |seconds: &i64| Timestamp::from_second(*seconds).map(|t| t.to_string()).unwrap_or_default();
     let list = |values: Vec<String>| values.join(",");
-    HashMap::from([
+    BTreeMap::from([
         ("time".to_string(), list(first.time.iter().map(time).collect())),
         ("levels".to_string(), list(last.levels.iter().map(f64::to_string).collect())),
         ("rollout_step".to_string(), last.rollout_step.to_string()),

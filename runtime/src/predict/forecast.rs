@@ -30,6 +30,7 @@ pub fn forecaster(plan: &Plan, path: &Path, device: &Device) -> Result<Forecaste
     let chosen = match checkpoint::newest(&folder)? {
         Some((newest, _)) => newest,
         None if folder.join("state.json").is_file() => folder,
+        None if !path.exists() => return Err(refused("it is not there; train first")),
         None => return Err(refused("it holds no whole checkpoint; train first")),
     };
     let position = checkpoint::verify(&chosen)?;

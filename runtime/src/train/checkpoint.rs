@@ -16,6 +16,7 @@ use super::scaling::Scalings;
 use crate::durable;
 use crate::model::checkpoint::read_safetensors;
 use crate::model::{Aurora, HostTensor};
+use crate::talk::say;
 
 /// Where training stands: everything but the tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +40,7 @@ pub struct Position {
 #[derive(Serialize, Deserialize)]
 struct State {
     position: Position,
-    /// BLAKE3 of each other file of the folder.
+    /// BLAKE3 of each file of the folder.
     digests: BTreeMap<String, String>,
 }
 
@@ -57,20 +58,26 @@ pub fn save(
     position: &Position,
 ) -> Result<PathBuf, TrainError> {
     let path = folder.join(format!("step-{:08}", position.total_steps));
-    durable::folder::<TrainError>(&path, |inside| {
-        model.save_safetensors(&inside.join(WEIGHTS))?;
-        write_tensors(&inside.join(OPTIMISER), &optimiser.save())?;
+    let named = |name: &'static str| {
+        let file = path.join(name);
+        move |error| durable::named(&file, error)
+    };
+    durable::folder::<io::Error>(&path, |inside| {
+        write_tensors(&inside.join(WEIGHTS), &model.parameters()).map_err(named(WEIGHTS))?;
+        write_tensors(&inside.join(OPTIMISER), &optimiser.save()).map_err(named(OPTIMISER))?;
         let mut digests = BTreeMap::new();
         for name in [WEIGHTS, OPTIMISER] {
             digests.insert(name.to_string(), digest(&inside.join(name))?);
         }
-        let state = State { position: position.clone(), digests };
-        let text = serde_json::to_string_pretty(&state).map_err(io::Error::other)?;
-        fs::write(inside.join(STATE), text)?;
-        Ok(())
+        digests.insert(STATE.to_string(), String::new());
+        let mut state = State { position: position.clone(), digests };
+        // The state's own digest is that of its text without the digest.
+        let bare = blake3::hash(text(&state)?.as_bytes()).to_hex().to_string();
+        state.digests.insert(STATE.to_string(), bare);
+        fs::write(inside.join(STATE), text(&state)?).map_err(named(STATE))
     })?;
     for old in list(folder)?.into_iter().skip(KEPT) {
-        fs::remove_dir_all(old)?;
+        durable::remove(&old)?;
     }
     Ok(path)
 }
@@ -78,8 +85,9 @@ pub fn save(
 /// The newest whole checkpoint in a folder, if there is one. Damaged ones are passed over.
 pub fn newest(folder: &Path) -> Result<Option<(PathBuf, Position)>, TrainError> {
     for path in list(folder)? {
-        if let Ok(position) = verify(&path) {
-            return Ok(Some((path, position)));
+        match verify(&path) {
+            Ok(position) => return Ok(Some((path, position))),
+            Err(error) => say(&format!("{error}; looking for the one before it")),
         }
     }
     Ok(None)
@@ -91,6 +99,13 @@ pub fn verify(path: &Path) -> Result<Position, TrainError> {
     let text = fs::read_to_string(path.join(STATE)).map_err(|error| damaged(error.to_string()))?;
     let state: State = serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))?;
     for (name, expected) in &state.digests {
+        if name == STATE {
+            let bare = text.replacen(expected.as_str(), "", 1);
+            if blake3::hash(bare.as_bytes()).to_hex().as_str() != expected {
+                return Err(damaged(format!("{STATE} is not what was written")));
+            }
+            continue;
+        }
         let found = digest(&path.join(name)).map_err(|error| damaged(error.to_string()))?;
         if found != *expected {
             return Err(damaged(format!("{name} is not what was written")));
@@ -129,6 +144,10 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, TrainError> {
     Ok(found)
 }
 
+fn text(state: &State) -> io::Result<String> {
+    Ok(serde_json::to_string_pretty(state)?)
+}
+
 fn digest(path: &Path) -> io::Result<String> {
     let mut hasher = blake3::Hasher::new();
     let mut file = fs::File::open(path)?;
@@ -136,7 +155,7 @@ fn digest(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), TrainError> {
+fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> io::Result<()> {
     let bytes: BTreeMap<&String, Vec<u8>> =
         tensors.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
     let mut views = Vec::new();
@@ -145,5 +164,5 @@ fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, None).map_err(io::Error::other)?;
-    Ok(fs::write(path, file)?)
+    fs::write(path, file)
 }

@@ -1,5 +1,11 @@
 //! Kernels as burn graphs: the third executor, for losses. It runs on any device and is differentiable
 //! where burn's operations are; on ties of `min` and `max` the gradient goes to one side.
+//!
+//! What is not chosen must not matter for the gradient either. Burn gives it the gradient 0, but times a slope
+//! that is no number (of a root below zero, of a quotient by zero) 0 is no number, and would spoil all weights.
+//! So in kernels that choose, an operation whose slope is not finite somewhere passes no gradient there.
+//!
+//! Nothing is missing where losses are taken: comparisons with NaN, which give NaN elsewhere, are false here.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +26,8 @@ pub enum GraphError {
 pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Field>, GraphError> {
     let mut values: Vec<Field> = Vec::with_capacity(kernel.instructions.len());
     let device = inputs.values().next().map(Tensor::device).unwrap_or_default();
+    let chooses = inputs.values().any(Tensor::is_autodiff) && kernel.instructions.iter().any(chooses);
+    let varies = varying(kernel);
     for instruction in &kernel.instructions {
         let value = match instruction {
             Instruction::Input(number) => {
@@ -29,7 +37,12 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
             }
             Instruction::Constant(number) => levels(&[*number], &device),
             Instruction::Levels(numbers) => levels(numbers, &device),
+            Instruction::Unary { op, value } if chooses => guarded_unary(*op, values[value.index()].clone()),
             Instruction::Unary { op, value } => unary(*op, values[value.index()].clone()),
+            Instruction::Binary { op: op @ (Binary::Mul | Binary::Div | Binary::Pow), left, right } if chooses => {
+                let operands = [left, right].map(|value| values[value.index()].clone());
+                guarded_binary(*op, operands, varies[right.index()])
+            }
             Instruction::Binary { op, left, right } => {
                 binary(*op, values[left.index()].clone(), values[right.index()].clone())
             }
@@ -61,6 +74,62 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
         values.push(value);
     }
     Ok(kernel.outputs.iter().map(|output| values[output.value.index()].clone()).collect())
+}
+
+fn chooses(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::Select { .. }
+            | Instruction::Binary { op: Binary::Min | Binary::Max, .. }
+            | Instruction::Reduce { op: Reduce::Min | Reduce::Max, .. }
+    )
+}
+
+/// For each value, whether it depends on an input.
+fn varying(kernel: &Kernel) -> Vec<bool> {
+    let mut varies = Vec::with_capacity(kernel.instructions.len());
+    for instruction in &kernel.instructions {
+        let varying = matches!(instruction, Instruction::Input(_))
+            || instruction.operands().iter().any(|operand| varies[operand.index()]);
+        varies.push(varying);
+    }
+    varies
+}
+
+/// As [`unary`], but without a gradient where the slope is not finite.
+fn guarded_unary(op: Unary, value: Field) -> Field {
+    let bare = value.clone().detach();
+    let odd = match op {
+        Unary::Neg => return unary(op, value),
+        Unary::Abs => bare.clone().is_finite().bool_not(),
+        Unary::Sqrt | Unary::Log => bare.clone().is_finite().bool_not().bool_or(bare.clone().lower_equal_elem(0.0)),
+        Unary::Exp => unary(op, bare.clone()).is_finite().bool_not(),
+    };
+    unary(op, value.mask_fill(odd.clone(), 1.0)).mask_where(odd, unary(op, bare))
+}
+
+/// As [`binary`], but without a gradient where a slope is not finite. `varies`: whether the right operand
+/// has a gradient, which for a power of a constant exponent it has not.
+fn guarded_binary(op: Binary, [left, right]: [Field; 2], varies: bool) -> Field {
+    let (a, b) = (left.dims(), right.dims());
+    let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
+    let (left, right) = (left.expand(wide), right.expand(wide));
+    let (bare_left, bare_right) = (left.clone().detach(), right.clone().detach());
+    let bare = binary(op, bare_left.clone(), bare_right.clone());
+    let slope_left = match op {
+        Binary::Div => bare_right.clone().recip(),
+        Binary::Pow => bare_left.clone().powf(bare_right.clone() - 1.0) * bare_right.clone(),
+        _ => bare_right.clone(),
+    };
+    let slope_right = match op {
+        Binary::Div => bare.clone() / bare_right,
+        Binary::Pow if varies => bare.clone() * bare_left.log(),
+        Binary::Pow => bare.clone(),
+        _ => bare_left,
+    };
+    let fine = bare.clone().is_finite().bool_and(slope_left.is_finite()).bool_and(slope_right.is_finite());
+    let odd = fine.bool_not();
+    binary(op, left.mask_fill(odd.clone(), 1.0), right.mask_fill(odd.clone(), 1.0)).mask_where(odd, bare)
 }
 
 /// One number per level, the same everywhere else.

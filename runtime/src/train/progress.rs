@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::talk::say;
+
 /// Seconds between two plain lines.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -40,15 +42,15 @@ impl Progress {
         }
         if self.last.is_none_or(|last| last.elapsed() >= EVERY) || done == self.steps {
             self.last = Some(Instant::now());
-            eprintln!("{}  step {done} of {}  loss {loss:.4}", self.phase, self.steps);
+            say(&format!("{}  step {done} of {}  loss {loss:.4}", self.phase, self.steps));
         }
     }
 
     /// A line of its own, above the bar if there is one.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::data::store::Store;
 use crate::durable;
 use crate::model::aurora::advance;
 use crate::model::{Aurora, Coordinates, Normalisation};
+use crate::talk::say;
 
 /// Batches loaded ahead of the one being learnt from.
 const AHEAD: usize = 2;
@@ -86,6 +87,7 @@ impl Trainer<'_> {
         if lock.try_lock().is_err() {
             return Err(TrainError::Busy(self.run.clone()));
         }
+        durable::clean(&self.run)?;
         durable::clean(&self.checkpoints())?;
         let mut state = self.begin()?;
         while state.position.phase < self.plan.training.phases.len() {
@@ -116,7 +118,7 @@ impl Trainer<'_> {
             None => (Optimiser::default(), self.origin()),
         };
         if position.total_steps > 0 && !position.finished {
-            eprintln!("resuming after step {}", position.total_steps);
+            say(&format!("resuming after step {}", position.total_steps));
         }
         let events = Events::open(&events::path(&self.run), position.total_steps)?;
         Ok(State { model, optimiser, position, events, saved: Instant::now() })

@@ -1,0 +1,9 @@
+//! The command as people use it: what it says about mistakes, what goes where, and that its words agree with
+//! each other.
+
+mod cli {
+    mod files;
+    mod mistakes;
+    mod roads;
+    mod tensors;
+}
