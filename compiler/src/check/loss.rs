@@ -70,12 +70,14 @@ impl Checker<'_> {
                     }
                 };
                 let mut arguments = self.arguments(function, labelled);
-                for later in ["when", "scale"] {
-                    if let Some(value) = arguments.optional(later) {
-                        self.not_yet(&format!("`{later}` in `{}`", function.text), value.span);
-                        return None;
-                    }
+                if let Some(value) = arguments.optional("scale") {
+                    self.not_yet(&format!("`scale` in `{}`", function.text), value.span);
+                    return None;
                 }
+                let when = match arguments.optional("when") {
+                    Some(relation) => Some(self.condition(scope, &relation)?),
+                    None => None,
+                };
                 let measure = match function.text.as_str() {
                     "mae" => Measure::Mae,
                     "mse" => Measure::Mse,
@@ -93,7 +95,9 @@ impl Checker<'_> {
                     },
                 };
                 arguments.finish(self);
-                self.error_terms(scope, measure, field)
+                let mut terms = self.error_terms(scope, measure, field)?;
+                terms.iter_mut().for_each(|term| term.when.clone_from(&when));
+                Some(terms)
             }
             ExprKind::Call { function, .. } if LATER.contains(&function.text.as_str()) => {
                 self.not_yet(&format!("`{}`", function.text), expr.span);
@@ -134,7 +138,7 @@ impl Checker<'_> {
         if name.text == "prognostic" {
             let names = self.role_names("prognostic");
             let weight = 1.0 / names.len().max(1) as f64;
-            return Some(names.into_iter().map(|field| ErrorTerm { weight, measure, field }).collect());
+            return Some(names.into_iter().map(|field| ErrorTerm { weight, measure, field, when: None }).collect());
         }
         let definition = match self.resolved.lookup(scope, &name.text) {
             Some(definition) => definition.clone(),
@@ -165,7 +169,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(vec![ErrorTerm { weight: 1.0, measure, field: name.text }])
+        Some(vec![ErrorTerm { weight: 1.0, measure, field: name.text, when: None }])
     }
 
     /// Whether the model yields it, itself or through all it is derived from.

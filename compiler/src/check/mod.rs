@@ -3,6 +3,7 @@
 mod arguments;
 mod clauses;
 mod column;
+mod condition;
 mod declare;
 mod evaluation;
 mod expression;
@@ -40,6 +41,8 @@ pub struct Checked {
     pub derived: BTreeMap<String, Derived>,
     pub constraints: BTreeMap<String, Constraint>,
     pub losses: BTreeMap<String, LossPlan>,
+    /// Relations in `when`, by the name of their kernel.
+    pub conditions: BTreeMap<String, Typed>,
     pub data: Option<DataChoice>,
     pub model: Option<ModelChoice>,
     pub phases: Vec<PhasePlan>,

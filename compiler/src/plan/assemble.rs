@@ -88,8 +88,9 @@ fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
     let errors = checked.losses.values().flat_map(|l| &l.terms).filter_map(|t| lookup(&t.field));
     let constraints = checked.constraints.values().flat_map(|c| c.violation.variables());
     let scores = checked.evaluations.iter().flat_map(|e| &e.scores).filter_map(|s| lookup(&s.field));
+    let conditions = checked.conditions.values().flat_map(|c| c.variables());
     let own = checked.derived.keys().filter(|id| !id.contains('.')).cloned();
-    for id in model.chain(errors).chain(constraints).chain(scores).chain(own) {
+    for id in model.chain(errors).chain(conditions).chain(constraints).chain(scores).chain(own) {
         need(checked, &id, &mut used);
     }
     used
@@ -216,12 +217,18 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         module.kernels.push(kernel);
         constraints.insert(name, ConstraintPlan { kernel: kernel_name, inputs, tolerance });
     }
-    let losses = checked
+    let losses: BTreeMap<_, _> = checked
         .losses
         .iter()
         .filter(|(name, _)| minimised(name))
         .map(|(name, loss)| (name.clone(), loss.clone()))
         .collect();
+    let terms = losses.values().flat_map(|loss| &loss.terms);
+    for (name, relation) in &checked.conditions {
+        if terms.clone().any(|term| term.when.as_ref().is_some_and(|when| when.kernel == *name)) {
+            module.kernels.push(lower::kernel(checked, name, relation));
+        }
+    }
     TrainingPlan { losses, constraints, phases: checked.phases.clone() }
 }
 

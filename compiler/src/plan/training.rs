@@ -27,6 +27,17 @@ pub struct ErrorTerm {
     pub measure: Measure,
     /// A predicted variable, or a derived field computed from prediction and truth alike.
     pub field: String,
+    /// The mean is taken over the points where this holds; over all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
+}
+
+/// A relation between true values, as a kernel that gives 1 where it holds and 0 elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Condition {
+    pub kernel: String,
+    /// What the kernel reads of the truth, in its order.
+    pub inputs: Vec<String>,
 }
 
 /// How prediction and truth are compared, after division by the field's spread over the train split.

@@ -12,13 +12,13 @@ use crate::data::sample::{Batch as Samples, Selection};
 use crate::data::store::Store;
 use crate::model::{Batch, Coordinates};
 
-/// The fields that training reads: the model's own, and derived ones a loss speaks of.
-pub fn selection(plan: &Plan, derived: &[String]) -> Selection {
+/// The fields that training reads: the model's own, and the truth of others that a loss speaks of.
+pub fn selection(plan: &Plan, others: &[String]) -> Selection {
     let fields = |fixed: bool| -> Vec<String> {
         plan.roles.iter().filter(|r| (r.role == Role::Static) == fixed).map(|r| r.field.clone()).collect()
     };
     let mut targets = fields(false);
-    targets.extend(derived.iter().cloned());
+    targets.extend(others.iter().filter(|name| !plan.roles.iter().any(|r| r.field == **name)).cloned());
     Selection { inputs: fields(false), targets, statics: fields(true) }
 }
 
@@ -67,8 +67,16 @@ pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates
     batch
 }
 
-/// The truth at target step `step` (from 0), normalised as the model's predictions are.
-pub fn truth(plan: &Plan, samples: &Samples, scalings: &Scalings, step: usize, device: &Device) -> Truth {
+/// The truth at target step `step` (from 0), normalised as the model's predictions are, and the physical
+/// values of `fields`.
+pub fn truth(
+    plan: &Plan,
+    samples: &Samples,
+    scalings: &Scalings,
+    fields: &[String],
+    step: usize,
+    device: &Device,
+) -> Truth {
     let at = |name: &str| -> Option<Array5<f32>> {
         let field = samples.targets.get(name)?;
         Some(field.slice_axis(Axis(1), Slice::from(step..step + 1)).to_owned())
@@ -80,12 +88,10 @@ pub fn truth(plan: &Plan, samples: &Samples, scalings: &Scalings, step: usize, d
             .collect()
     };
     let surface: Vec<Tensor<4>> = of(Role::Surface).into_iter().map(|t| t.squeeze_dim(2)).collect();
-    let roles = |name: &&String| !plan.roles.iter().any(|r| r.field == **name);
-    let derived = samples.targets.keys().filter(roles);
     Truth {
         surface: stack(surface),
         atmosphere: stack(of(Role::Atmosphere)),
-        derived: derived.filter_map(|name| Some((name.clone(), tensor(&at(name)?, device)))).collect(),
+        fields: fields.iter().filter_map(|name| Some((name.clone(), tensor(&at(name)?, device)))).collect(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is minimised: errors in normalised space, errors of derived fields, and broken constraints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_compiler::kernel::ir::{Kernel, Module};
-use aurora_compiler::plan::training::{Measure, PhasePlan};
+use aurora_compiler::plan::training::{ErrorTerm, Measure, PhasePlan};
 use aurora_compiler::plan::{Plan, Role};
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -18,14 +18,15 @@ pub struct Truth {
     pub surface: Tensor<5>,
     /// (V, B, 1, A, H, W), normalised, in the plan's order.
     pub atmosphere: Tensor<6>,
-    /// Derived fields that a loss speaks of, (B, 1, C, H, W), physical.
-    pub derived: BTreeMap<String, Field>,
+    /// Fields that derived errors and conditions speak of, (B, 1, C, H, W), physical.
+    pub fields: BTreeMap<String, Field>,
 }
 
 /// One phase's objective, ready to be taken of any prediction.
 #[derive(Debug)]
 pub struct Objective {
     groups: Vec<Group>,
+    conditional: Vec<ConditionalTerm>,
     derived: Vec<DerivedTerm>,
     constraints: Vec<ConstraintTerm>,
     scalings: Scalings,
@@ -41,6 +42,21 @@ struct Group {
     atmosphere: Vec<f32>,
 }
 
+/// The error of one variable over the points where a condition on the truth holds.
+#[derive(Debug)]
+struct ConditionalTerm {
+    field: Place,
+    term: ErrorTerm,
+    condition: Kernel,
+}
+
+/// Where a variable stands among those of the model.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Surface(usize),
+    Atmosphere(usize),
+}
+
 #[derive(Debug)]
 struct DerivedTerm {
     name: String,
@@ -48,6 +64,7 @@ struct DerivedTerm {
     measure: Measure,
     weight: f64,
     spread: f64,
+    condition: Option<Kernel>,
 }
 
 #[derive(Debug)]
@@ -80,6 +97,7 @@ impl Objective {
         };
         let mut objective = Objective {
             groups: Vec::new(),
+            conditional: Vec::new(),
             derived: Vec::new(),
             constraints: Vec::new(),
             scalings: scalings.clone(),
@@ -89,7 +107,8 @@ impl Objective {
         for (weight, name) in &phase.minimise {
             if let Some(loss) = plan.training.losses.get(name) {
                 for term in &loss.terms {
-                    objective.add(term.measure, &term.field, weight * term.weight, module, spreads);
+                    let term = ErrorTerm { weight: weight * term.weight, ..term.clone() };
+                    objective.add(term, module, spreads);
                 }
             } else if let Some(constraint) = plan.training.constraints.get(name)
                 && let Some(kernel) = module.kernel(&constraint.kernel)
@@ -101,42 +120,43 @@ impl Objective {
         objective
     }
 
-    fn add(
-        &mut self,
-        measure: Measure,
-        field: &str,
-        weight: f64,
-        module: &Module,
-        spreads: &BTreeMap<String, f64>,
-    ) {
-        let surface = self.surface.iter().position(|name| name == field);
-        let atmosphere = self.atmosphere.iter().position(|name| name == field);
-        if surface.is_none() && atmosphere.is_none() {
-            if let Some(kernel) = module.kernel(field) {
-                let spread = spreads.get(field).copied().unwrap_or(1.0);
-                let kernel = kernel.clone();
-                self.derived.push(DerivedTerm { name: field.to_string(), kernel, measure, weight, spread });
+    fn add(&mut self, term: ErrorTerm, module: &Module, spreads: &BTreeMap<String, f64>) {
+        let surface = self.surface.iter().position(|name| *name == term.field).map(Place::Surface);
+        let atmosphere = || self.atmosphere.iter().position(|name| *name == term.field).map(Place::Atmosphere);
+        let condition = term.when.as_ref().and_then(|when| module.kernel(&when.kernel)).cloned();
+        match (surface.or_else(atmosphere), condition) {
+            (None, condition) => {
+                let Some(kernel) = module.kernel(&term.field).cloned() else { return };
+                let spread = spreads.get(&term.field).copied().unwrap_or(1.0);
+                let ErrorTerm { field: name, measure, weight, .. } = term;
+                self.derived.push(DerivedTerm { name, kernel, measure, weight, spread, condition });
             }
-            return;
+            (Some(field), Some(condition)) => self.conditional.push(ConditionalTerm { field, term, condition }),
+            (Some(field), None) => self.weigh(field, term.measure, term.weight as f32),
         }
+    }
+
+    /// Adds a weight to a variable in the group of its measure.
+    fn weigh(&mut self, field: Place, measure: Measure, weight: f32) {
         let at = self.groups.iter().position(|group| group.measure == measure).unwrap_or_else(|| {
             let surface = vec![0.0; self.surface.len()];
             let atmosphere = vec![0.0; self.atmosphere.len()];
             self.groups.push(Group { measure, surface, atmosphere });
             self.groups.len() - 1
         });
-        let group = &mut self.groups[at];
-        if let Some(slot) = surface {
-            group.surface[slot] += weight as f32;
-        }
-        if let Some(slot) = atmosphere {
-            group.atmosphere[slot] += weight as f32;
+        match field {
+            Place::Surface(slot) => self.groups[at].surface[slot] += weight,
+            Place::Atmosphere(slot) => self.groups[at].atmosphere[slot] += weight,
         }
     }
 
-    /// Names of derived fields whose truth is needed.
-    pub fn derived_fields(&self) -> Vec<String> {
-        self.derived.iter().map(|term| term.name.clone()).collect()
+    /// Names of the fields whose physical truth is needed.
+    pub fn true_fields(&self) -> Vec<String> {
+        let conditions = self.conditional.iter().map(|t| &t.condition);
+        let conditions = conditions.chain(self.derived.iter().filter_map(|t| t.condition.as_ref()));
+        let inputs = conditions.flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
+        let names: BTreeSet<String> = self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
+        names.into_iter().collect()
     }
 
     /// The objective's value for one prediction.
@@ -153,21 +173,38 @@ impl Objective {
                 + (surface * vector(&group.surface, &device)).sum()
                 + (atmosphere * vector(&group.atmosphere, &device)).sum();
         }
-        if !self.derived.is_empty() || !self.constraints.is_empty() {
-            let fields = self.physical(prediction);
-            for term in &self.derived {
-                let value = first(graph::run(&term.kernel, &fields)?);
-                let Some(true_value) = truth.derived.get(&term.name) else { continue };
-                let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
-                let error = measured(term.measure, difference).mean();
-                parts.insert(part(term.measure, &term.name), scalar(&error));
-                total = total + error.mul_scalar(term.weight as f32);
-            }
-            for term in &self.constraints {
-                let violation = first(graph::run(&term.kernel, &fields)?).powi_scalar(2).mean();
-                parts.insert(term.name.clone(), scalar(&violation));
-                total = total + violation.mul_scalar(term.weight as f32);
-            }
+        for ConditionalTerm { field, term, condition } in &self.conditional {
+            let difference = match field {
+                Place::Surface(slot) => {
+                    let part = |all: &Tensor<5>| all.clone().narrow(0, *slot, 1);
+                    let [_, b, t, h, w] = prediction.surface.dims();
+                    (part(&prediction.surface) - part(&truth.surface)).reshape([b, t, 1, h, w])
+                }
+                Place::Atmosphere(slot) => {
+                    let part = |all: &Tensor<6>| -> Field { all.clone().narrow(0, *slot, 1).squeeze_dim(0) };
+                    part(&prediction.atmosphere) - part(&truth.atmosphere)
+                }
+            };
+            let error = mean_where(measured(term.measure, difference), Some(condition), &truth.fields)?;
+            parts.insert(format!("{} when", part(term.measure, &term.field)), scalar(&error));
+            total = total + error.mul_scalar(term.weight as f32);
+        }
+        if self.derived.is_empty() && self.constraints.is_empty() {
+            return Ok(Value { total, parts });
+        }
+        let fields = self.physical(prediction);
+        for term in &self.derived {
+            let value = first(graph::run(&term.kernel, &fields)?);
+            let Some(true_value) = truth.fields.get(&term.name) else { continue };
+            let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
+            let error = mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
+            parts.insert(part(term.measure, &term.name), scalar(&error));
+            total = total + error.mul_scalar(term.weight as f32);
+        }
+        for term in &self.constraints {
+            let violation = first(graph::run(&term.kernel, &fields)?).powi_scalar(2).mean();
+            parts.insert(term.name.clone(), scalar(&violation));
+            total = total + violation.mul_scalar(term.weight as f32);
         }
         Ok(Value { total, parts })
     }
@@ -201,6 +238,19 @@ fn per_variable<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tens
     }
     let rest = difference.shape().num_elements() / variables;
     measured(measure, difference).reshape([variables, rest]).mean_dim(1).reshape([variables])
+}
+
+/// The mean over the points where a condition on the truth holds, over all without one; nothing where it
+/// holds nowhere.
+fn mean_where(
+    errors: Field,
+    condition: Option<&Kernel>,
+    truth: &BTreeMap<String, Field>,
+) -> Result<Tensor<1>, GraphError> {
+    let Some(condition) = condition else { return Ok(errors.mean()) };
+    let holds = first(graph::run(condition, truth)?).expand(errors.dims());
+    let count = holds.clone().sum().clamp_min(1.0);
+    Ok((errors * holds).sum() / count)
 }
 
 fn measured<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tensor<D> {

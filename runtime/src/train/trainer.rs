@@ -153,7 +153,7 @@ impl Trainer<'_> {
         let phase = self.prepare(state)?;
         let mut progress = Progress::new(&phase.plan.name, phase.steps, state.position.step);
         let numbers = state.position.step as u64..phase.steps as u64;
-        let selection = batch::selection(self.plan, &phase.objective.derived_fields());
+        let selection = batch::selection(self.plan, &phase.objective.true_fields());
         let batches = Prefetch::new(
             Arc::clone(&self.store),
             Arc::clone(&phase.train),
@@ -273,7 +273,8 @@ impl Trainer<'_> {
         let mut sum: Option<Value> = None;
         for step in 0..phase.plan.rollout {
             let prediction = model.forward_normalised(&input)?;
-            let truth = batch::truth(self.plan, samples, &phase.scalings, step, device);
+            let fields = phase.objective.true_fields();
+            let truth = batch::truth(self.plan, samples, &phase.scalings, &fields, step, device);
             let value = phase.objective.value(&prediction, &truth)?;
             if step + 1 < phase.plan.rollout {
                 input = advance(input, &prediction.into_batch());
@@ -290,7 +291,7 @@ impl Trainer<'_> {
     /// The objective over the validate split, without gradients.
     fn validate(&self, phase: &Phase<'_>, state: &mut State, progress: &Progress) -> Result<(), TrainError> {
         let Some(sampler) = &phase.validate else { return Ok(()) };
-        let selection = batch::selection(self.plan, &phase.objective.derived_fields());
+        let selection = batch::selection(self.plan, &phase.objective.true_fields());
         let model = state.model.valid();
         let size = phase.plan.batch.min(sampler.len());
         let batches = sampler.batches(size);

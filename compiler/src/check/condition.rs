@@ -1,0 +1,93 @@
+//! `when = truth(refc) >= 35 dBZ`: where an error counts. A condition asks the truth only, so a model
+//! cannot escape an error by predicting something else.
+
+use aurora_grammar::tree::{Expr, ExprKind, Input, ItemKind};
+
+use super::Checker;
+use crate::lower::input_name;
+use crate::plan::training::Condition;
+use crate::resolve::ScopeId;
+use crate::typed::TypedKind;
+
+impl Checker<'_> {
+    /// A relation between true values, kept as the kernel `when.N`.
+    pub(super) fn condition(&mut self, scope: ScopeId, relation: &Expr) -> Option<Condition> {
+        let plain = self.without_truth(scope, relation, false)?;
+        let typed = self.expression(scope, &plain)?;
+        if !matches!(typed.kind, TypedKind::Compare(..)) {
+            self.error_with_help(
+                "not-a-relation",
+                "`when` takes a relation",
+                (relation.span, "compares nothing"),
+                "for instance: when = truth(refc) >= 35 dBZ",
+            );
+            return None;
+        }
+        let inputs: Vec<String> = typed.variables().iter().map(|id| input_name(id).to_string()).collect();
+        if inputs.is_empty() {
+            self.error_with_help(
+                "wrong-argument",
+                "this condition speaks of no field",
+                (relation.span, "the same everywhere"),
+                "for instance: when = truth(refc) >= 35 dBZ",
+            );
+            return None;
+        }
+        let kernel = format!("when.{}", self.checked.conditions.len() + 1);
+        self.checked.conditions.insert(kernel.clone(), typed);
+        Some(Condition { kernel, inputs })
+    }
+
+    /// The expression with `truth(x)` replaced by `x`; fields outside `truth` are refused.
+    fn without_truth(&mut self, scope: ScopeId, expr: &Expr, inside: bool) -> Option<Expr> {
+        let mut expr = expr.clone();
+        match &mut expr.kind {
+            ExprKind::Call { function, inputs } if function.text == "truth" => {
+                let [Input { label: None, value }] = &inputs[..] else {
+                    self.error_with_help(
+                        "wrong-argument",
+                        "`truth` takes one field",
+                        (expr.span, "here"),
+                        "for instance: truth(refc)",
+                    );
+                    return None;
+                };
+                return self.without_truth(scope, value, true);
+            }
+            ExprKind::Call { inputs, .. } => {
+                for input in inputs {
+                    input.value = self.without_truth(scope, &input.value, inside)?;
+                }
+            }
+            ExprKind::Path(name) if !inside && self.is_field(scope, name) => {
+                let help = format!("write truth({name})");
+                let message = "`when` asks the truth, not the prediction";
+                self.error_with_help("wrong-argument", message, (expr.span, "which of the two?"), help);
+                return None;
+            }
+            ExprKind::Relation { left, right, .. } | ExprKind::Binary { left, right, .. } => {
+                **left = self.without_truth(scope, left, inside)?;
+                **right = self.without_truth(scope, right, inside)?;
+            }
+            ExprKind::At { value, .. } | ExprKind::Over { value, .. } => {
+                **value = self.without_truth(scope, value, inside)?;
+            }
+            ExprKind::Negate(value) | ExprKind::Power { base: value, .. } => {
+                **value = self.without_truth(scope, value, inside)?;
+            }
+            _ => {}
+        }
+        Some(expr)
+    }
+
+    fn is_field(&mut self, scope: ScopeId, name: &str) -> bool {
+        let Some(definition) = self.resolved.lookup(scope, name).cloned() else { return false };
+        match definition.item.kind {
+            ItemKind::Variable { .. } => true,
+            ItemKind::Derive { ref parameters, .. } if parameters.is_empty() => {
+                self.derived(&definition).is_some_and(|derived| derived.value.constant().is_none())
+            }
+            _ => false,
+        }
+    }
+}
