@@ -356,7 +356,7 @@ fn extreme_recipes_end() {
         format!("derive deep = {}t2m{}\n", "abs(".repeat(5_000), ")".repeat(5_000)),
         format!("{first}{}", many(60, &|n| format!("derive x{:05} = x{n:05} + x{n:05}\n", n + 1))),
         format!("{first}{}", many(3_000, &chain("+ 1 K"))),
-        format!("derive huge = t2m * 1e308 * 1e308\nderive none = t2m / 0\n"),
+        "derive huge = t2m * 1e308 * 1e308\nderive none = t2m / 0\n".to_string(),
         "amend loss weather = 1e308 * (1e308 * mae(t))\n".to_string(),
         "amend phase learn {\n    minimise 1e308 * (1e308 * weather)\n}\n".to_string(),
         "amend data {\n    train 9999-12-01 .. 9999-12-29\n    validate 9999-12-20 .. 9999-12-29\n}\n"
