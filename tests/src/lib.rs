@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// A recipe of the smallest useful size: 64 × 64 points, 4 levels, 36 hours, a model of some 60 000 weights.
+/// A recipe of the smallest useful size: 64 × 64 points, 4 levels, 28 hours, a model of 80 000 weights.
 pub const TINY: &str = include_str!("../cli/tiny.aurora");
 /// `site.toml` for byte-equal results: two threads, and a checkpoint after every step.
 pub const SITE: &str = "threads = 2\ncheckpoint_seconds = 0.0\n";

@@ -252,7 +252,8 @@ fn a_signal_during_evaluation_writes_no_scores() {
 #[test]
 fn a_spoilt_newest_checkpoint_is_passed_over() {
     let done = finished();
-    let spoil: [(&str, fn(&std::path::Path)); 5] = [
+    type Spoil = fn(&std::path::Path);
+    let spoil: [(&str, Spoil); 5] = [
         ("deleted", |folder| fs::remove_dir_all(folder).expect("removed")),
         ("a bit of the weights", |folder| flip(&folder.join("weights.safetensors"), 5000)),
         ("a bit of the optimiser", |folder| flip(&folder.join("optimiser.safetensors"), 5000)),
