@@ -28,6 +28,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut water = vec![0.0; cells];
     let began = Instant::now();
     compiled.run(&[&humidity], &mut [&mut water], cells)?;
-    println!("{:.1} kg/m² in each of {cells} columns, {} bytes of code, {:?}", water[0], compiled.code_size(), began.elapsed());
+    println!(
+        "{:.1} kg/m² in each of {cells} columns, {} bytes of code, {:?}",
+        water[0],
+        compiled.code_size(),
+        began.elapsed()
+    );
     Ok(())
 }

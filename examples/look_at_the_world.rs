@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let warmth = world.read("TMP:2 m above ground", time)?.mean().unwrap_or(f32::NAN);
         let strong = echo.iter().filter(|dbz| **dbz >= 35.0).count();
         let strongest = echo.iter().copied().fold(f32::MIN, f32::max);
-        println!("{hour:02} UTC  {warmth:5.1} K  {strongest:4.0} dBZ  {strong:4} points ≥ 35 dBZ  {}", "█".repeat(strong / 8));
+        println!(
+            "{hour:02} UTC  {warmth:5.1} K  {strongest:4.0} dBZ  {strong:4} points ≥ 35 dBZ  {}",
+            "█".repeat(strong / 8)
+        );
     }
     Ok(())
 }

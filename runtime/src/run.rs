@@ -71,7 +71,8 @@ impl Recipe {
     /// stderr, as JSON to stdout.
     pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
         let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
-        let refused = |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
+        let refused =
+            |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
         let bytes = fs::read(&path).map_err(|error| refused(&error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
@@ -115,7 +116,8 @@ impl Recipe {
         let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "preparing {bar:32} {pos}/{len} times  {eta} left";
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style)
         });
         let inventory = prepare(data, &archive, &derived, &path, &mut |progress| {

@@ -138,7 +138,9 @@ impl Checker<'_> {
         if name.text == "prognostic" {
             let names = self.role_names("prognostic");
             let weight = 1.0 / names.len().max(1) as f64;
-            return Some(names.into_iter().map(|field| ErrorTerm { weight, measure, field, when: None }).collect());
+            return Some(
+                names.into_iter().map(|field| ErrorTerm { weight, measure, field, when: None }).collect(),
+            );
         }
         let definition = match self.resolved.lookup(scope, &name.text) {
             Some(definition) => definition.clone(),

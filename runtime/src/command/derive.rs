@@ -49,7 +49,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
                     result.atmosphere.insert(derived.name.clone(), tensor);
                 }
                 SupportPlan::Static => {
-                    result.statics.insert(derived.name.clone(), tensor.slice([0..1, 0..1, 0..1, 0..h, 0..w]).reshape([h, w]));
+                    result.statics.insert(
+                        derived.name.clone(),
+                        tensor.slice([0..1, 0..1, 0..1, 0..h, 0..w]).reshape([h, w]),
+                    );
                 }
                 _ => {
                     result.surface.insert(derived.name.clone(), tensor.squeeze_dim::<4>(2));
@@ -68,7 +71,8 @@ fn wanted<'a>(plan: &'a Plan, only: &[String]) -> Result<Vec<&'a DerivedPlan>, F
     if let Some(unknown) = only.iter().find(|name| !all.iter().any(|d| d.name == **name)) {
         let names: Vec<&str> = all.iter().map(|d| d.name.as_str()).collect();
         let near = aurora_grammar::nearest(unknown, names.iter().copied());
-        let hint = near.map_or_else(|| format!("it derives {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+        let hint = near
+            .map_or_else(|| format!("it derives {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
         return Err(Failure::because(format!("the recipe derives nothing called `{unknown}`; {hint}")));
     }
     let mut needed: Vec<String> = only.to_vec();
@@ -83,16 +87,21 @@ fn wanted<'a>(plan: &'a Plan, only: &[String]) -> Result<Vec<&'a DerivedPlan>, F
 /// Every field of the batch by the recipe's name, (B, T, C, H, W).
 fn inputs(plan: &Plan, batch: &Batch) -> BTreeMap<String, Array5<f32>> {
     let name = |named: &String| {
-        plan.roles.iter().find(|role| role.named == *named).map_or_else(|| named.clone(), |role| role.field.clone())
+        plan.roles
+            .iter()
+            .find(|role| role.named == *named)
+            .map_or_else(|| named.clone(), |role| role.field.clone())
     };
     let array = |tensor: Tensor<5>| {
         let [b, t, c, h, w] = tensor.dims();
         let values = tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
         Array5::from_shape_vec((b, t, c, h, w), values).ok()
     };
-    let surface = batch.surface.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze_dim(2))?)));
+    let surface =
+        batch.surface.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze_dim(2))?)));
     let atmosphere = batch.atmosphere.iter().filter_map(|(n, f)| Some((name(n), array(f.clone())?)));
-    let statics = batch.statics.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze::<5>())?)));
+    let statics =
+        batch.statics.iter().filter_map(|(n, f)| Some((name(n), array(f.clone().unsqueeze::<5>())?)));
     surface.chain(atmosphere).chain(statics).collect()
 }
 
@@ -106,7 +115,10 @@ fn compute(
     let mut arrays = Vec::new();
     for input in &derived.inputs {
         let array = fields.get(input).ok_or_else(|| {
-            Failure::because(format!("`{}` is derived from `{input}`, which the input file lacks", derived.name))
+            Failure::because(format!(
+                "`{}` is derived from `{input}`, which the input file lacks",
+                derived.name
+            ))
         })?;
         same_levels(plan, input, levels)?;
         arrays.push(array);
@@ -122,7 +134,10 @@ fn compute(
     for (array, input) in arrays.into_iter().zip(&derived.inputs) {
         let (.., depth, _, _) = array.dim();
         let wide = array.broadcast((samples, times, depth, height, width)).ok_or_else(|| {
-            Failure::because(format!("`{input}`, from which `{}` is derived, has another shape than its other fields", derived.name))
+            Failure::because(format!(
+                "`{input}`, from which `{}` is derived, has another shape than its other fields",
+                derived.name
+            ))
         })?;
         whole.push(wide);
     }
@@ -150,5 +165,7 @@ fn same_levels(plan: &Plan, input: &str, given: &[f64]) -> Result<(), Failure> {
     if wanted.len() == given.len() && wanted.iter().zip(given).all(|(a, b)| (a - b).abs() < 1e-6) {
         return Ok(());
     }
-    Err(Failure::because(format!("the recipe has `{input}` on {wanted:?} hPa, the input file on {given:?} hPa")))
+    Err(Failure::because(format!(
+        "the recipe has `{input}` on {wanted:?} hPa, the input file on {given:?} hPa"
+    )))
 }

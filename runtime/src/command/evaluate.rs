@@ -39,17 +39,25 @@ pub fn evaluate(recipe: &Recipe, seed: u64, interrupt: &Interrupt) -> Result<(),
     for evaluation in &recipe.plan.evaluations {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "{prefix}  {bar:32} {pos}/{len} forecasts  {eta} left";
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(0).with_style(style).with_prefix(evaluation.name.clone())
         });
-        let judgement =
-            judge(&recipe.plan, &recipe.kernels, evaluation, &store, &forecaster, &device, &mut |done, total| {
+        let judgement = judge(
+            &recipe.plan,
+            &recipe.kernels,
+            evaluation,
+            &store,
+            &forecaster,
+            &device,
+            &mut |done, total| {
                 if let Some(bar) = &bar {
                     bar.set_length(total as u64);
                     bar.set_position(done as u64);
                 }
                 interrupt.code().map_or(Ok(()), |code| Err(Failure::Signal(code)))
-            })?;
+            },
+        )?;
         if let Some(bar) = &bar {
             bar.finish_and_clear();
         }

@@ -14,7 +14,8 @@ pub fn run(name: &str) -> Result<(), Failure> {
     let fits = word.starts_with(|c: char| c.is_ascii_alphabetic())
         && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !fits {
-        let message = format!("`{word}` is no name for a recipe; use letters, digits and `_`, a letter first");
+        let message =
+            format!("`{word}` is no name for a recipe; use letters, digits and `_`, a letter first");
         return Err(Failure::because(message));
     }
     let path = format!("{word}.aurora");

@@ -20,7 +20,11 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 pub fn report(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
     let run = recipe.run(seed);
     if !run.is_dir() {
-        let message = format!("there is no run {}; train first: aurorac train {}", run.display(), recipe.path.display());
+        let message = format!(
+            "there is no run {}; train first: aurorac train {}",
+            run.display(),
+            recipe.path.display()
+        );
         return Err(Failure::because(message));
     }
     let mut problems = Vec::new();

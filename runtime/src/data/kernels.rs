@@ -27,9 +27,11 @@ impl Kernels {
         let mut text = String::new();
         for plan in derived {
             let refused = |reason: String| DataError::Derive { field: plan.name.clone(), reason };
-            let kernel =
-                module.kernel(&plan.kernel).ok_or_else(|| refused(format!("there is no kernel `{}`", plan.kernel)))?;
-            let output = kernel.outputs.first().ok_or_else(|| refused("its kernel yields nothing".to_string()))?;
+            let kernel = module
+                .kernel(&plan.kernel)
+                .ok_or_else(|| refused(format!("there is no kernel `{}`", plan.kernel)))?;
+            let output =
+                kernel.outputs.first().ok_or_else(|| refused("its kernel yields nothing".to_string()))?;
             let domains = aurora_compiler::kernel::verify::domains(kernel)
                 .map_err(|errors| refused(format!("its kernel is malformed: {errors:?}")))?;
             let levels = domains[output.value.index()].levels();

@@ -19,9 +19,9 @@ pub mod sample;
 pub mod statistics;
 pub mod store;
 pub mod synthetic;
-pub mod units;
-pub mod vertical;
-pub mod wrf;
 #[cfg(test)]
 mod tests;
+pub mod units;
+pub mod vertical;
 mod work;
+pub mod wrf;

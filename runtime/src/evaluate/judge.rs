@@ -111,7 +111,9 @@ fn level_pressures(plan: &Plan, name: &str) -> Option<Vec<f64>> {
     let fields = plan.data.fields.iter().map(|f| (&f.name, &f.support));
     let derived = plan.data.derived.iter().map(|d| (&d.name, &d.support));
     match fields.chain(derived).find(|(n, _)| *n == name)?.1 {
-        SupportPlan::Levels(set) => Some(plan.data.levels.get(set)?.values.iter().map(|p| p / 100.0).collect()),
+        SupportPlan::Levels(set) => {
+            Some(plan.data.levels.get(set)?.values.iter().map(|p| p / 100.0).collect())
+        }
         _ => None,
     }
 }
@@ -191,7 +193,8 @@ impl Pair<'_> {
                     units: field.units.clone(),
                 };
                 for sample in 0..self.samples.times.len() {
-                    let Some([truth, forecast, persistence]) = self.fields(&field.name, sample, *level) else {
+                    let Some([truth, forecast, persistence]) = self.fields(&field.name, sample, *level)
+                    else {
                         continue;
                     };
                     let mut forecasts = BTreeMap::from([("model".to_string(), forecast)]);
@@ -280,7 +283,8 @@ struct Maps {
 
 impl Maps {
     fn new(plan: &Plan, fields: &[ScoredField]) -> Maps {
-        let reflectivity = |name: &str| plan.data.fields.iter().any(|f| f.name == name && f.quantity == "reflectivity");
+        let reflectivity =
+            |name: &str| plan.data.fields.iter().any(|f| f.name == name && f.quantity == "reflectivity");
         let field = fields.iter().find(|f| reflectivity(&f.name)).or(fields.first());
         let field = field.and_then(|f| {
             let (level, pressure) = f.levels.first()?;
@@ -321,10 +325,10 @@ fn row(
 ) -> MapRow {
     let valid = Timestamp::from_second(time.as_second() + pair.plan.step * pair.lead as i64).unwrap_or(time);
     let labels = ["truth", "forecast", "persistence"];
-    let panels = labels.into_iter().zip(fields).map(|(label, values)| Panel {
-        label: label.to_string(),
-        values: values.to_owned(),
-    });
+    let panels = labels
+        .into_iter()
+        .zip(fields)
+        .map(|(label, values)| Panel { label: label.to_string(), values: values.to_owned() });
     let field = pair.plan.data.fields.iter().find(|f| f.name == name);
     let reflectivity = field.is_some_and(|f| f.quantity == "reflectivity");
     MapRow {

@@ -66,7 +66,9 @@ pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
 fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, String> {
     let bytes = view.data();
     match view.dtype() {
-        Dtype::F32 => Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()),
+        Dtype::F32 => {
+            Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        }
         Dtype::F64 => Ok(bytes
             .chunks_exact(8)
             .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]) as f32)
@@ -96,7 +98,9 @@ fn times(text: Option<&String>) -> Result<Vec<i64>, String> {
     let text = text.ok_or("its metadata has no `time`")?;
     let time = |part: &str| {
         let part = part.trim();
-        part.parse::<Timestamp>().map(|t| t.as_second()).map_err(|_| format!("`{part}` is not an RFC 3339 time"))
+        part.parse::<Timestamp>()
+            .map(|t| t.as_second())
+            .map_err(|_| format!("`{part}` is not an RFC 3339 time"))
     };
     text.split(',').map(time).collect()
 }
@@ -105,7 +109,10 @@ fn levels(text: Option<&String>) -> Result<Vec<f64>, String> {
     let text = text.ok_or("its metadata has no `levels`")?;
     let level = |part: &str| {
         let part = part.trim();
-        part.parse::<f64>().ok().filter(|p| *p > 0.0).ok_or_else(|| format!("`{part}` is not a pressure in hPa"))
+        part.parse::<f64>()
+            .ok()
+            .filter(|p| *p > 0.0)
+            .ok_or_else(|| format!("`{part}` is not a pressure in hPa"))
     };
     text.split(',').map(level).collect()
 }
@@ -139,7 +146,8 @@ pub fn write(path: &Path, steps: &[Batch]) -> Result<(), BatchFileError> {
     }
     let mut views = Vec::with_capacity(arrays.len());
     for (name, (shape, data)) in &arrays {
-        let view = TensorView::new(Dtype::F32, shape.clone(), data).map_err(|error| fail(io::Error::other(error)))?;
+        let view = TensorView::new(Dtype::F32, shape.clone(), data)
+            .map_err(|error| fail(io::Error::other(error)))?;
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, None).map_err(|error| fail(io::Error::other(error)))?;

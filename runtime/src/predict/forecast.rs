@@ -25,8 +25,10 @@ impl Forecaster {
 
 /// Opens a training checkpoint (a folder `step-…`), or the newest of a run.
 pub fn forecaster(plan: &Plan, path: &Path, device: &Device) -> Result<Forecaster, TrainError> {
-    let refused = |reason: &str| TrainError::Checkpoint { path: path.to_path_buf(), reason: reason.to_string() };
-    let folder = if path.join("checkpoints").is_dir() { path.join("checkpoints") } else { path.to_path_buf() };
+    let refused =
+        |reason: &str| TrainError::Checkpoint { path: path.to_path_buf(), reason: reason.to_string() };
+    let folder =
+        if path.join("checkpoints").is_dir() { path.join("checkpoints") } else { path.to_path_buf() };
     let chosen = match checkpoint::newest(&folder)? {
         Some((newest, _)) => newest,
         None if folder.join("state.json").is_file() => folder,
@@ -43,5 +45,9 @@ pub fn forecaster(plan: &Plan, path: &Path, device: &Device) -> Result<Forecaste
     }
     let mut model = Aurora::new(&plan.model, position.seed, device)?;
     model.load_safetensors(&checkpoint::weights(&chosen), true)?;
-    Ok(Forecaster { model, normalisation: position.scalings.normalisation(plan), scalings: position.scalings })
+    Ok(Forecaster {
+        model,
+        normalisation: position.scalings.normalisation(plan),
+        scalings: position.scalings,
+    })
 }

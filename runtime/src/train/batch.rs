@@ -83,9 +83,7 @@ pub fn truth(
     };
     let of = |role: Role| -> Vec<Tensor<5>> {
         let roles = plan.roles.iter().filter(|r| r.role == role);
-        roles
-            .filter_map(|r| Some(scalings.normalise(&r.field, tensor(&at(&r.field)?, device))))
-            .collect()
+        roles.filter_map(|r| Some(scalings.normalise(&r.field, tensor(&at(&r.field)?, device)))).collect()
     };
     let surface: Vec<Tensor<4>> = of(Role::Surface).into_iter().map(|t| t.squeeze_dim(2)).collect();
     Truth {

@@ -156,11 +156,14 @@ fn digest(path: &Path) -> io::Result<String> {
 }
 
 fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> io::Result<()> {
-    let bytes: BTreeMap<&String, Vec<u8>> =
-        tensors.iter().map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect())).collect();
+    let bytes: BTreeMap<&String, Vec<u8>> = tensors
+        .iter()
+        .map(|(name, t)| (name, t.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
     let mut views = Vec::new();
     for (name, tensor) in tensors {
-        let view = TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name]).map_err(io::Error::other)?;
+        let view =
+            TensorView::new(Dtype::F32, tensor.shape.clone(), &bytes[name]).map_err(io::Error::other)?;
         views.push((name.clone(), view));
     }
     let file = safetensors::serialize(views, None).map_err(io::Error::other)?;

@@ -32,14 +32,17 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
         let value = match instruction {
             Instruction::Input(number) => {
                 let name = &kernel.inputs[*number].name;
-                let missing = || GraphError::MissingInput { kernel: kernel.name.clone(), input: name.clone() };
+                let missing =
+                    || GraphError::MissingInput { kernel: kernel.name.clone(), input: name.clone() };
                 inputs.get(name).ok_or_else(missing)?.clone()
             }
             Instruction::Constant(number) => levels(&[*number], &device),
             Instruction::Levels(numbers) => levels(numbers, &device),
             Instruction::Unary { op, value } if chooses => guarded_unary(*op, values[value.index()].clone()),
             Instruction::Unary { op, value } => unary(*op, values[value.index()].clone()),
-            Instruction::Binary { op: op @ (Binary::Mul | Binary::Div | Binary::Pow), left, right } if chooses => {
+            Instruction::Binary { op: op @ (Binary::Mul | Binary::Div | Binary::Pow), left, right }
+                if chooses =>
+            {
                 let operands = [left, right].map(|value| values[value.index()].clone());
                 guarded_binary(*op, operands, varies[right.index()])
             }
@@ -51,7 +54,8 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
             }
             Instruction::Select { mask, then, otherwise } => {
                 let shape = [mask, then, otherwise].map(|v| values[v.index()].dims());
-                let wide: [usize; 5] = std::array::from_fn(|axis| shape.iter().map(|s| s[axis]).max().unwrap_or(1));
+                let wide: [usize; 5] =
+                    std::array::from_fn(|axis| shape.iter().map(|s| s[axis]).max().unwrap_or(1));
                 let chosen = values[mask.index()].clone().expand(wide).not_equal_elem(0.0);
                 let otherwise = values[otherwise.index()].clone().expand(wide);
                 otherwise.mask_where(chosen, values[then.index()].clone().expand(wide))
@@ -102,7 +106,9 @@ fn guarded_unary(op: Unary, value: Field) -> Field {
     let odd = match op {
         Unary::Neg => return unary(op, value),
         Unary::Abs => bare.clone().is_finite().bool_not(),
-        Unary::Sqrt | Unary::Log => bare.clone().is_finite().bool_not().bool_or(bare.clone().lower_equal_elem(0.0)),
+        Unary::Sqrt | Unary::Log => {
+            bare.clone().is_finite().bool_not().bool_or(bare.clone().lower_equal_elem(0.0))
+        }
         Unary::Exp => unary(op, bare.clone()).is_finite().bool_not(),
     };
     unary(op, value.mask_fill(odd.clone(), 1.0)).mask_where(odd, unary(op, bare))

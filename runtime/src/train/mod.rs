@@ -36,7 +36,9 @@ pub enum TrainError {
     OtherRun { path: PathBuf, reason: String },
     #[error("another process is training in {}", .0.display())]
     Busy(PathBuf),
-    #[error("the {what} is no longer a number at step {step} of phase `{phase}` (largest part: {part}); lower the rate or clip the gradient")]
+    #[error(
+        "the {what} is no longer a number at step {step} of phase `{phase}` (largest part: {part}); lower the rate or clip the gradient"
+    )]
     NotFinite { what: &'static str, step: usize, phase: String, part: String },
     #[error("phase `{phase}` has {samples} samples, fewer than one batch of {batch}")]
     TooFewSamples { phase: String, samples: usize, batch: usize },

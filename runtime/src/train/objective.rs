@@ -122,7 +122,8 @@ impl Objective {
 
     fn add(&mut self, term: ErrorTerm, module: &Module, spreads: &BTreeMap<String, f64>) {
         let surface = self.surface.iter().position(|name| *name == term.field).map(Place::Surface);
-        let atmosphere = || self.atmosphere.iter().position(|name| *name == term.field).map(Place::Atmosphere);
+        let atmosphere =
+            || self.atmosphere.iter().position(|name| *name == term.field).map(Place::Atmosphere);
         let condition = term.when.as_ref().and_then(|when| module.kernel(&when.kernel)).cloned();
         match (surface.or_else(atmosphere), condition) {
             (None, condition) => {
@@ -131,7 +132,9 @@ impl Objective {
                 let ErrorTerm { field: name, measure, weight, .. } = term;
                 self.derived.push(DerivedTerm { name, kernel, measure, weight, spread, condition });
             }
-            (Some(field), Some(condition)) => self.conditional.push(ConditionalTerm { field, term, condition }),
+            (Some(field), Some(condition)) => {
+                self.conditional.push(ConditionalTerm { field, term, condition })
+            }
             (Some(field), None) => self.weigh(field, term.measure, term.weight as f32),
         }
     }
@@ -155,7 +158,8 @@ impl Objective {
         let conditions = self.conditional.iter().map(|t| &t.condition);
         let conditions = conditions.chain(self.derived.iter().filter_map(|t| t.condition.as_ref()));
         let inputs = conditions.flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
-        let names: BTreeSet<String> = self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
+        let names: BTreeSet<String> =
+            self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
         names.into_iter().collect()
     }
 
@@ -166,7 +170,8 @@ impl Objective {
         let mut parts = BTreeMap::new();
         for group in &self.groups {
             let surface = per_variable(group.measure, prediction.surface.clone() - truth.surface.clone());
-            let atmosphere = per_variable(group.measure, prediction.atmosphere.clone() - truth.atmosphere.clone());
+            let atmosphere =
+                per_variable(group.measure, prediction.atmosphere.clone() - truth.atmosphere.clone());
             note(&mut parts, group.measure, &self.surface, &group.surface, &surface);
             note(&mut parts, group.measure, &self.atmosphere, &group.atmosphere, &atmosphere);
             total = total
@@ -197,7 +202,8 @@ impl Objective {
             let value = first(graph::run(&term.kernel, &fields)?);
             let Some(true_value) = truth.fields.get(&term.name) else { continue };
             let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
-            let error = mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
+            let error =
+                mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
             parts.insert(part(term.measure, &term.name), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }

@@ -93,7 +93,9 @@ impl Optimiser {
 
 /// Whether a parameter learns in a phase. From fresh weights everything is `new`.
 fn learns(name: &str, groups: &[String]) -> bool {
-    groups.iter().any(|group| group == "new" || name.strip_prefix(group.as_str()).is_some_and(|r| r.starts_with('.')))
+    groups
+        .iter()
+        .any(|group| group == "new" || name.strip_prefix(group.as_str()).is_some_and(|r| r.starts_with('.')))
 }
 
 /// Sums the squares of the whole gradient, in f64 over parameters.
@@ -145,7 +147,11 @@ impl ModuleMapper for Update<'_> {
             let first = blend(old.first, gradient.clone(), settings.beta1);
             let second = blend(old.second, gradient.powi_scalar(2), settings.beta2);
             let direction = first.clone().div_scalar(self.corrections.0 as f32)
-                / second.clone().div_scalar(self.corrections.1 as f32).sqrt().add_scalar(settings.epsilon as f32);
+                / second
+                    .clone()
+                    .div_scalar(self.corrections.1 as f32)
+                    .sqrt()
+                    .add_scalar(settings.epsilon as f32);
             let device = weight.device();
             let shape = weight.dims();
             let plain = weight.inner();

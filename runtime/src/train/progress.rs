@@ -24,7 +24,8 @@ impl Progress {
     pub fn new(phase: &str, steps: usize, done: usize) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "{prefix}  {bar:32} {pos}/{len} steps  {msg}  {elapsed} elapsed, {eta} left";
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             let bar = ProgressBar::new(steps as u64).with_style(style).with_prefix(phase.to_string());
             bar.set_position(done as u64);
             bar.reset_eta();

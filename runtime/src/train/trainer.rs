@@ -170,7 +170,10 @@ impl Trainer<'_> {
             }
             if let Some(code) = self.interrupt.code() {
                 self.save(state)?;
-                progress.say(&format!("stopped after step {}; the same command goes on from here", state.position.total_steps));
+                progress.say(&format!(
+                    "stopped after step {}; the same command goes on from here",
+                    state.position.total_steps
+                ));
                 return Ok(Some(code));
             }
             if state.saved.elapsed() >= self.checkpoint_every {
@@ -209,7 +212,13 @@ impl Trainer<'_> {
         let scalings = state.position.scalings.clone();
         Ok(Phase {
             plan,
-            objective: Objective::new(self.plan, plan, self.kernels, &scalings, &spreads(self.plan, &self.store)),
+            objective: Objective::new(
+                self.plan,
+                plan,
+                self.kernels,
+                &scalings,
+                &spreads(self.plan, &self.store),
+            ),
             train: Arc::new(train),
             validate,
             steps,
