@@ -18,25 +18,16 @@ pub const SITE: &str = "threads = 2\ncheckpoint_seconds = 0.0\n";
 /// No command of these tests takes longer, unless it hangs.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The binary `aurorac`, built once for each test process and fresh.
+/// The command, as built with these tests: `tests/src/main.rs`, which is `runtime/src/main.rs` under another name
+/// (cargo builds a package's own binaries before its tests, and no other package's).
 pub fn aurorac() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--release", "-p", "aurora-runtime", "--bin", "aurorac"])
-            .arg("--message-format=json-render-diagnostics")
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("cargo runs");
-        assert!(output.status.success(), "aurorac does not build");
-        let messages = String::from_utf8(output.stdout).expect("cargo writes UTF-8");
-        let executable = messages.lines().find_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).ok()?;
-            let path = message["executable"].as_str()?;
-            (message["target"]["name"] == "aurorac").then(|| PathBuf::from(path))
-        });
-        executable.expect("cargo names the executable")
+        let test = std::env::current_exe().expect("the test knows its file");
+        let folder = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
+        let command = folder.join("aurorac-under-test");
+        assert!(command.is_file(), "{} is not built", command.display());
+        command
     })
 }
 

@@ -427,7 +427,9 @@ fn tracked(kernel: &Kernel) -> bool {
 #[test]
 fn gradients_equal_differences_of_the_interpreter() {
     let mut random = Random(3);
-    for kernel in shipped().into_iter().chain(written()) {
+    // A condition on the truth is a mask: flat wherever it is not a jump.
+    let sloping = |kernel: &Kernel| !kernel.name.starts_with("when.");
+    for kernel in shipped().into_iter().filter(sloping).chain(written()) {
         let mut gradients = Gradients::default();
         gradients.compare(&kernel, &inputs(&kernel, &mut random));
         let (median, most) = (gradients.quantile(0.5), gradients.quantile(1.0));

@@ -28,7 +28,7 @@ const MISTAKES: [Mistake; 5] = [
     Mistake {
         change: ["2020-05-28 .. 2020-05-29", "2020-05-18 .. 2020-05-29"],
         code: "split-overlap",
-        place: "2020-05-01 ..|14",
+        place: "2020-04-20 ..|14",
         message: "are in both `train` and `validate`",
         help: "let `validate` start on",
     },
@@ -51,7 +51,7 @@ const MISTAKES: [Mistake; 5] = [
         code: "unit-mismatch",
         place: "refc at 2500|0",
         message: "J/kg",
-        help: "check the units",
+        help: "write the number in dBZ",
     },
 ];
 
