@@ -65,7 +65,7 @@ impl Checker<'_> {
             ExprKind::Measure { unit, .. } => unit.clone(),
             _ => None,
         };
-        let start = super::declare::with_unit(start, shared.as_ref());
+        let start = super::numbers::with_unit(start, shared.as_ref());
         let start = self.expression_with(scope, locals, &start)?;
         let end = self.expression_with(scope, locals, end)?;
         let (a, b) = (self.coordinate(&levels, &start)?, self.coordinate(&levels, &end)?);

@@ -4,7 +4,7 @@ use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, Name, Part}
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::clauses::Clauses;
-use super::declare::only_value;
+use super::numbers::only_value;
 use super::{Checker, bare_name};
 use crate::dimension::Dimension;
 use crate::plan::evaluation::{EvaluationPlan, Score, ScorePlan};
@@ -110,7 +110,7 @@ impl Checker<'_> {
                     ExprKind::Measure { unit, .. } => unit.clone(),
                     _ => None,
                 };
-                let first = self.time(&super::declare::with_unit(start, shared.as_ref()))?;
+                let first = self.time(&super::numbers::with_unit(start, shared.as_ref()))?;
                 let last = self.time(end)?;
                 (1..=MOST_LEADS)
                     .map(|n| n.saturating_mul(step))
@@ -119,7 +119,7 @@ impl Checker<'_> {
             }
             ExprKind::List { items, unit } => {
                 let items: Vec<Expr> =
-                    items.iter().map(|i| super::declare::with_unit(i, unit.as_ref())).collect();
+                    items.iter().map(|i| super::numbers::with_unit(i, unit.as_ref())).collect();
                 items.iter().map(|item| self.time(item)).collect::<Option<_>>()?
             }
             _ => vec![self.time(&value)?],
@@ -314,7 +314,7 @@ impl Checker<'_> {
         };
         let items: Vec<Expr> = match &at.kind {
             ExprKind::List { items, unit } => {
-                items.iter().map(|i| super::declare::with_unit(i, unit.as_ref())).collect()
+                items.iter().map(|i| super::numbers::with_unit(i, unit.as_ref())).collect()
             }
             _ => vec![at.clone()],
         };

@@ -188,7 +188,7 @@ impl Checker<'_> {
             ExprKind::Measure { unit, .. } => unit.clone(),
             _ => None,
         };
-        let a = self.expression_with(scope, locals, &super::declare::with_unit(start, shared.as_ref()))?;
+        let a = self.expression_with(scope, locals, &super::numbers::with_unit(start, shared.as_ref()))?;
         let b = self.expression_with(scope, locals, end)?;
         if let (Some(low), Some(high)) = (a.constant(), b.constant())
             && (if function.text == "clamp" { low > high } else { low == high })

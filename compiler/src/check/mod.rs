@@ -4,12 +4,16 @@ mod arguments;
 mod clauses;
 mod column;
 mod condition;
-mod declare;
+mod constraint;
 mod evaluation;
 mod expression;
+mod fields;
 mod function;
+mod grids;
+mod kinds;
 mod loss;
 mod model;
+mod numbers;
 mod phase;
 mod schedule;
 mod split;
@@ -208,7 +212,7 @@ impl Checker<'_> {
 impl Checker<'_> {
     fn value_of(&mut self, clause: &aurora_grammar::tree::Clause, example: &str) -> Option<Expr> {
         if let [chain] = &clause.values[..]
-            && let Some(value) = declare::only_value(chain)
+            && let Some(value) = numbers::only_value(chain)
         {
             return Some(value.clone());
         }

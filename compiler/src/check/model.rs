@@ -4,8 +4,8 @@ use aurora_grammar::tree::{Chain, Expr, ExprKind, Input, Name};
 use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::clauses::Clauses;
-use super::declare::only_value;
 use super::evaluation::spoken_time;
+use super::numbers::only_value;
 use super::{Checker, bare_name};
 use crate::resolve::{Definition, RECIPE};
 use crate::types::Support;

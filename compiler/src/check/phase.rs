@@ -4,8 +4,8 @@ use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, ItemKind, O
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::clauses::Clauses;
-use super::declare::{only_value, single};
 use super::loss::plain;
+use super::numbers::{only_value, single};
 use super::{Checker, bare_name};
 use crate::plan::training::{Length, PhasePlan};
 use crate::resolve::RECIPE;

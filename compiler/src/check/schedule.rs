@@ -5,8 +5,8 @@ use aurora_grammar::nearest;
 use aurora_grammar::tree::{Clause, Expr, ExprKind};
 
 use super::Checker;
-use super::declare::single;
 use super::loss::plain;
+use super::numbers::single;
 use crate::plan::training::{AdamW, Schedule, Shape};
 
 const SHAPES: [(&str, Shape); 3] =

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clauses::Clauses;
-use super::declare::only_value;
+use super::numbers::only_value;
 use super::{Checker, bare_name};
 use crate::dimension::Dimension;
 use crate::plan::data::TimeRange;

@@ -1,0 +1,269 @@
+//! Fields: `variable` from the archive, `derive` from other fields.
+
+use aurora_grammar::tree::{Block, ExprKind, ItemKind, Part};
+use aurora_grammar::{Diagnostic, Span};
+
+use super::{Checker, Derived, Variable};
+use crate::resolve::{Definition, ScopeId};
+use crate::typed::Typed;
+use crate::types::{FieldType, Support};
+use crate::units::Scale;
+
+/// Definitions that need others that need others: so deep and no deeper, for the compiler follows them
+/// by recursion and no input may exhaust its stack.
+const DEEPEST: usize = 64;
+/// For the same reason, operations that need one another's results.
+const MOST_OPERATIONS: usize = 1_000;
+
+impl Checker<'_> {
+    /// A field of the archive, typed once.
+    pub(super) fn variable(&mut self, definition: &Definition) -> Option<Variable> {
+        if let Some(variable) = self.checked.variables.get(&definition.id) {
+            return Some(variable.clone());
+        }
+        if !self.failed.insert(definition.id.clone()) {
+            return None; // it was tried before, and complained of
+        }
+        let ItemKind::Variable { ty, from, block, .. } = &definition.item.kind else { return None };
+        let Some(ty) = ty else {
+            self.error_with_help(
+                "missing-type",
+                format!("the variable `{}` needs a type", definition.name.text),
+                (definition.name.span, "measures what, and where?"),
+                format!(
+                    "for instance: variable {} : temperature on surface(2 m) from \"FIELD\"",
+                    definition.name.text
+                ),
+            );
+            return None;
+        };
+        let (_, units) = self.quantity(&ty.quantity)?;
+        let typed = self.field_type(definition.scope, ty)?;
+        if typed.support == Support::Constant {
+            self.error_with_help(
+                "missing-support",
+                "a variable lives somewhere",
+                (ty.span, "on which levels?"),
+                "add `on static`, `on surface(2 m)`, `on column` or `on LEVELS`",
+            );
+            return None;
+        }
+        let mut variable = Variable {
+            id: definition.id.clone(),
+            ty: typed,
+            from: from.as_ref().map_or_else(|| definition.name.text.clone(), |f| f.text.clone()),
+            units,
+            named: None,
+            centre: None,
+            spread: None,
+            span: definition.name.span,
+        };
+        if let Some(block) = block {
+            self.variable_block(definition.scope, block, &mut variable);
+        }
+        self.checked.variables.insert(definition.id.clone(), variable.clone());
+        Some(variable)
+    }
+
+    fn variable_block(&mut self, scope: ScopeId, block: &Block, variable: &mut Variable) {
+        let clauses = self.clauses("variable", block, &["centre", "spread", "named"]);
+        for entry in &clauses.entries {
+            let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
+                continue;
+            };
+            match (entry.word.text.as_str(), &value.kind) {
+                ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),
+                ("named", _) => {
+                    self.error(
+                        "wrong-argument",
+                        "`named` takes a text",
+                        value.span,
+                        "for instance named \"2t\"",
+                    );
+                }
+                (word, _) => {
+                    let Some(typed) = self.expression(scope, value) else { continue };
+                    let constant = typed.constant();
+                    if constant.is_none() || word == "spread" && constant.is_some_and(|c| c <= 0.0) {
+                        let reason = if word == "spread" {
+                            "a spread is a positive number"
+                        } else {
+                            "a centre is a number"
+                        };
+                        let help = format!(
+                            "in the unit of the variable, for instance: {word} 10 {}",
+                            variable.units
+                        );
+                        self.error_with_help("wrong-argument", reason, (value.span, "this is none"), help);
+                        continue;
+                    }
+                    let mut wanted = variable.ty.clone();
+                    if word == "spread" && wanted.scale == Scale::Logarithmic {
+                        wanted.scale = Scale::Decibel;
+                    }
+                    if typed.constant() != Some(0.0) && !self.agree_to(&wanted, &typed) {
+                        continue;
+                    }
+                    if word == "centre" {
+                        variable.centre = typed.constant();
+                    } else {
+                        variable.spread = typed.constant();
+                    }
+                }
+            }
+        }
+    }
+
+    /// A derived field without parameters, typed once. Recursion is refused.
+    pub(super) fn derived(&mut self, definition: &Definition) -> Option<Derived> {
+        if let Some(derived) = self.checked.derived.get(&definition.id) {
+            return Some(derived.clone());
+        }
+        if self.failed.contains(&definition.id) {
+            return None;
+        }
+        let derived = self.derive_once(definition);
+        match &derived {
+            Some(derived) => {
+                self.checked.derived.insert(definition.id.clone(), derived.clone());
+            }
+            None => {
+                self.failed.insert(definition.id.clone());
+            }
+        }
+        derived
+    }
+
+    fn derive_once(&mut self, definition: &Definition) -> Option<Derived> {
+        let ItemKind::Derive { ty, value, bindings, .. } = &definition.item.kind else { return None };
+        if !self.enter(definition) {
+            return None;
+        }
+        let typed = self.with_bindings(definition.scope, Vec::new(), bindings, value);
+        self.open.pop();
+        let typed = typed?;
+        if typed.depth > MOST_OPERATIONS {
+            let message = format!("`{}` is too long a chain of operations", definition.name.text);
+            let help = format!("at most {MOST_OPERATIONS} operations may need one another's results");
+            self.error_with_help(
+                "too-deep",
+                message,
+                (definition.name.span, "together with all that it is derived from"),
+                help,
+            );
+            return None;
+        }
+        let (ty, units) = match ty {
+            None => (typed.ty.clone(), typed.ty.dimension.to_string()),
+            Some(written) => {
+                let mut declared = self.field_type(definition.scope, written)?;
+                let (_, units) = self.quantity(&written.quantity)?;
+                self.fits(&declared, written.span, &typed)?;
+                if declared.support == Support::Constant {
+                    declared.support = typed.ty.support.clone();
+                }
+                (declared, units)
+            }
+        };
+        Some(Derived { id: definition.id.clone(), ty, units, value: typed, span: definition.name.span })
+    }
+
+    /// Marks a definition as being worked out; says so if it already is.
+    pub(super) fn enter(&mut self, definition: &Definition) -> bool {
+        if self.open.contains(&definition.id) {
+            self.recursion(definition);
+            return false;
+        }
+        if self.open.len() >= DEEPEST {
+            self.error_with_help(
+                "too-deep",
+                format!("`{}` needs too many others that need others", definition.name.text),
+                (definition.name.span, "not followed from here on"),
+                format!("a chain of definitions may have {DEEPEST} links"),
+            );
+            return false;
+        }
+        self.open.push(definition.id.clone());
+        true
+    }
+
+    /// Says once of a whole circle of definitions that it is one.
+    fn recursion(&mut self, definition: &Definition) {
+        let from = self.open.iter().position(|id| *id == definition.id).unwrap_or(0);
+        let circle: Vec<String> = self.open[from..].to_vec();
+        if circle.iter().any(|id| self.failed.contains(id)) {
+            return;
+        }
+        let message = format!("`{}` is defined by itself", definition.name.text);
+        let mut diagnostic = Diagnostic::error("recursion", message);
+        for (at, id) in circle.iter().enumerate() {
+            let Some(one) = self.resolved.definitions.get(id) else { continue };
+            let next =
+                circle.get(at + 1).and_then(|id| self.resolved.definitions.get(id)).unwrap_or(definition);
+            let text = match circle.len() {
+                1 => "needs its own value".to_string(),
+                _ => format!("needs `{}`", next.name.text),
+            };
+            diagnostic = diagnostic.label(one.name.span, text);
+        }
+        self.failed.extend(circle);
+        self.diagnostics
+            .push(diagnostic.help("a definition may use others, never itself, not even by way of others"));
+    }
+
+    /// What was declared and what the expression is: the same quantity, on the same or a wider support.
+    fn fits(&mut self, declared: &FieldType, written: Span, typed: &Typed) -> Option<()> {
+        let actual = &typed.ty;
+        if declared.dimension != actual.dimension {
+            let quantity = declared.quantity.clone().unwrap_or_default();
+            let message = format!(
+                "{quantity} is measured in {}, but this is {}",
+                self.units_spoken(declared),
+                actual.spoken()
+            );
+            let mut diagnostic = Diagnostic::error("unit-mismatch", message)
+                .label(written, "declared here")
+                .label(typed.span, format!("in {}", self.units_spoken(actual)))
+                .help("declare the quantity that it is, or bring the expression to these units");
+            if quantity == "geopotential" && actual.quantity.as_deref() == Some("height") {
+                diagnostic = diagnostic.help(
+                    "the archive stores geopotential height, Aurora was trained on geopotential: multiply by `g0`",
+                );
+            }
+            self.diagnostics.push(diagnostic);
+            return None;
+        }
+        if let (Some(a), Some(b)) = (&declared.quantity, &actual.quantity)
+            && a != b
+        {
+            self.diagnostics.push(
+                Diagnostic::error("quantity-mismatch", format!("{b} is not {a}"))
+                    .label(typed.span, format!("{b}: the units agree, the quantities do not"))
+                    .label(written, format!("declared as {a}"))
+                    .help(format!("declare it as {b}, or derive it from fields that are {a}")),
+            );
+            return None;
+        }
+        let wide = declared.support == Support::Constant
+            || declared.support.broadcast(&actual.support).as_ref() == Some(&declared.support);
+        if !wide {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "level-mismatch",
+                    format!("declared on {}, but its value is on {}", declared.support, actual.support),
+                )
+                .label(written, format!("on {}", declared.support))
+                .label(typed.span, format!("on {}", actual.support))
+                .help(match (&declared.support, &actual.support) {
+                    (_, Support::Levels(_)) => {
+                        "choose a level (`t at 500 hPa`) or reduce a layer (`mean(t over 500 .. 1000 hPa)`)"
+                            .to_string()
+                    }
+                    (_, actual) => format!("declare it `on {actual}`"),
+                }),
+            );
+            return None;
+        }
+        Some(())
+    }
+}
