@@ -4,7 +4,7 @@
 //! bytes on every machine with IEEE arithmetic: random draws are addressed ChaCha8 streams, elementary functions are
 //! this module's own.
 //!
-//! - **Grid** `plains`: Lambert conformal centred on 38.5° N 97.5° W, 64 by 64 points 6 km apart, row 0 north.
+//! - **Grid** `plains`: Lambert conformal centred on 38.5° N 97.5° W, 64 by 64 points 12 km apart, row 0 north.
 //!   Winds are *earth-relative* (towards east and north).
 //! - **Times**: hourly from 2020-01-01T00Z to 2029-12-31T23Z.
 //! - **Levels**: 50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000 hPa, in this order.
@@ -140,7 +140,7 @@ pub fn plains() -> Grid {
         projection: Projection::Lambert { latitude: 38.5, longitude: -97.5 },
         width: 64,
         height: 64,
-        spacing: 6000.0,
+        spacing: 12_000.0,
     };
     Grid::new(&plan).expect("the constants above are a grid")
 }
@@ -151,7 +151,7 @@ impl Archive for Synthetic {
     }
 
     fn identity(&self) -> String {
-        format!("synthetic version 1 seed {}", self.world.seed)
+        format!("synthetic version 2 seed {}", self.world.seed)
     }
 
     fn fields(&self) -> Vec<ArchiveField> {

@@ -1,6 +1,6 @@
 //! Convective cells: where and when they are born, how long they live, where they are at a given time.
 //!
-//! A cell is a pure function of (seed, hour of birth, number): forty candidates an hour, each with its own stream of
+//! A cell is a pure function of (seed, hour of birth, number): eighty candidates an hour, each with its own stream of
 //! draws, spread over a square larger than the grid; a candidate lives if its draw is below a chance that grows with
 //! the buoyant energy at its place, with daylight and near the leading wave's warm side. At a time one looks back over
 //! the longest life and asks each cell for its state, so no hour depends on another having been computed.
@@ -10,8 +10,8 @@ use super::draw::Draw;
 use super::flow::Flow;
 
 /// Half the side (m) of the square in which cells are born: a cell at 20 m/s crosses 430 km in its longest life.
-const BIRTHPLACE: f64 = 470e3;
-const CANDIDATES: u64 = 40;
+const BIRTHPLACE: f64 = 664e3;
+const CANDIDATES: u64 = 80;
 /// Hours after which nothing of a cell is left: six of life and the rest of its cold pool.
 const LONGEST: i64 = 8;
 /// Shear (Us, m/s) from which cells split, and the age (s) at which they do.
