@@ -114,11 +114,11 @@ fn judged(plan: &Plan, out: &mut String) {
         };
         let _ = writeln!(
             out,
-            "  judged by   {} on {}, lead {} … {} steps{against}",
+            "  judged by   {} on {}, lead {} … {} h{against}",
             words.join(", "),
             evaluation.split,
-            evaluation.leads.first().copied().unwrap_or(0),
-            evaluation.leads.last().copied().unwrap_or(0),
+            hours(plan.step) * evaluation.leads.first().copied().unwrap_or(0) as f64,
+            hours(plan.step) * evaluation.leads.last().copied().unwrap_or(0) as f64,
         );
     }
 }

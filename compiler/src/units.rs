@@ -28,11 +28,6 @@ impl Unit {
     pub fn to_si(&self, value: f64) -> f64 {
         value * self.factor + self.offset
     }
-
-    /// An SI value in this unit.
-    pub fn from_si(&self, value: f64) -> f64 {
-        (value - self.offset) / self.factor
-    }
 }
 
 /// Reads `m^2/s^2`, `J/kg/K`, `hPa`, `degC`, `%`, `1`. On failure gives back the part that is no unit.

@@ -15,7 +15,7 @@ use ndarray::Array3;
 use crate::data::archive::{Archive, ArchiveField, Available, DataError};
 use crate::data::grid::Grid;
 use crate::data::kernels::Kernels as Derived;
-use crate::data::prepare::{Inventory, prepare};
+use crate::data::prepare::{Inventory, digest, prepare};
 use crate::data::store::Store;
 use crate::durable;
 use crate::site::Site;
@@ -112,7 +112,7 @@ impl Recipe {
         let archive = self.site.open_archive(&data.archive)?;
         let archive = Interruptible { archive: &*archive, interrupt };
         let derived = Derived::new(&self.kernels, &data.derived)?;
-        let digest = blake3::hash(serde_json::to_string(data)?.as_bytes()).to_hex();
+        let digest = digest(data, &archive, &derived);
         let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "preparing {bar:32} {pos}/{len} times  {eta} left";

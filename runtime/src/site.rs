@@ -31,7 +31,7 @@ struct Settings {
     runs: Option<PathBuf>,
     /// Seconds between two checkpoints, besides those at the ends of phases; 60 if absent.
     checkpoint_seconds: Option<f64>,
-    /// Files or folders of archives that are not built in.
+    /// Archives that are not built in: a file of WRF output with all its times.
     archives: BTreeMap<String, PathBuf>,
 }
 

@@ -315,7 +315,7 @@ fn a_run_of_another_recipe_or_seed_is_refused_and_kept() {
     fs::rename(place.path(&done.run), place.path(&done.run.replace("/0", "/7"))).expect("moved");
     let run = done.run.replace("/0", "/7");
     let sentence = place.refused(&["train", "tiny.aurora", "--seed", "7"]);
-    assert!(sentence.contains("another recipe or seed (seed 0)"), "{sentence}");
+    assert!(sentence.contains("another experiment (seed 0)"), "{sentence}");
     assert_eq!(listing(&place, &run), before);
 
     place.write("tiny.aurora", TINY.replace("2e-3 -> 1e-3", "2e-3 -> 9e-4"));

@@ -2,12 +2,14 @@
 //! cannot escape an error by predicting something else.
 
 use aurora_grammar::tree::{Expr, ExprKind, Input, ItemKind};
+use aurora_grammar::{Diagnostic, Span};
 
 use super::Checker;
 use crate::lower::input_name;
-use crate::plan::training::Condition;
-use crate::resolve::ScopeId;
+use crate::plan::training::{Condition, ErrorTerm};
+use crate::resolve::{RECIPE, ScopeId};
 use crate::typed::TypedKind;
+use crate::types::Support;
 
 impl Checker<'_> {
     /// A relation between true values, kept as the kernel `when.N`.
@@ -36,6 +38,27 @@ impl Checker<'_> {
         let kernel = format!("when.{}", self.checked.conditions.len() + 1);
         self.checked.conditions.insert(kernel.clone(), typed);
         Some(Condition { kernel, inputs })
+    }
+
+    /// A condition on levels chooses among levels, so the field must have the same ones.
+    pub(super) fn covers(&mut self, when: &Condition, terms: &[ErrorTerm], span: Span) -> Option<()> {
+        let condition = self.checked.conditions.get(&when.kernel)?.clone();
+        let Support::Levels(set) = &condition.ty.support else { return Some(()) };
+        for term in terms {
+            let expr = Expr { kind: ExprKind::Path(term.field.clone()), span };
+            let field = self.expression(RECIPE, &expr)?;
+            if field.ty.support != Support::Levels(set.clone()) {
+                let message =
+                    format!("`{}` is on {}, but its condition on levels", term.field, field.ty.support);
+                self.diagnostics.push(
+                    Diagnostic::error("level-mismatch", message)
+                        .label(condition.span, format!("on `{}`", condition.ty.support))
+                        .help("ask the truth at one level, for instance: truth(t at 500 hPa) <= 260 K"),
+                );
+                return None;
+            }
+        }
+        Some(())
     }
 
     /// The expression with `truth(x)` replaced by `x`; fields outside `truth` are refused.

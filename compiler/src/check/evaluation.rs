@@ -58,6 +58,9 @@ impl Checker<'_> {
             );
         }
         let against = self.baselines(&clauses);
+        if let (Some(clause), Some(last)) = (clauses.get("lead"), leads.as_ref().and_then(|l| l.last())) {
+            self.samples_of(&split, *last, clause.span);
+        }
         Some(EvaluationPlan { name, split, leads: leads?, scores, against })
     }
 
@@ -267,7 +270,11 @@ impl Checker<'_> {
         if score.needs_threshold() {
             plan.thresholds = self.thresholds(word, &typed, tail.at)?;
             plan.scales = match tail.within {
-                Some(within) => self.lengths(within)?,
+                Some(within) if score == Score::Fss => self.lengths(within)?,
+                Some(within) => {
+                    self.not_yet(&format!("`within` in the score `{}`", word.text), within.span);
+                    return None;
+                }
                 None => vec![0.0],
             };
         } else {
@@ -278,7 +285,7 @@ impl Checker<'_> {
                     "wrong-argument",
                     message,
                     (within.span, "not used"),
-                    "take it out, or score `fss` or `csi` within it",
+                    "take it out, or score `fss` within it",
                 );
                 return None;
             }

@@ -48,7 +48,22 @@ impl Checker<'_> {
             return None;
         };
         let ItemKind::Quantity { unit, .. } = definition.item.kind.clone() else { return None };
-        Some((self.unit(&unit)?, unit.text))
+        let parsed = self.unit(&unit)?;
+        if parsed.factor != 1.0 || parsed.offset != 0.0 {
+            // Values are kept and computed in SI, so this unit is also their label.
+            self.error_with_help(
+                "wrong-argument",
+                "a quantity is declared in SI units",
+                (unit.span, "numbers may be written in it, values are not kept in it"),
+                format!(
+                    "for instance: quantity {} = {}",
+                    name.text,
+                    parsed.dimension.to_string().replace(' ', "*")
+                ),
+            );
+            return None;
+        }
+        Some((parsed, unit.text))
     }
 
     /// What was written after `:`.

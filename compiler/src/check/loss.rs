@@ -24,6 +24,12 @@ impl Checker<'_> {
                 self.error_with_help("wrong-argument", message, (value.span, "no finite number"), help);
                 return;
             }
+            if terms.iter().any(|term| term.weight < 0.0) {
+                let message = format!("`{}` would be made small by a large error", definition.name.text);
+                let help = "a loss adds errors up: take the minus out";
+                self.error_with_help("wrong-argument", message, (value.span, "a negative weight"), help);
+                return;
+            }
             self.checked.losses.insert(definition.name.text.clone(), LossPlan { terms });
         }
     }
@@ -96,6 +102,9 @@ impl Checker<'_> {
                 };
                 arguments.finish(self);
                 let mut terms = self.error_terms(scope, measure, field)?;
+                if let Some(when) = &when {
+                    self.covers(when, &terms, expr.span)?;
+                }
                 terms.iter_mut().for_each(|term| term.when.clone_from(&when));
                 Some(terms)
             }
@@ -177,12 +186,12 @@ impl Checker<'_> {
     /// Whether the model yields it, itself or through all it is derived from.
     pub(super) fn predicted(&self, definition: &Definition) -> bool {
         self.roles_uncertain()
-            || self.has_role(&definition.id)
-            || self
-                .checked
-                .derived
-                .get(&definition.id)
-                .is_some_and(|derived| derived.value.variables().iter().all(|id| self.has_role(id)))
+            || self.is_in("prognostic", &definition.id)
+            || self.checked.derived.get(&definition.id).is_some_and(|derived| {
+                let inputs = derived.value.variables();
+                inputs.iter().all(|id| self.has_role(id))
+                    && inputs.iter().any(|id| self.is_in("prognostic", id))
+            })
     }
 
     /// Whether the roles cannot be told, because something is wrong with them that has been complained of.
@@ -193,11 +202,12 @@ impl Checker<'_> {
 
     /// Whether a field with this id is fed to or predicted by the model under its own name.
     pub(super) fn has_role(&self, id: &str) -> bool {
-        ["prognostic", "static"].iter().any(|role| {
-            self.role_names(role)
-                .iter()
-                .any(|name| self.resolved.lookup(RECIPE, name).is_some_and(|d| d.id == id))
-        })
+        self.is_in("prognostic", id) || self.is_in("static", id)
+    }
+
+    fn is_in(&self, role: &str, id: &str) -> bool {
+        let names = self.role_names(role);
+        names.iter().any(|name| self.resolved.lookup(RECIPE, name).is_some_and(|d| d.id == id))
     }
 
     /// Names written in a clause of `model`.

@@ -80,6 +80,7 @@ impl Checker<'_> {
             }
             Some(clause) => self.count(&clause.clone(), &["step", "steps"])?,
         };
+        self.enough_samples(&clauses, rollout, batch);
         Some(PhasePlan {
             name: name.text.clone(),
             title: block.title.as_ref().map(|t| t.text.clone()),
@@ -90,6 +91,20 @@ impl Checker<'_> {
             optimiser: optimiser?,
             minimise: minimise?,
         })
+    }
+
+    /// Train and validate hold at least one sample, train at least one batch.
+    fn enough_samples(&mut self, clauses: &Clauses, rollout: usize, batch: Option<usize>) {
+        let span = clauses.get("rollout").map_or(clauses.opened, |clause| clause.span);
+        if self.checked.data.as_ref().is_some_and(|data| data.validate.is_some()) {
+            self.samples_of("validate", rollout, span);
+        }
+        let Some(samples) = self.samples_of("train", rollout, span) else { return };
+        if let (Some(batch), Some(clause)) = (batch.filter(|b| *b > samples), clauses.get("batch")) {
+            let message = format!("a batch of {batch} cannot be made of {samples} samples");
+            let help = format!("for instance: batch  {}", samples.min(16));
+            self.error_with_help("wrong-argument", message, (clause.span, "more than `train` holds"), help);
+        }
     }
 
     fn length(&mut self, clause: &Clause) -> Option<Length> {
@@ -286,12 +301,16 @@ impl Checker<'_> {
             .resolved
             .definitions
             .values()
-            .filter(|d| matches!(d.item.kind, ItemKind::Loss { .. }) && !used.contains(&d.name.text))
-            .map(|d| d.name.clone())
+            .filter(|d| d.library.is_none() && !used.contains(&d.name.text))
+            .filter_map(|d| match d.item.kind {
+                ItemKind::Loss { .. } => Some(("loss", d.name.clone())),
+                ItemKind::Constraint { .. } => Some(("constraint", d.name.clone())),
+                _ => None,
+            })
             .collect();
-        for name in unused {
+        for (kind, name) in unused {
             self.diagnostics.push(
-                Diagnostic::warning("unused-loss", format!("no phase minimises the loss `{}`", name.text))
+                Diagnostic::warning("unused-loss", format!("no phase minimises the {kind} `{}`", name.text))
                     .label(name.span, "never used")
                     .help("name it in a `minimise` clause, or take it out"),
             );

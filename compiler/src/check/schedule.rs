@@ -57,6 +57,12 @@ impl Checker<'_> {
             None => Shape::Cosine,
             Some(shape) => self.shape(&shape)?,
         };
+        if (shape == Shape::Constant) != (from == to) {
+            let help = "write `rate = a` for a constant one, `rate = a -> b` with another shape";
+            let message = "the rate and its shape contradict each other";
+            self.error_with_help("wrong-argument", message, (rate.span, "changes or not?"), help);
+            return None;
+        }
         let positive = [Some(from), Some(epsilon), clip].into_iter().flatten().all(|v| v > 0.0);
         let shares = [beta1, beta2].iter().all(|b| (0.0..1.0).contains(b));
         if !positive || to < 0.0 || weight_decay < 0.0 || !shares {

@@ -106,7 +106,7 @@ impl Checker<'_> {
             diagnostic = match nearest(&name.text, known.iter().map(String::as_str)) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
                 None => diagnostic.help(format!(
-                    "it has {}; say where others lie in site.toml: [archives] {} = \"FOLDER\"",
+                    "it has {}; say where others lie in site.toml: [archives] {} = \"FILE.nc\"",
                     known.join(", "),
                     name.text
                 )),
@@ -221,6 +221,35 @@ impl Checker<'_> {
             );
         }
         instant
+    }
+
+    /// How many samples of the model's history and `targets` steps a split holds; none is a diagnostic.
+    pub(super) fn samples_of(&mut self, split: &str, targets: usize, span: Span) -> Option<usize> {
+        let (data, model) = (self.checked.data.as_ref()?, self.checked.model.as_ref()?);
+        let range = match split {
+            "validate" => data.validate?,
+            "test" => data.test?,
+            _ => data.train,
+        };
+        let length = range.to.duration_since(range.from).as_secs();
+        let steps = i64::try_from(model.history - 1 + targets).unwrap_or(i64::MAX);
+        let reach = steps.saturating_mul(model.step);
+        if reach <= length {
+            return usize::try_from((length - reach) / data.every + 1).ok();
+        }
+        let message = format!(
+            "`{split}` is shorter than one sample: {} h of {} h",
+            length / 3600 + 1,
+            reach / 3600 + 1
+        );
+        let label = format!("history and {targets} step{} ahead", if targets == 1 { "" } else { "s" });
+        self.error_with_help(
+            "lead-beyond-data",
+            message,
+            (span, &label),
+            format!("make `{split}` longer, or look less far ahead"),
+        );
+        None
     }
 
     fn overlaps(&mut self, splits: &[&Written]) {

@@ -101,7 +101,8 @@ fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
         return;
     }
     if let Some(derived) = checked.derived.get(id) {
-        if derived.ty.support == Support::Constant {
+        // A constant, or made of coordinates alone: known already, wherever it is used.
+        if derived.value.variables().is_empty() {
             return;
         }
         for input in derived.value.variables() {

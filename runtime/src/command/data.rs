@@ -42,14 +42,15 @@ fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
     let recipe = Recipe::open(&argument.recipe, argument.format)?;
     recipe.set_threads()?;
     let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
-    tell(&words(&inventory));
+    let state = if inventory.reused { "already whole" } else { "prepared" };
+    tell(&format!("{state}: {} times, {} fields\n", inventory.times, inventory.fields.len()));
+    tell(&findings(&inventory));
     super::print(&format!("{}\n", store.path().display()))
 }
 
-/// What was found, a line for whatever a person should look at.
-fn words(inventory: &Inventory) -> String {
-    let state = if inventory.reused { "already whole" } else { "prepared" };
-    let mut text = format!("{state}: {} times, {} fields\n", inventory.times, inventory.fields.len());
+/// A line for whatever a person should look at: absent times, missing values, values out of range.
+pub(super) fn findings(inventory: &Inventory) -> String {
+    let mut text = String::new();
     if !inventory.absent.is_empty() {
         text.push_str(&format!("{} times are absent from the archive\n", inventory.absent.len()));
     }

@@ -33,7 +33,14 @@ pub fn evaluate(recipe: &Recipe, seed: u64, interrupt: &Interrupt) -> Result<(),
         say("this recipe evaluates nothing; add `evaluate NAME on test { … }` to score it");
     }
     let forecaster = forecaster(&recipe.plan, &run, &device)?;
-    let (store, _) = recipe.prepare(interrupt)?;
+    let (store, inventory) = recipe.prepare(interrupt)?;
+    if forecaster.data != inventory.digest {
+        return Err(Failure::because(format!(
+            "the archive `{}` or its derived fields have changed since {} was trained; train anew",
+            recipe.plan.data.archive,
+            run.display()
+        )));
+    }
     let mut rows = Vec::new();
     let mut maps = Vec::new();
     for evaluation in &recipe.plan.evaluations {

@@ -21,7 +21,7 @@ use crate::talk::say;
 
 /// Compiles and runs .aurora recipes: experiments with Microsoft's Aurora that read like a methods section.
 #[derive(Debug, Parser)]
-#[command(name = "aurorac", version, about, max_term_width = 100)]
+#[command(name = "aurorac", version, max_term_width = 100)]
 pub struct Command {
     #[command(subcommand)]
     word: Word,

@@ -3,6 +3,7 @@
 use super::RecipeArgument;
 use crate::device;
 use crate::run::{Failure, Recipe};
+use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 use crate::train::{Outcome, Trainer};
 
@@ -20,7 +21,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let interrupt = Interrupt::watch()?;
-    let (store, _) = recipe.prepare(&interrupt)?;
+    let (store, inventory) = recipe.prepare(&interrupt)?;
+    tell(&super::data::findings(&inventory));
     let run = recipe.run(arguments.seed);
     // Written once: a run that another process holds, or that is another recipe's, is left as it is.
     if !run.join("artefact").exists() {

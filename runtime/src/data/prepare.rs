@@ -165,7 +165,8 @@ pub fn within(range: &TimeRange, time: Timestamp) -> bool {
     range.from <= time && time <= range.to
 }
 
-fn digest(plan: &DataPlan, archive: &dyn Archive, derive: &dyn Deriver) -> String {
+/// What a store is of, in hexadecimal: format, plan, archive and kernels.
+pub fn digest(plan: &DataPlan, archive: &dyn Archive, derive: &dyn Deriver) -> String {
     let text = json!([FORMAT, plan, archive.identity(), derive.identity()]).to_string();
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }

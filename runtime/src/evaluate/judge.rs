@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 use jiff::Timestamp;
 use ndarray::{Array4, ArrayView2};
 
-use super::evaluation::{Evaluation, FieldKey, Thresholds};
+use super::evaluation::{Evaluation, FieldKey, Thresholds, odd_width};
 use super::fss::Padding;
 use super::scores::ScoreRow;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
@@ -269,7 +269,11 @@ fn asked(score: &ScorePlan, row: &ScoreRow, plan: &Plan) -> bool {
         }
         _ => true,
     };
-    row.score == score.score.word() && row.variable == score.field && threshold && level
+    let spacing = plan.data.grid.spacing / 1000.0;
+    let width = |scale: &f64| odd_width(scale / 1000.0, spacing) as f64 * spacing;
+    let scale =
+        row.scale_km.is_none_or(|row| score.scales.iter().any(|s| (width(s) - row).abs() < 1e-9 * row));
+    row.score == score.score.word() && row.variable == score.field && threshold && level && scale
 }
 
 /// The pictures: the start whose truth has the most echo, at its first lead times.

@@ -14,6 +14,8 @@ pub struct Forecaster {
     pub model: Aurora,
     pub normalisation: Normalisation,
     pub scalings: Scalings,
+    /// Digest of the training store it learnt from.
+    pub data: String,
 }
 
 impl Forecaster {
@@ -49,5 +51,6 @@ pub fn forecaster(plan: &Plan, path: &Path, device: &Device) -> Result<Forecaste
         model,
         normalisation: position.scalings.normalisation(plan),
         scalings: position.scalings,
+        data: position.data,
     })
 }

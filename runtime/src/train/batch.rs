@@ -86,10 +86,24 @@ pub fn truth(
         roles.filter_map(|r| Some(scalings.normalise(&r.field, tensor(&at(&r.field)?, device)))).collect()
     };
     let surface: Vec<Tensor<4>> = of(Role::Surface).into_iter().map(|t| t.squeeze_dim(2)).collect();
+    let statics: BTreeMap<String, Tensor<5>> = samples
+        .statics
+        .iter()
+        .map(|(name, field)| {
+            let (rows, columns) = field.dim();
+            let data = TensorData::new(field.iter().copied().collect(), [1, 1, 1, rows, columns]);
+            (name.clone(), Tensor::from_data(data, device))
+        })
+        .collect();
+    let true_fields = fields.iter().filter_map(|name| {
+        let field = at(name).map(|field| tensor(&field, device)).or_else(|| statics.get(name).cloned())?;
+        Some((name.clone(), field))
+    });
     Truth {
         surface: stack(surface),
         atmosphere: stack(of(Role::Atmosphere)),
-        fields: fields.iter().filter_map(|name| Some((name.clone(), tensor(&at(name)?, device)))).collect(),
+        fields: true_fields.collect(),
+        statics: statics.clone(),
     }
 }
 

@@ -23,6 +23,8 @@ use crate::talk::say;
 pub struct Position {
     /// The recipe's hash; another recipe does not resume from here.
     pub recipe: String,
+    /// The training store's digest: plan, archive and kernels. Other data do not continue this training.
+    pub data: String,
     pub seed: u64,
     /// Index of the phase.
     pub phase: usize,

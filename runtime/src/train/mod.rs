@@ -32,7 +32,7 @@ pub enum TrainError {
     File(#[from] std::io::Error),
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]
     Checkpoint { path: PathBuf, reason: String },
-    #[error("the run {} belongs to another recipe or seed ({reason}); give the recipe another name or move the run away", path.display())]
+    #[error("the run {} belongs to another experiment ({reason}); give the recipe another name or move the run away", path.display())]
     OtherRun { path: PathBuf, reason: String },
     #[error("another process is training in {}", .0.display())]
     Busy(PathBuf),

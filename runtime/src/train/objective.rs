@@ -20,6 +20,8 @@ pub struct Truth {
     pub atmosphere: Tensor<6>,
     /// Fields that derived errors and conditions speak of, (B, 1, C, H, W), physical.
     pub fields: BTreeMap<String, Field>,
+    /// Static fields, which prediction and truth share, (1, 1, 1, H, W), physical.
+    pub statics: BTreeMap<String, Field>,
 }
 
 /// One phase's objective, ready to be taken of any prediction.
@@ -197,7 +199,8 @@ impl Objective {
         if self.derived.is_empty() && self.constraints.is_empty() {
             return Ok(Value { total, parts });
         }
-        let fields = self.physical(prediction);
+        let mut fields = self.physical(prediction);
+        fields.extend(truth.statics.clone());
         for term in &self.derived {
             let value = first(graph::run(&term.kernel, &fields)?);
             let Some(true_value) = truth.fields.get(&term.name) else { continue };

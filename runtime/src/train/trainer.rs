@@ -43,7 +43,7 @@ pub struct Trainer<'a> {
     pub seed: u64,
     /// The run's folder.
     pub run: PathBuf,
-    /// How often a checkpoint is written besides those at the ends of epochs and phases.
+    /// How often a checkpoint is written besides those at the ends of phases.
     pub checkpoint_every: Duration,
     pub interrupt: Interrupt,
 }
@@ -127,6 +127,7 @@ impl Trainer<'_> {
     fn origin(&self) -> Position {
         Position {
             recipe: self.plan.hash.clone(),
+            data: self.store.inventory().digest.clone(),
             seed: self.seed,
             phase: 0,
             step: 0,
@@ -142,6 +143,8 @@ impl Trainer<'_> {
             format!("recipe {}", &position.recipe[..8.min(position.recipe.len())])
         } else if position.seed != self.seed {
             format!("seed {}", position.seed)
+        } else if position.data != self.store.inventory().digest {
+            "other data: the archive or its derived fields have changed since".to_string()
         } else {
             return Ok(());
         };
@@ -206,7 +209,9 @@ impl Trainer<'_> {
             Length::Steps(steps) => steps,
         };
         let validate = match self.plan.data.validate {
-            Some(_) => Sampler::new(&self.store, Cut { split: Split::Validate, shuffled: false, ..cut }).ok(),
+            Some(_) => {
+                Some(Sampler::new(&self.store, Cut { split: Split::Validate, shuffled: false, ..cut })?)
+            }
             None => None,
         };
         let scalings = state.position.scalings.clone();

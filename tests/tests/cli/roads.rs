@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aurora_runtime::data::store::Store;
-use aurora_tests::Place;
+use aurora_tests::{Place, TINY};
 use serde_json::Value;
 
 use super::files::File;
@@ -119,9 +119,11 @@ fn wrf_output_is_learnt_from_and_forecast() {
         println!("skipped: AURORAC_TEST_DATA is not set");
         return;
     };
-    let file = root.join("data/netcdf3d/mercator_sample.nc");
-    assert!(file.is_file(), "{} is missing", file.display());
+    let original = root.join("data/netcdf3d/mercator_sample.nc");
+    assert!(original.is_file(), "{} is missing", original.display());
     let place = Place::empty();
+    let file = place.path("sample.nc");
+    std::fs::copy(&original, &file).expect("copied");
     place.write("wrf.aurora", include_str!("../../../recipes/wrf-sample.aurora"));
     place.write("site.toml", format!("threads = 2\n[archives]\nwrf = {:?}\n", file.display().to_string()));
     let store = place.done(&["data", "prepare", "wrf.aurora"]).stdout;
@@ -163,4 +165,37 @@ fn wrf_output_is_learnt_from_and_forecast() {
         let (_, values) = &forecast.tensors[name];
         assert!(values.iter().all(|value| (low..high).contains(value)), "{name}");
     }
+
+    // Other data are another experiment, even under the same name.
+    let mut bytes = std::fs::read(&file).expect("the sample");
+    bytes.push(0);
+    std::fs::write(&file, bytes).expect("written");
+    for word in ["train", "evaluate"] {
+        let sentence = place.refused(&[word, "wrf.aurora"]);
+        assert!(sentence.contains("changed since"), "{sentence}");
+    }
+}
+
+/// Static fields may stand in derived fields, constraints and conditions; a condition counts only where it holds.
+#[test]
+fn losses_may_read_static_fields_and_ask_the_truth() {
+    let place = Place::tiny();
+    let text = TINY
+        .replace("loss water   = mae(pwat)", concat!(
+            "derive above : temperature on surface = t2m + orog / 1000 m * 6.5 K\n",
+            "constraint warm : t2m >= 250 K - orog / 1000 m * 6.5 K   within 1 K\n",
+            "loss water   = mae(above, when = truth(orog) >= 1 m) + mae(refc, when = truth(refc) >= 30 dBZ)",
+        ))
+        .replace("weather + 0.1 * water", "weather + 0.1 * water + 0.1 * warm")
+        .replace("for         40 steps", "for         4 steps")
+        .replace("for         2 epochs", "for         2 steps");
+    place.write("tiny.aurora", text);
+    place.done(&["train", "tiny.aurora"]);
+    let run = place.files("runs").into_iter().find(|path| path.ends_with("events.jsonl")).expect("a run");
+    let events = place.text(&format!("runs/{run}"));
+    let first: Value = serde_json::from_str(events.lines().next().expect("a step")).expect("JSON");
+    for part in ["mae(above)", "mae(refc) when", "warm"] {
+        assert!(first["parts"][part].as_f64().is_some_and(f64::is_finite), "{part}: {first}");
+    }
+    assert!(first["parts"]["mae(above)"].as_f64() > Some(0.0));
 }
