@@ -17,6 +17,7 @@ pub mod site;
 pub mod typed;
 pub mod types;
 pub mod units;
+pub mod vocabulary;
 
 pub use compile::{Compilation, compile};
 pub use plan::Plan;

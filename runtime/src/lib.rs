@@ -12,3 +12,4 @@ pub mod run;
 pub mod site;
 pub mod talk;
 pub mod train;
+mod unbuilt;

@@ -4,6 +4,7 @@ use aurora_grammar::tree::{Block, BlockItem, Clause, Entry, Item};
 use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::Checker;
+use crate::vocabulary;
 
 /// Clauses that may stand many times in a block.
 const REPEATED: [&str; 3] = ["score", "favour", "optimise"];
@@ -21,7 +22,8 @@ pub struct Clauses {
 
 impl Checker<'_> {
     /// Sorts a block's entries, complaining about words that have no place in it.
-    pub(super) fn clauses(&mut self, kind: &str, block: &Block, known: &[&str]) -> Clauses {
+    pub(super) fn clauses(&mut self, kind: &str, block: &Block) -> Clauses {
+        let known = &vocabulary::clauses(kind)[..];
         let mut clauses =
             Clauses { entries: Vec::new(), opened: block.span, kind: kind.to_string(), lost: false };
         for entry in &block.entries {
@@ -33,8 +35,8 @@ impl Checker<'_> {
         clauses
     }
 
-    pub(super) fn block_clauses(&mut self, block: &BlockItem, known: &[&str]) -> Clauses {
-        let mut clauses = self.clauses(&block.kind.text, &block.block, known);
+    pub(super) fn block_clauses(&mut self, block: &BlockItem) -> Clauses {
+        let mut clauses = self.clauses(&block.kind.text, &block.block);
         clauses.opened = block.name.as_ref().map_or(block.kind.span, |name| block.kind.span.to(name.span));
         clauses
     }

@@ -13,7 +13,6 @@ use crate::typed::Typed;
 use crate::types::Support;
 use crate::units;
 
-const KNOWN: [&str; 4] = ["lead", "score", "against", "by"];
 const SPLITS: [&str; 3] = ["train", "validate", "test"];
 const LATER: [&str; 7] = ["reliability", "sal", "crps", "spread", "violation", "roc", "spectra"];
 
@@ -38,7 +37,7 @@ impl Checker<'_> {
     }
 
     fn evaluation(&mut self, block: &BlockItem) -> Option<EvaluationPlan> {
-        let clauses = self.block_clauses(block, &KNOWN);
+        let clauses = self.block_clauses(block);
         if let Some(clause) = clauses.get("by") {
             self.not_yet("`by`", clause.span);
         }

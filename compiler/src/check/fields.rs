@@ -66,7 +66,7 @@ impl Checker<'_> {
     }
 
     fn variable_block(&mut self, scope: ScopeId, block: &Block, variable: &mut Variable) {
-        let clauses = self.clauses("variable", block, &["centre", "spread", "named"]);
+        let clauses = self.clauses("variable", block);
         for entry in &clauses.entries {
             let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
                 continue;

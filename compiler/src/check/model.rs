@@ -44,8 +44,6 @@ pub enum Preset {
     Small,
 }
 
-const KNOWN: [&str; 8] =
-    ["base", "architecture", "step", "history", "prognostic", "diagnostic", "forcing", "static"];
 const LATER: [&str; 3] = ["base", "diagnostic", "forcing"];
 
 impl Checker<'_> {
@@ -58,7 +56,7 @@ impl Checker<'_> {
             );
             return;
         };
-        let clauses = self.block_clauses(&block, &KNOWN);
+        let clauses = self.block_clauses(&block);
         for word in LATER {
             if let Some(clause) = clauses.get(word) {
                 self.not_yet(&format!("`{word}`"), clause.span);

@@ -10,20 +10,6 @@ use super::{Checker, bare_name};
 use crate::plan::training::{Length, PhasePlan};
 use crate::resolve::RECIPE;
 
-const KNOWN: [&str; 12] = [
-    "for",
-    "batch",
-    "scale",
-    "tile",
-    "rollout",
-    "favour",
-    "train",
-    "optimise",
-    "minimise",
-    "stop",
-    "average",
-    "precision",
-];
 const LATER: [&str; 6] = ["scale", "tile", "favour", "stop", "average", "precision"];
 const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
 
@@ -52,7 +38,7 @@ impl Checker<'_> {
     }
 
     fn phase(&mut self, block: &BlockItem) -> Option<PhasePlan> {
-        let clauses = self.block_clauses(block, &KNOWN);
+        let clauses = self.block_clauses(block);
         for word in LATER {
             if let Some(clause) = clauses.get(word) {
                 self.not_yet(&format!("`{word}`"), clause.span);

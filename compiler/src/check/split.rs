@@ -27,8 +27,6 @@ pub struct DataChoice {
     pub test: Option<TimeRange>,
 }
 
-const KNOWN: [&str; 11] =
-    ["archive", "grid", "every", "train", "validate", "test", "region", "months", "fill", "reject", "debias"];
 const LATER: [&str; 5] = ["region", "months", "fill", "reject", "debias"];
 /// How far apart splits had better be, for weather is correlated from day to day.
 const GAP: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -53,7 +51,7 @@ impl Checker<'_> {
             );
             return;
         };
-        let clauses = self.block_clauses(&block, &KNOWN);
+        let clauses = self.block_clauses(&block);
         for word in LATER {
             if let Some(clause) = clauses.get(word) {
                 self.not_yet(&format!("`{word}`"), clause.span);

@@ -40,6 +40,7 @@ pub fn run(word: Word) -> Result<(), Failure> {
 
 fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
     let recipe = Recipe::open(&argument.recipe, argument.format)?;
+    crate::unbuilt::refuse(&recipe.plan)?;
     recipe.set_threads()?;
     let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
     let state = if inventory.reused { "already whole" } else { "prepared" };

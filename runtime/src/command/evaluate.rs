@@ -21,6 +21,7 @@ pub const MAPS: &str = "maps.json";
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+    crate::unbuilt::refuse(&recipe.plan)?;
     recipe.set_threads()?;
     evaluate(&recipe, arguments.seed, &Interrupt::watch()?)
 }
