@@ -176,6 +176,7 @@ fn evaluate<T: Number>(
                 reduce(*op, |level| column[[level, cell]], weights.as_deref(), levels.clone(), column.nrows())
             })
         }
+        _ => Array2::from_elem(shape, T::MISSING),
     }
 }
 
@@ -187,6 +188,8 @@ pub(super) fn unary<T: Number>(op: Unary, x: T) -> T {
         Unary::Sqrt => x.sqrt(),
         Unary::Exp => T::from_f64(x.to_f64().exp()),
         Unary::Log => T::from_f64(x.to_f64().ln()),
+        Unary::Sin => T::from_f64(x.to_f64().sin()),
+        Unary::Cos => T::from_f64(x.to_f64().cos()),
     }
 }
 
@@ -197,7 +200,7 @@ pub(super) fn binary<T: Number>(op: Binary, x: T, y: T) -> T {
         Binary::Sub => x - y,
         Binary::Mul => x * y,
         Binary::Div => x / y,
-        Binary::Min | Binary::Max | Binary::Pow if missing(x) || missing(y) => T::MISSING,
+        Binary::Min | Binary::Max | Binary::Pow | Binary::Atan2 if missing(x) || missing(y) => T::MISSING,
         Binary::Min => {
             if x < y {
                 x
@@ -213,6 +216,7 @@ pub(super) fn binary<T: Number>(op: Binary, x: T, y: T) -> T {
             }
         }
         Binary::Pow => T::from_f64(x.to_f64().powf(y.to_f64())),
+        Binary::Atan2 => T::from_f64(x.to_f64().atan2(y.to_f64())),
     }
 }
 

@@ -25,14 +25,16 @@ use super::ir::{
 };
 
 /// The word for each function; printer and parser read the same tables.
-const UNARY: [(Unary, &str); 5] = [
+const UNARY: [(Unary, &str); 7] = [
     (Unary::Neg, "neg"),
     (Unary::Abs, "abs"),
     (Unary::Sqrt, "sqrt"),
     (Unary::Exp, "exp"),
     (Unary::Log, "log"),
+    (Unary::Sin, "sin"),
+    (Unary::Cos, "cos"),
 ];
-const BINARY: [(Binary, &str); 7] = [
+const BINARY: [(Binary, &str); 8] = [
     (Binary::Add, "add"),
     (Binary::Sub, "sub"),
     (Binary::Mul, "mul"),
@@ -40,6 +42,7 @@ const BINARY: [(Binary, &str); 7] = [
     (Binary::Min, "min"),
     (Binary::Max, "max"),
     (Binary::Pow, "pow"),
+    (Binary::Atan2, "atan2"),
 ];
 const COMPARE: [(Compare, &str); 5] =
     [(Compare::Lt, "lt"), (Compare::Le, "le"), (Compare::Gt, "gt"), (Compare::Ge, "ge"), (Compare::Eq, "eq")];
@@ -132,6 +135,7 @@ fn write_instruction(f: &mut Formatter<'_>, kernel: &Kernel, instruction: &Instr
             }
             Ok(())
         }
+        _ => write!(f, "{instruction:?}"),
     }
 }
 

@@ -80,6 +80,8 @@ pub enum Fault {
     WeightedExtreme { at: usize },
     /// Not one weight for each level of the column.
     WeightCount { at: usize, levels: usize, weights: usize },
+    /// An instruction that executors do not have yet.
+    NotYet { at: usize },
     /// A range of levels that is empty or leaves the column.
     LevelRange { at: usize, levels: usize, range: Range<usize> },
 }
@@ -119,6 +121,7 @@ impl fmt::Display for Fault {
             Self::WeightCount { at, levels, weights } => {
                 write!(f, "%{at} has {weights} weights for a column of {levels} levels")
             }
+            Self::NotYet { at } => write!(f, "%{at} cannot be executed yet"),
             Self::LevelRange { at, levels, range } => write!(
                 f,
                 "%{at} takes levels {}..{} of a column of {levels}; the range must lie within it and not be empty",
@@ -191,6 +194,7 @@ impl Judge<'_> {
                 let value = self.operand(at, *value);
                 self.reduce(at, *op, value?, weights.as_deref(), levels.as_ref())
             }
+            _ => self.fault(Fault::NotYet { at }),
         }
     }
 
