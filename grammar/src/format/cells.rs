@@ -72,16 +72,8 @@ pub(super) fn columns(text: &str, rows: &[Row<'_>]) -> Vec<BTreeMap<usize, usize
     }
     // For each row: the first leaf of the cell that is open, and the column where it begins.
     let mut open = vec![(0usize, 0usize); rows.len()];
-    for key in [
-        Key::Colon,
-        Key::On,
-        Key::Equals,
-        Key::Bracket,
-        Key::From,
-        Key::Held,
-        Key::Title,
-        Key::Brace,
-    ] {
+    for key in [Key::Colon, Key::On, Key::Equals, Key::Bracket, Key::From, Key::Held, Key::Title, Key::Brace]
+    {
         let ends: Vec<Option<(usize, usize, bool)>> = rows
             .iter()
             .zip(&open)
@@ -93,7 +85,9 @@ pub(super) fn columns(text: &str, rows: &[Row<'_>]) -> Vec<BTreeMap<usize, usize
                 }
                 let width = width(text, row.leaves.get(*first..index)?);
                 let spread = matches!(key, Key::From)
-                    && row.leaves[*first..index].iter().any(|leaf| leaf.class == Class::Comma && leaf.depth == 0);
+                    && row.leaves[*first..index]
+                        .iter()
+                        .any(|leaf| leaf.class == Class::Comma && leaf.depth == 0);
                 let soft = spread || width > if key == Key::Title { WIDE_VALUE } else { WIDE };
                 Some((index, start + width, soft))
             })

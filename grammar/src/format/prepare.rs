@@ -55,9 +55,9 @@ pub(super) fn prepare<'a>(text: &'a str, line: &'a Line, place: Place) -> Option
         _ => item_rule(word)?,
     };
     let leaves = leaves(text, rule, start, from..line.text.end)?;
-    let broken = leaves.windows(2).position(|pair| {
-        text[pair[0].range.end..pair[1].range.start].contains(['\n', '\r'])
-    });
+    let broken = leaves
+        .windows(2)
+        .position(|pair| text[pair[0].range.end..pair[1].range.start].contains(['\n', '\r']));
     let commented = leaves.windows(2).any(|pair| text[pair[0].range.end..pair[1].range.start].contains('#'));
     Some(Prepared {
         line,

@@ -149,7 +149,8 @@ impl<'a> Writer<'a> {
         found
     }
 
-    /// Whether two lines are aligned with one another. Functions stand alone, for their heads are long.
+    /// Whether two lines are aligned with one another. Functions stand alone, for their heads are long;
+    /// constants and fields are two kinds of `derive`.
     fn belong(&self, before: &Prepared<'_>, after: &Prepared<'_>) -> bool {
         let between = end(before.line)..after.line.text.start;
         let mut ends = 0;
@@ -159,10 +160,13 @@ impl<'a> Writer<'a> {
                 return false;
             }
         }
-        let function = |shown: &Prepared<'_>| {
-            shown.word == "derive" && shown.leaves.get(2).is_some_and(|leaf| leaf.class == Class::Tight)
+        let derive = |shown: &Prepared<'_>| shown.word == "derive";
+        let third = |shown: &Prepared<'_>| shown.leaves.get(2).map(|leaf| leaf.class);
+        let alone = |shown: &Prepared<'_>| {
+            derive(shown) && (third(shown) == Some(Class::Tight) || shown.line.block.is_some())
         };
-        before.word == after.word && !function(before) && !function(after)
+        let alike = !derive(after) || third(before) == third(after);
+        before.word == after.word && alike && !alone(before) && !alone(after)
     }
 
     // ---- one line ------------------------------------------------------------
@@ -183,7 +187,7 @@ impl<'a> Writer<'a> {
                 let to = if hanging { to.saturating_sub(4) } else { to };
                 let gap = before.range.end..leaf.range.start;
                 let room = if wraps { self.room(shown, index) } else { None };
-                self.between(gap, to, columns.get(&index).map(|c| indent + c), apart(before.class, leaf.class), room);
+                self.between(gap, to, columns.get(&index).map(|c| indent + c), blanks(shown, index), room);
                 if closes {
                     anchors.pop();
                 }
@@ -205,9 +209,10 @@ impl<'a> Writer<'a> {
                 _ => self.push(&self.text[leaf.range.clone()]),
             }
             if matches!(leaf.class, Class::Open | Class::Tight) {
-                let breaks = shown.leaves.get(index + 1).is_some_and(|next| {
-                    self.text[leaf.range.end..next.range.start].contains(['\n', '\r'])
-                });
+                let breaks = shown
+                    .leaves
+                    .get(index + 1)
+                    .is_some_and(|next| self.text[leaf.range.end..next.range.start].contains(['\n', '\r']));
                 anchors.push(if breaks { self.indent + 4 } else { self.column() });
             }
         }
@@ -226,12 +231,11 @@ impl<'a> Writer<'a> {
     /// Whether the bracket that closes at a leaf was followed by a line end.
     fn opens_line_end(&self, shown: &Prepared<'_>, close: usize) -> bool {
         let depth = shown.leaves[close].depth;
-        let open = shown.leaves[..close].iter().rposition(|leaf| {
-            leaf.depth == depth && matches!(leaf.class, Class::Open | Class::Tight)
-        });
-        open.and_then(|open| Some((shown.leaves.get(open)?, shown.leaves.get(open + 1)?))).is_some_and(
-            |(open, next)| self.text[open.range.end..next.range.start].contains(['\n', '\r']),
-        )
+        let open = shown.leaves[..close]
+            .iter()
+            .rposition(|leaf| leaf.depth == depth && matches!(leaf.class, Class::Open | Class::Tight));
+        open.and_then(|open| Some((shown.leaves.get(open)?, shown.leaves.get(open + 1)?)))
+            .is_some_and(|(open, next)| self.text[open.range.end..next.range.start].contains(['\n', '\r']))
     }
 
     /// The indent of a line's piece that begins with a leaf.
@@ -288,12 +292,11 @@ impl<'a> Writer<'a> {
         gap: Range<usize>,
         to: usize,
         column: Option<usize>,
-        blank: bool,
+        blanks: usize,
         room: Option<usize>,
     ) {
         let marks = self.marks_in(gap);
         if marks.is_empty() {
-            let blanks = usize::from(blank);
             if let Some(column) = column {
                 let blanks = column.saturating_sub(self.column()).max(blanks);
                 return self.pad(blanks);
@@ -440,6 +443,14 @@ impl<'a> Writer<'a> {
         }
         Some(out)
     }
+}
+
+/// The blanks before a leaf that stands in no column.
+fn blanks(shown: &Prepared<'_>, index: usize) -> usize {
+    let leaf = &shown.leaves[index];
+    let titled = leaf.class == Class::Title && shown.leaves.iter().any(|leaf| leaf.class == Class::Equals);
+    let before = shown.leaves.get(index.wrapping_sub(1)).map(|before| before.class);
+    usize::from(before.is_some_and(|before| apart(before, leaf.class))) + usize::from(titled)
 }
 
 fn end(line: &Line) -> usize {
