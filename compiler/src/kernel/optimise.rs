@@ -85,11 +85,7 @@ fn key(instruction: &Instruction) -> String {
         Instruction::Reduce { op, value, weights, levels } => {
             format!("{op:?} {value:?} {levels:?} {:?}", weights.as_deref().map(bits))
         }
-        Instruction::Input(_)
-        | Instruction::Unary { .. }
-        | Instruction::Binary { .. }
-        | Instruction::Compare { .. }
-        | Instruction::Select { .. } => format!("{instruction:?}"),
+        _ => format!("{instruction:?}"),
     }
 }
 
@@ -121,6 +117,7 @@ fn fold<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Option<
             let cell = reduce(*op, |level| column[level], weights.as_deref(), levels.clone(), column.len());
             Known::Cell(cell)
         }
+        _ => return None,
     };
     Some(match result {
         Known::Cell(number) => Instruction::Constant(number.to_f64()),

@@ -20,6 +20,8 @@ pub type Field = Tensor<5>;
 pub enum GraphError {
     #[error("the kernel `{kernel}` reads `{input}`, which the model does not yield")]
     MissingInput { kernel: String, input: String },
+    #[error("the kernel `{kernel}` has instructions that losses cannot use yet")]
+    Unsupported { kernel: String },
 }
 
 /// Runs a verified kernel; its outputs in order.
@@ -74,6 +76,7 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
                     Reduce::Max => column.max_dim(2),
                 }
             }
+            _ => return Err(GraphError::Unsupported { kernel: kernel.name.clone() }),
         };
         values.push(value);
     }
@@ -110,6 +113,7 @@ fn guarded_unary(op: Unary, value: Field) -> Field {
             bare.clone().is_finite().bool_not().bool_or(bare.clone().lower_equal_elem(0.0))
         }
         Unary::Exp => unary(op, bare.clone()).is_finite().bool_not(),
+        Unary::Sin | Unary::Cos => bare.clone().is_finite().bool_not(),
     };
     unary(op, value.mask_fill(odd.clone(), 1.0)).mask_where(odd, unary(op, bare))
 }
@@ -152,6 +156,8 @@ fn unary(op: Unary, value: Field) -> Field {
         Unary::Sqrt => value.sqrt(),
         Unary::Exp => value.exp(),
         Unary::Log => value.log(),
+        Unary::Sin => value.sin(),
+        Unary::Cos => value.cos(),
     }
 }
 
@@ -168,6 +174,7 @@ fn binary(op: Binary, left: Field, right: Field) -> Field {
             if op == Binary::Min { left.min_pair(right) } else { left.max_pair(right) }
         }
         Binary::Pow => left.powf(right),
+        Binary::Atan2 => left.atan2(right),
     }
 }
 

@@ -16,7 +16,7 @@ mod schedule;
 
 use std::fmt::{self, Display, Formatter};
 
-use super::ir::Kernel;
+use super::ir::{Binary, Instruction, Kernel, Unary};
 use super::optimise::optimise;
 use super::verify::{VerifyError, domains};
 
@@ -42,6 +42,9 @@ impl Compiled {
         domains(kernel).map_err(JitError::Invalid)?;
         let kernel = optimise::<f32>(kernel);
         let domains = domains(&kernel).map_err(JitError::Invalid)?;
+        if let Some(name) = kernel.instructions.iter().find_map(unsupported) {
+            return Err(JitError::Unsupported(name));
+        }
         let schedule = schedule::schedule(&kernel, domains);
         let live_values = schedule::live_values(&kernel, &schedule);
         let code = code::Code::compile(&kernel, &schedule, unroll(live_values, &schedule))?;
@@ -72,6 +75,34 @@ impl Compiled {
     }
 }
 
+/// What the instruction is called, if there is no machine code for it.
+fn unsupported(instruction: &Instruction) -> Option<&'static str> {
+    match instruction {
+        Instruction::Input(_)
+        | Instruction::Constant(_)
+        | Instruction::Levels(_)
+        | Instruction::Compare { .. }
+        | Instruction::Select { .. }
+        | Instruction::Reduce { .. } => None,
+        Instruction::Unary { op, .. } => match op {
+            Unary::Neg | Unary::Abs | Unary::Sqrt | Unary::Exp | Unary::Log => None,
+            Unary::Sin => Some("sin"),
+            Unary::Cos => Some("cos"),
+        },
+        Instruction::Binary { op, .. } => match op {
+            Binary::Atan2 => Some("atan2"),
+            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => None,
+            Binary::Min | Binary::Max | Binary::Pow => None,
+        },
+        Instruction::Shift { .. } => Some("shift"),
+        Instruction::Interpolate { .. } => Some("interpolate"),
+        Instruction::Layer { .. } => Some("layer"),
+        Instruction::Difference { .. } => Some("difference"),
+        Instruction::Scan { .. } => Some("scan"),
+        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => Some("a scan's body"),
+    }
+}
+
 /// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
 /// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
 /// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
@@ -87,6 +118,8 @@ pub enum JitError {
     Invalid(Vec<VerifyError>),
     /// More per-level constants than an address can reach (2 GiB).
     TooManyConstants,
+    /// Machine code cannot do this instruction yet; the interpreter can.
+    Unsupported(&'static str),
     /// What the machine or Cranelift said.
     Machine(String),
 }
@@ -105,6 +138,7 @@ impl Display for JitError {
                 errors.iter().try_for_each(|error| write!(f, "; {error}"))
             }
             Self::TooManyConstants => write!(f, "the kernel has more than 2 GiB of per-level constants"),
+            Self::Unsupported(name) => write!(f, "machine code cannot do `{name}` yet"),
             Self::Machine(message) => write!(f, "the kernel cannot be compiled on this machine: {message}"),
         }
     }
