@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn differences_point_east_and_north() {
         // Row 0 is the north: 10 per row southwards, 1 per column eastwards.
-        let field = array![[0.0, 1.0, 3.0, 10.0, 11.0, 13.0, 20.0, 21.0, 23.0]];
+        let field: Array2<f64> = array![[0.0, 1.0, 3.0, 10.0, 11.0, 13.0, 20.0, 21.0, 23.0]];
         let grid = Extent { rows: 3, columns: 3 };
         let x = difference(field.view(), Axis::X, grid);
         assert_eq!(x.row(0).to_vec(), [1.0, 1.5, 2.0, 1.0, 1.5, 2.0, 1.0, 1.5, 2.0]);

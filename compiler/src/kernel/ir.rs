@@ -94,6 +94,21 @@ impl Kernel {
     pub fn is_stencil(&self) -> bool {
         self.instructions.iter().any(|instruction| matches!(instruction, Instruction::Difference { .. }))
     }
+
+    /// How many grid points away, along rows and columns, the farthest point is that a point's result depends on: 0
+    /// for all but stencils, and the number of differences one of another for those. A part of the grid with
+    /// that many more rows on either side (fewer where the grid ends) gives the part's results. For verified kernels.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        let mut reaches: Vec<usize> = Vec::with_capacity(self.instructions.len());
+        for instruction in &self.instructions {
+            let operands = instruction.operands();
+            let farthest = operands.iter().filter_map(|operand| reaches.get(operand.index())).max();
+            let more = usize::from(matches!(instruction, Instruction::Difference { .. }));
+            reaches.push(farthest.unwrap_or(&0) + more);
+        }
+        reaches.into_iter().max().unwrap_or(0)
+    }
 }
 
 /// An array the kernel reads.

@@ -18,6 +18,7 @@ use std::fmt::{self, Display, Formatter};
 
 use super::ir::{Binary, Instruction, Kernel, Unary};
 use super::optimise::optimise;
+use super::text::name_of;
 use super::verify::{VerifyError, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
@@ -77,30 +78,16 @@ impl Compiled {
 
 /// What the instruction is called, if there is no machine code for it.
 fn unsupported(instruction: &Instruction) -> Option<&'static str> {
-    match instruction {
-        Instruction::Input(_)
-        | Instruction::Constant(_)
-        | Instruction::Levels(_)
-        | Instruction::Compare { .. }
-        | Instruction::Select { .. }
-        | Instruction::Reduce { .. } => None,
-        Instruction::Unary { op, .. } => match op {
-            Unary::Neg | Unary::Abs | Unary::Sqrt | Unary::Exp | Unary::Log => None,
-            Unary::Sin => Some("sin"),
-            Unary::Cos => Some("cos"),
-        },
-        Instruction::Binary { op, .. } => match op {
-            Binary::Atan2 => Some("atan2"),
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Div => None,
-            Binary::Min | Binary::Max | Binary::Pow => None,
-        },
-        Instruction::Shift { .. } => Some("shift"),
-        Instruction::Interpolate { .. } => Some("interpolate"),
-        Instruction::Layer { .. } => Some("layer"),
-        Instruction::Difference { .. } => Some("difference"),
-        Instruction::Scan { .. } => Some("scan"),
-        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => Some("a scan's body"),
-    }
+    let known = match instruction {
+        Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) => true,
+        Instruction::Compare { .. } | Instruction::Select { .. } | Instruction::Reduce { .. } => true,
+        Instruction::Unary { op, .. } => !matches!(op, Unary::Sin | Unary::Cos),
+        Instruction::Binary { op, .. } => *op != Binary::Atan2,
+        Instruction::Shift { .. } | Instruction::Interpolate { .. } | Instruction::Layer { .. } => false,
+        Instruction::Difference { .. } | Instruction::Scan { .. } => false,
+        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => false,
+    };
+    (!known).then(|| name_of(instruction))
 }
 
 /// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
