@@ -187,10 +187,11 @@ impl Checker<'_> {
     pub(super) fn predicted(&self, definition: &Definition) -> bool {
         self.roles_uncertain()
             || self.is_in("prognostic", &definition.id)
+            || self.is_in("diagnostic", &definition.id)
             || self.checked.derived.get(&definition.id).is_some_and(|derived| {
                 let inputs = derived.value.variables();
                 inputs.iter().all(|id| self.has_role(id))
-                    && inputs.iter().any(|id| self.is_in("prognostic", id))
+                    && inputs.iter().any(|id| self.is_in("prognostic", id) || self.is_in("diagnostic", id))
             })
     }
 
@@ -202,7 +203,7 @@ impl Checker<'_> {
 
     /// Whether a field with this id is fed to or predicted by the model under its own name.
     pub(super) fn has_role(&self, id: &str) -> bool {
-        self.is_in("prognostic", id) || self.is_in("static", id)
+        ["prognostic", "diagnostic", "forcing", "static"].iter().any(|role| self.is_in(role, id))
     }
 
     fn is_in(&self, role: &str, id: &str) -> bool {

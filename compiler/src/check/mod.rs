@@ -1,6 +1,8 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod architecture;
 mod arguments;
+mod base;
 mod clauses;
 mod column;
 mod condition;
@@ -10,11 +12,13 @@ mod expression;
 mod fields;
 mod function;
 mod grids;
+mod head;
 mod kinds;
 mod loss;
 mod model;
 mod numbers;
 mod phase;
+mod role;
 mod schedule;
 mod split;
 
@@ -31,7 +35,10 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
-pub use model::{ModelChoice, Preset};
+pub use architecture::{Given, Value};
+pub use base::BaseChoice;
+pub use model::ModelChoice;
+pub use role::Cast;
 pub use split::DataChoice;
 
 /// A recipe of which everything is known that can be known without its data.
@@ -49,6 +56,8 @@ pub struct Checked {
     pub conditions: BTreeMap<String, Typed>,
     pub data: Option<DataChoice>,
     pub model: Option<ModelChoice>,
+    /// What the device that trains can do, if the site says so.
+    pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
 }
@@ -104,6 +113,7 @@ pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics
     checker.own_items();
     checker.data(site);
     checker.model(site);
+    checker.checked.machine = site.machine();
     checker.phases();
     checker.evaluations();
     checker.checked

@@ -23,7 +23,7 @@ impl Checker<'_> {
                     .help("add: phase learn { for 4 epochs  batch 16  train new  optimise adamw(rate = 3e-4)  minimise … }"),
             );
         }
-        for kind in ["head", "ensemble", "member"] {
+        for kind in ["ensemble", "member"] {
             let first = self.resolved.blocks_of(kind).next().map(|b| b.kind.span);
             if let Some(span) = first {
                 self.not_yet(&format!("`{kind}`"), span);
