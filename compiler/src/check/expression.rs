@@ -7,9 +7,9 @@ use aurora_grammar::{Diagnostic, Span};
 
 use super::walk::ScanForm;
 use super::{Checker, bare_name};
+use crate::range;
 use crate::resolve::ScopeId;
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind, Unary};
-use crate::range;
 use crate::types::{FieldType, Support};
 use crate::units::Scale;
 
@@ -208,11 +208,8 @@ impl Checker<'_> {
             _ => None,
         };
         let decibel = |ty: &FieldType| ty.scale == Scale::Decibel;
-        let scale = if (decibel(a) || decibel(b)) && !(divide && decibel(b)) {
-            Scale::Decibel
-        } else {
-            Scale::Ratio
-        };
+        let scale =
+            if (decibel(a) || decibel(b)) && !(divide && decibel(b)) { Scale::Decibel } else { Scale::Ratio };
         // What stands for two different intervals stands for neither.
         let cell = match (a.cell, b.cell) {
             (Some(x), Some(y)) if x != y => None,
@@ -293,11 +290,8 @@ impl Checker<'_> {
         let same_scale = (unit.scale == Scale::Logarithmic) == (value.ty.scale == Scale::Logarithmic);
         if unit.dimension != value.ty.dimension || !same_scale {
             let own = self.unit_of(&quantity.text).unwrap_or_default();
-            let message = format!(
-                "{} cannot be taken for {}: the units differ",
-                value.ty.spoken(),
-                quantity.text
-            );
+            let message =
+                format!("{} cannot be taken for {}: the units differ", value.ty.spoken(), quantity.text);
             self.diagnostics.push(
                 Diagnostic::error("unit-mismatch", message)
                     .label(value.span, format!("in {}", self.units_spoken(&value.ty)))

@@ -5,22 +5,32 @@ mod arguments;
 mod base;
 mod clauses;
 mod column;
+mod comparison;
 mod condition;
 mod constraint;
+mod data;
+mod ensemble;
 mod evaluation;
 mod expression;
 mod fields;
 mod function;
 mod grids;
+mod groups;
 mod head;
 mod kinds;
 mod loss;
+mod minimise;
 mod model;
 mod numbers;
 mod phase;
+mod repair;
 mod role;
+mod sampling;
 mod schedule;
+mod science;
+mod score;
 mod split;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,9 +47,11 @@ use crate::types::FieldType;
 
 pub use architecture::{Given, Value};
 pub use base::BaseChoice;
+pub use data::DataChoice;
+pub use ensemble::EnsembleChoice;
 pub use model::ModelChoice;
 pub use role::Cast;
-pub use split::DataChoice;
+pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
 #[derive(Debug, Default)]
@@ -60,6 +72,9 @@ pub struct Checked {
     pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
+    pub ensemble: Option<EnsembleChoice>,
+    /// The members of the ensemble, as recipes of their own, in alphabetical order.
+    pub members: Vec<(String, Checked)>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,25 +112,42 @@ pub struct Constraint {
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
+    let (members, said) = ensemble::members(resolved, site);
+    let mut own = Diagnostics::new();
+    let checked = check_one(resolved, members, site, &mut own);
+    ensemble::gather(own, said, diagnostics);
+    checked
+}
+
+/// One recipe: the whole with what is known of its members, or a member by itself.
+fn check_one(
+    resolved: &Resolved,
+    members: Vec<(String, Checked)>,
+    site: &dyn Site,
+    diagnostics: &mut Diagnostics,
+) -> Checked {
     let mut checker = Checker {
         resolved,
         diagnostics,
-        checked: Checked::default(),
+        checked: Checked { members, ..Checked::default() },
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        pending_events: Vec::new(),
     };
     if let Some(header) = &resolved.header {
         checker.checked.name = header.name.text.clone();
         checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
     }
     checker.declarations();
-    checker.own_items();
     checker.data(site);
+    checker.own_items();
     checker.model(site);
     checker.checked.machine = site.machine();
     checker.phases();
-    checker.evaluations();
+    checker.ensemble();
+    checker.evaluations(site);
+    checker.science(site);
     checker.checked
 }
 
@@ -129,6 +161,16 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Thresholds of the evaluation at hand, whose events are still to be counted.
+    pending_events: Vec<PendingEvent>,
+}
+
+/// A threshold as written, in the field's units.
+struct PendingEvent {
+    id: String,
+    name: String,
+    span: Span,
+    threshold: f64,
 }
 
 impl Checker<'_> {

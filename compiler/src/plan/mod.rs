@@ -4,11 +4,13 @@ mod architecture;
 mod assemble;
 pub mod base;
 pub mod data;
+pub mod ensemble;
 pub mod evaluation;
 mod fit;
 pub mod head;
 mod layout;
 mod list;
+mod members;
 pub mod model;
 mod start;
 pub mod training;
@@ -16,6 +18,7 @@ pub mod training;
 use serde::{Deserialize, Serialize};
 
 pub use assemble::assemble;
+pub(crate) use assemble::used_fields;
 
 /// The version of `plan.json`; it changes when a reader of the old one would misread the new one.
 pub const SCHEMA: &str = "aurora-plan/1";
@@ -41,6 +44,8 @@ pub struct Plan {
     pub base: Option<base::BasePlan>,
     pub training: training::TrainingPlan,
     pub evaluations: Vec<evaluation::EvaluationPlan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<ensemble::EnsemblePlan>,
 }
 
 /// A field of the store and the part it plays in the model.
