@@ -1,10 +1,13 @@
 //! The whole way of a recipe, as far as it goes.
 
+use std::collections::BTreeSet;
+
 use aurora_grammar::{Diagnostics, SourceMap};
 
 use crate::canonical;
 use crate::check;
 use crate::kernel::{ir::Module, verify};
+use crate::lock::Lock;
 use crate::plan::{self, Plan};
 use crate::resolve;
 use crate::site::Site;
@@ -16,6 +19,8 @@ pub struct Compilation {
     pub diagnostics: Diagnostics,
     /// The canonical text of the resolved recipe.
     pub canonical: String,
+    /// The libraries of which it reaches something.
+    pub libraries: BTreeSet<String>,
     pub result: Option<(Plan, Module)>,
 }
 
@@ -95,5 +100,14 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     }
     diagnostics.sort();
     diagnostics.dedup();
-    Compilation { canonical: canonical::text(&resolved), sources, diagnostics, result }
+    let libraries = if result.is_some() { canonical::libraries(&resolved) } else { BTreeSet::new() };
+    Compilation { canonical: canonical::text(&resolved), libraries, sources, diagnostics, result }
+}
+
+impl Compilation {
+    /// What the recipe was compiled with, if it is right.
+    pub fn lock(&self, site: &dyn Site) -> Option<Lock> {
+        let (plan, module) = self.result.as_ref()?;
+        Some(Lock::new(plan, module, &self.libraries, site.archive(&plan.data.archive).as_ref()))
+    }
 }

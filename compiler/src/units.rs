@@ -26,7 +26,7 @@ pub enum Scale {
 impl Unit {
     /// A value in this unit, in SI (logarithmic values unchanged).
     pub fn to_si(&self, value: f64) -> f64 {
-        value * self.factor + self.offset
+        crate::exact::scaled(value, self.factor, self.offset)
     }
 }
 

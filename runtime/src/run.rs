@@ -1,11 +1,13 @@
 //! A recipe on its way through this machine: compiled, its data prepared, its folders found.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurora_compiler::kernel::ir::Module as Kernels;
+use aurora_compiler::lock::Lock;
 use aurora_compiler::{Plan, artefact, compile};
 use aurora_grammar::{SourceMap, render};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -61,6 +63,8 @@ pub struct Recipe {
     pub path: PathBuf,
     pub text: String,
     pub canonical: String,
+    /// The libraries of which it reaches something.
+    pub libraries: BTreeSet<String>,
     pub plan: Plan,
     pub kernels: Kernels,
     pub site: Site,
@@ -84,7 +88,8 @@ impl Recipe {
         }
         show(&compilation.diagnostics, &compilation.sources, format);
         let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
-        Ok(Recipe { path, text, canonical: compilation.canonical, plan, kernels, site })
+        let (canonical, libraries) = (compilation.canonical, compilation.libraries);
+        Ok(Recipe { path, text, canonical, libraries, plan, kernels, site })
     }
 
     /// Writes the artefact, `build/NAME-HASH`, whole or not at all.
@@ -94,10 +99,16 @@ impl Recipe {
         Ok(path)
     }
 
+    /// What the recipe was compiled with.
+    pub fn lock(&self) -> Lock {
+        let archive = aurora_compiler::Site::archive(&self.site, &self.plan.data.archive);
+        Lock::new(&self.plan, &self.kernels, &self.libraries, archive.as_ref())
+    }
+
     /// Writes the artefact's files into a folder of its own.
     pub fn write_artefact(&self, path: &Path) -> Result<(), Failure> {
         durable::folder::<std::io::Error>(path, |inside| {
-            for file in artefact::files(&self.plan, &self.kernels, &self.canonical) {
+            for file in artefact::files(&self.plan, &self.kernels, &self.canonical, &self.lock()) {
                 fs::write(inside.join(file.name), file.text)
                     .map_err(|error| durable::named(&path.join(file.name), error))?;
             }
