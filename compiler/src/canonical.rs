@@ -190,7 +190,7 @@ fn reach(
 }
 
 /// Every word in an item that could be a name of something defined elsewhere.
-fn names_of(item: &Item, names: &mut BTreeSet<String>) {
+pub(crate) fn names_of(item: &Item, names: &mut BTreeSet<String>) {
     match &item.kind {
         ItemKind::Grid { value, .. } => expr(value, names),
         ItemKind::Levels { coordinate, value, block: inner, .. } => {

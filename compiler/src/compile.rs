@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use aurora_grammar::{Diagnostics, SourceMap};
 
 use crate::canonical;
-use crate::check;
+use crate::check::{self, Checked};
 use crate::kernel::{ir::Module, verify};
 use crate::lock::Lock;
 use crate::plan::{self, Plan};
-use crate::resolve;
+use crate::resolve::{self, Resolved};
 use crate::site::Site;
 
 /// What came of a recipe: its plan and kernels if it is right, and what is to be said in any case.
@@ -22,6 +22,9 @@ pub struct Compilation {
     /// The libraries of which it reaches something.
     pub libraries: BTreeSet<String>,
     pub result: Option<(Plan, Module)>,
+    /// What its names stand for, as far as it could be read.
+    pub resolved: Resolved,
+    pub checked: Checked,
 }
 
 /// What leaves a part of the recipe unread.
@@ -101,7 +104,8 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     diagnostics.sort();
     diagnostics.dedup();
     let libraries = if result.is_some() { canonical::libraries(&resolved) } else { BTreeSet::new() };
-    Compilation { canonical: canonical::text(&resolved), libraries, sources, diagnostics, result }
+    let canonical = canonical::text(&resolved);
+    Compilation { canonical, libraries, sources, diagnostics, result, resolved, checked }
 }
 
 impl Compilation {

@@ -137,7 +137,10 @@ impl Lock {
             plan: plan.schema.clone(),
             kernels: digest(&module.to_string()),
             libraries: libraries.iter().filter_map(library).collect(),
-            archives: archive.map(|index| (plan.data.archive.clone(), archive_lock(index))).into_iter().collect(),
+            archives: archive
+                .map(|index| (plan.data.archive.clone(), archive_lock(index)))
+                .into_iter()
+                .collect(),
             checkpoint: None,
             statistics: toml::Table::new(),
         }
@@ -146,6 +149,14 @@ impl Lock {
     /// The lock as a text of its own, as the artefact holds it.
     pub fn text(&self) -> String {
         toml::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what [`Lock::text`] gives.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn read(text: &str) -> Result<Lock, String> {
+        toml::from_str(text).map_err(|error| error.message().lines().collect::<Vec<_>>().join(" "))
     }
 
     /// What differs from `self`, which was locked, in `now`. Statistics are fitted, not compared, and an
@@ -215,7 +226,8 @@ impl LockFile {
     /// A sentence: it is no TOML, no lock, or one of a newer version, which is never half understood.
     pub fn read(text: &str) -> Result<LockFile, String> {
         let one_line = |error: &toml::de::Error| error.message().lines().collect::<Vec<_>>().join(" ");
-        let table: toml::Table = toml::from_str(text).map_err(|error| format!("no TOML: {}", one_line(&error)))?;
+        let table: toml::Table =
+            toml::from_str(text).map_err(|error| format!("no TOML: {}", one_line(&error)))?;
         let schema = table.get("schema").and_then(toml::Value::as_str).unwrap_or_default();
         let version = schema.strip_prefix(SCHEMA).and_then(|version| version.parse::<u32>().ok());
         match version {

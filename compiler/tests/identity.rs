@@ -66,7 +66,7 @@ model {
     architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [2, 4], window = [2, 4, 4])
     step        {every}
     history     2 steps
-    prognostic  tk, refc
+    prognostic  tk, t2m, u10, refc
     static      high
 }
 
@@ -96,7 +96,10 @@ evaluate convection on test {
 /// For each place, spellings of one and the same.
 const SPELLINGS: [(&str, &[&str]); 11] = [
     ("spacing", &["12 km", "12000 m", "12_000 m", "1200000 cm"]),
-    ("levels", &["[850, 700, 500] hPa", "[850, 700, 500] mb", "[85000, 7e4, 50000] Pa", "[850 hPa, 700 mb, 50 kPa]"]),
+    (
+        "levels",
+        &["[850, 700, 500] hPa", "[850, 700, 500] mb", "[85000, 7e4, 50000] Pa", "[850 hPa, 700 mb, 50 kPa]"],
+    ),
     ("every", &["1 h", "60 min", "3600 s"]),
     ("bound", &["180 .. 340 K", "180 K .. 340 K", "-93.15 .. 66.85 degC", "-93.15 degC .. 340 K"]),
     ("height", &["0 .. 5.1 km", "0 m .. 5100 m", "0 km .. 5100 m"]),
@@ -173,7 +176,8 @@ fn numbers(text: &str) -> Vec<(usize, usize)> {
         let (mut at, mut quoted) = (0, false);
         while !skipped && at < bytes.len() && (quoted || bytes[at] != b'#') {
             quoted ^= bytes[at] == b'"';
-            let inside_word = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || b"_.^".contains(&bytes[at - 1]));
+            let inside_word =
+                at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || b"_.^".contains(&bytes[at - 1]));
             if bytes[at].is_ascii_digit() && !inside_word && !quoted {
                 let end = (at..bytes.len())
                     .find(|i| {

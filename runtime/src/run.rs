@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use aurora_compiler::kernel::ir::Module as Kernels;
 use aurora_compiler::lock::Lock;
-use aurora_compiler::{Plan, artefact, compile};
-use aurora_grammar::{SourceMap, render};
+use aurora_compiler::{Compilation, Plan, artefact, compile};
+use aurora_grammar::{SourceMap, Span, render};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use ndarray::Array3;
@@ -43,6 +43,8 @@ pub enum Failure {
     Wrong(Option<String>),
     /// A signal: 130 or 143.
     Signal(u8),
+    /// Nothing is wrong, or it has been said; the exit code is the answer.
+    Code(u8),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -74,20 +76,26 @@ impl Recipe {
     /// Reads and compiles a recipe; an artefact's folder stands for the recipe in it. Diagnostics go to
     /// stderr, as JSON to stdout.
     pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
-        let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
-        let refused =
-            |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
-        let bytes = fs::read(&path).map_err(|error| refused(&error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
-        })?;
-        let site = Site::find(Some(&path)).map_err(Failure::because)?;
-        let compilation = compile(&path.display().to_string(), &text, &site);
-        if let Some(reason) = site.unopened() {
-            return Err(Failure::because(reason));
+        let (compilation, site) = compiled(path, format)?;
+        Recipe::of(path, compilation, site)
+    }
+
+    /// The same for a command that prints data to stdout: diagnostics go to stderr in every format.
+    pub fn open_for_data(path: &Path, format: Format) -> Result<Recipe, Failure> {
+        let (compilation, site) = read_and_compiled(path)?;
+        match format {
+            Format::Json => tell(&render::json(&compilation.diagnostics, &compilation.sources)),
+            _ => show(&compilation.diagnostics, &compilation.sources, format),
         }
-        show(&compilation.diagnostics, &compilation.sources, format);
+        Recipe::of(path, compilation, site)
+    }
+
+    fn of(path: &Path, compilation: Compilation, site: Site) -> Result<Recipe, Failure> {
         let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
+        let path = recipe_file(path);
+        // The recipe is the first file of its compilation.
+        let file = compilation.sources.file(Span::new(0, 0));
+        let text = file.map_or("", |file| compilation.sources.text(file)).to_string();
         let (canonical, libraries) = (compilation.canonical, compilation.libraries);
         Ok(Recipe { path, text, canonical, libraries, plan, kernels, site })
     }
@@ -159,6 +167,42 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+/// Reads and compiles a recipe and shows its diagnostics, right or wrong.
+pub fn compiled(path: &Path, format: Format) -> Result<(Compilation, Site), Failure> {
+    let (compilation, site) = read_and_compiled(path)?;
+    show(&compilation.diagnostics, &compilation.sources, format);
+    Ok((compilation, site))
+}
+
+fn read_and_compiled(path: &Path) -> Result<(Compilation, Site), Failure> {
+    let path = recipe_file(path);
+    let text = recipe_text(&path)?;
+    let site = Site::find(Some(&path)).map_err(Failure::because)?;
+    let compilation = compile(&path.display().to_string(), &text, &site);
+    match site.unopened() {
+        Some(reason) => Err(Failure::because(reason)),
+        None => Ok((compilation, site)),
+    }
+}
+
+/// The recipe in an artefact's folder, or the file itself.
+pub fn recipe_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() }
+}
+
+/// The text of a recipe.
+///
+/// # Errors
+/// A sentence that says why it cannot be read.
+pub fn recipe_text(path: &Path) -> Result<String, Failure> {
+    let refused =
+        |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| refused(&error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+    })
 }
 
 /// An archive that reads no more once a signal has come.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One `evaluate NAME on SPLIT { }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EvaluationPlan {
     pub name: String,
     /// `train`, `validate` or `test`.
@@ -16,7 +16,7 @@ pub struct EvaluationPlan {
 }
 
 /// One score of one field, at some levels, thresholds and scales.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScorePlan {
     pub score: Score,
     /// A predicted variable or a derived field.
@@ -31,7 +31,7 @@ pub struct ScorePlan {
     pub scales: Vec<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     Rmse,

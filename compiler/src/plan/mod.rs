@@ -4,6 +4,7 @@ mod assemble;
 pub mod data;
 pub mod evaluation;
 pub mod model;
+pub mod schema;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ pub use assemble::assemble;
 pub const SCHEMA: &str = "aurora-plan/1";
 
 /// Everything the runtime does for a recipe. The kernels it names are in the artefact's module.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     pub schema: String,
     pub name: String,
@@ -34,7 +35,7 @@ pub struct Plan {
 }
 
 /// A field of the store and the part it plays in the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RolePlan {
     pub field: String,
     /// What the checkpoint calls it.
@@ -45,7 +46,7 @@ pub struct RolePlan {
     pub spread: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Static,
