@@ -49,6 +49,7 @@ pub use architecture::{Given, Value};
 pub use base::BaseChoice;
 pub use data::DataChoice;
 pub use ensemble::EnsembleChoice;
+pub use function::INTRINSICS;
 pub use model::ModelChoice;
 pub use role::Cast;
 pub(crate) use science::tile_not_multiple::check as tile_not_multiple;

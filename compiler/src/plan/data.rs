@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Everything `data prepare` needs to know. Names are the recipe's; all maps and lists are ordered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DataPlan {
     /// `archive synthetic`: the name of the archive; where it lies is the site's affair.
     pub archive: String,
@@ -102,7 +102,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// A horizontal grid: a projection with its parameters, row 0 in the north.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GridPlan {
     pub name: String,
     pub projection: Projection,
@@ -114,7 +114,7 @@ pub struct GridPlan {
     pub spacing: f64,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     /// Lambert conformal, one standard parallel, centred on (latitude, longitude) in degrees.
@@ -123,7 +123,7 @@ pub enum Projection {
     Mercator { latitude: f64, longitude: f64 },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LevelsPlan {
     /// `pressure`, `height` or `index`.
     pub coordinate: String,
@@ -132,13 +132,13 @@ pub struct LevelsPlan {
 }
 
 /// From the first instant to the last, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TimeRange {
     pub from: Timestamp,
     pub to: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FieldPlan {
     pub name: String,
     /// What the archive calls it, for instance `REFC:entire atmosphere`.
@@ -153,7 +153,7 @@ pub struct FieldPlan {
     pub range: (Option<f64>, Option<f64>),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DerivedPlan {
     pub name: String,
     /// The kernel of the artefact's module that computes it.
@@ -166,7 +166,7 @@ pub struct DerivedPlan {
     pub range: (Option<f64>, Option<f64>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SupportPlan {
     /// (H, W), constant in time.

@@ -19,7 +19,7 @@ pub(super) use work::perceiver_products;
 /// Aurora, configured. Variables carry the names of the checkpoint (`2t`, `10u`, `msl`, ...).
 ///
 /// The names of the hyper-parameters are those of Microsoft's constructor, in whole words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ModelPlan {
     /// Surface variables, read and predicted.
     pub surface: Vec<String>,
@@ -73,7 +73,7 @@ pub struct ModelPlan {
 }
 
 /// What a recipe may ask of Aurora beyond the base configuration. The default asks for nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct ModelOptions {
     /// Largest rate of stochastic depth.
@@ -164,7 +164,7 @@ pub struct Clip {
 }
 
 /// Low-rank adaptation of the backbone's attention.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LoraPlan {
     pub mode: LoraMode,
     /// Roll-out steps that are adapted.
@@ -173,7 +173,7 @@ pub struct LoraPlan {
     pub alpha: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoraMode {
     Single,
@@ -182,7 +182,7 @@ pub enum LoraMode {
 }
 
 /// Numbers of parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ParameterCount {
     pub total: u64,
     pub encoder: u64,
