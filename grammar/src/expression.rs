@@ -18,13 +18,30 @@ const DEEPEST: usize = 250;
 pub(crate) struct Builder {
     start: usize,
     fault: Option<Diagnostic>,
+    /// The blocks within the line, read before it, in order.
+    walks: Vec<Walk>,
     /// How high the expression built last is; kept up by [`Builder::node`].
     height: usize,
 }
 
+/// The block of a `scan` or `iterate`: where its `{` is, and what it says.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub open: usize,
+    pub states: Vec<Binding>,
+    pub steps: Vec<Binding>,
+    /// The height of the highest expression in it.
+    pub height: usize,
+}
+
 impl Builder {
-    pub fn new(start: usize) -> Self {
-        Builder { start, fault: None, height: 0 }
+    pub fn new(start: usize, walks: Vec<Walk>) -> Self {
+        Builder { start, fault: None, walks, height: 0 }
+    }
+
+    /// How high the expression built last is.
+    pub fn height(&self) -> usize {
+        self.height
     }
 
     /// The first thing that was wrong, if any.
@@ -340,6 +357,8 @@ impl Builder {
             Rule::string => ExprKind::Text(self.text(&pair).text),
             Rule::measure => self.measure(pair),
             Rule::call => self.call(pair),
+            Rule::scan => self.scan(pair),
+            Rule::iterate => self.iterate(pair),
             Rule::list => self.list(pair),
             // A group is its content: brackets say nothing that the tree's shape does not.
             _ => {
@@ -372,6 +391,53 @@ impl Builder {
             });
         }
         value
+    }
+
+    fn scan(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
+        let span = self.span(&pair);
+        let (mut names, mut from, mut walk) = (Vec::new(), None, Walk::default());
+        let mut height = 0;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::name => names.push(self.name(&inner)),
+                Rule::expr => {
+                    from = Some(Box::new(self.expr(inner)));
+                    height = self.height;
+                }
+                Rule::braces => walk = self.walk(&inner),
+                _ => {}
+            }
+        }
+        self.height = height.max(walk.height);
+        let mut names = names.into_iter();
+        let mut name = || names.next().unwrap_or_else(|| nameless(span));
+        let (levels, direction) = (name(), name());
+        ExprKind::Scan { levels, direction, from, states: walk.states, steps: walk.steps }
+    }
+
+    fn iterate(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
+        let span = self.span(&pair);
+        let (mut count, mut walk) = (nothing(span), Walk::default());
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::expr => count = self.expr(inner),
+                Rule::braces => walk = self.walk(&inner),
+                _ => {}
+            }
+        }
+        self.height = self.height.max(walk.height);
+        ExprKind::Iterate { count: Box::new(count), states: walk.states, steps: walk.steps }
+    }
+
+    /// What was read of the block at a place. Text that the grammar reads twice is built once.
+    fn walk(&mut self, braces: &Pair<'_, Rule>) -> Walk {
+        let open = self.span(braces).start as usize;
+        let found = self.walks.binary_search_by_key(&open, |walk| walk.open).ok();
+        found.and_then(|index| self.walks.get_mut(index)).map_or_else(Walk::default, |walk| {
+            let taken = std::mem::take(walk);
+            walk.open = open;
+            taken
+        })
     }
 
     fn list(&mut self, pair: Pair<'_, Rule>) -> ExprKind {

@@ -410,7 +410,25 @@ fn bare(out: &mut Formatter<'_>, shown: &Expr, level: Level) -> fmt::Result {
         ExprKind::Over { value, extent } => {
             write!(out, "{} over {}", At(value, Level::Postfix), At(extent, Level::Extent))
         }
+        ExprKind::Scan { levels, direction, from, states, steps } => {
+            write!(out, "scan {} {}", levels.text, direction.text)?;
+            if let Some(from) = from {
+                write!(out, " from {}", At(from, Level::Sum))?;
+            }
+            walk(out, states, steps)
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            write!(out, "iterate {}", At(count, Level::Sum))?;
+            walk(out, states, steps)
+        }
     }
+}
+
+/// The block of a `scan` or `iterate`, on one line.
+fn walk(out: &mut Formatter<'_>, states: &[Binding], steps: &[Binding]) -> fmt::Result {
+    let line = |word: &'static str| move |b: &Binding| format!("{word} {} = {}", b.name.text, b.value);
+    let lines: Vec<_> = states.iter().map(line("start")).chain(steps.iter().map(line("step"))).collect();
+    write!(out, " {{ {} }}", lines.join("; "))
 }
 
 fn call(out: &mut Formatter<'_>, function: &Name, inputs: &[Input]) -> fmt::Result {

@@ -118,7 +118,7 @@ pub struct Parameter {
     pub ty: Type,
 }
 
-/// `shear = …` inside `where { }`.
+/// `shear = …` inside `where { }`, or what follows `start` and `step`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     pub name: Name,
@@ -254,6 +254,22 @@ pub enum ExprKind {
     Over {
         value: Box<Expr>,
         extent: Box<Expr>,
+    },
+    /// `scan pl upward from p0 { start … step … }`: a walk along the levels. The first of its `states` is
+    /// what it gives; `steps` say what becomes of them from one level to the next.
+    Scan {
+        levels: Name,
+        /// `upward` or `downward`.
+        direction: Name,
+        from: Option<Box<Expr>>,
+        states: Vec<Binding>,
+        steps: Vec<Binding>,
+    },
+    /// `iterate 5 { start … step … }`: the same step, so many times.
+    Iterate {
+        count: Box<Expr>,
+        states: Vec<Binding>,
+        steps: Vec<Binding>,
     },
 }
 

@@ -77,6 +77,14 @@ impl Checker<'_> {
                 );
                 None
             }
+            ExprKind::Scan { .. } => {
+                self.not_yet("`scan`", expr.span);
+                None
+            }
+            ExprKind::Iterate { .. } => {
+                self.not_yet("`iterate`", expr.span);
+                None
+            }
             ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::List { .. } | ExprKind::Range { .. } => {
                 self.error_with_help(
                     "not-a-field",
