@@ -262,7 +262,7 @@ fn architecture(
     model.atmosphere = named(Role::Atmosphere);
     model.levels = atmosphere_levels(checked, choice, diagnostics)?;
     (model.height, model.width) = (plan.data.grid.height, plan.data.grid.width);
-    model.wrap = false;
+    model.wrap = plan.data.grid.wraps();
     model.history = choice.history;
     model.timestep = choice.step as f64 / 3600.0;
     model.stabilise_level_aggregation = choice.stabilise;
