@@ -98,6 +98,10 @@ pub struct Derived {
     pub ty: FieldType,
     pub units: String,
     pub value: Typed,
+    /// As of a variable: what the checkpoint calls it, and how it is scaled.
+    pub named: Option<String>,
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
     pub span: Span,
 }
 

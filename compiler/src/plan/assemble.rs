@@ -212,10 +212,12 @@ fn support(ty: &FieldType) -> SupportPlan {
 fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
     let role = |(id, part): (&String, Part)| {
         let variable = checked.variables.get(id);
-        let ty = variable.map(|v| &v.ty).or_else(|| checked.derived.get(id).map(|d| &d.ty))?;
+        let derived = checked.derived.get(id);
+        let ty = variable.map(|v| &v.ty).or_else(|| derived.map(|d| &d.ty))?;
+        let named = variable.map(|v| &v.named).or_else(|| derived.map(|d| &d.named)).cloned().flatten();
         let field = input_name(id).to_string();
         Some(RolePlan {
-            named: variable.and_then(|v| v.named.clone()).unwrap_or_else(|| field.clone()),
+            named: named.unwrap_or_else(|| field.clone()),
             field,
             role: match ty.support {
                 Support::Levels(_) => Role::Atmosphere,
@@ -223,8 +225,8 @@ fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
                 Support::Surface | Support::Column => Role::Surface,
             },
             part,
-            centre: variable.and_then(|v| v.centre),
-            spread: variable.and_then(|v| v.spread),
+            centre: variable.and_then(|v| v.centre).or_else(|| derived.and_then(|d| d.centre)),
+            spread: variable.and_then(|v| v.spread).or_else(|| derived.and_then(|d| d.spread)),
         })
     };
     model.fields().filter_map(role).collect()
