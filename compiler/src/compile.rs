@@ -1,12 +1,12 @@
 //! The whole way of a recipe, as far as it goes.
 
-use aurora_grammar::{Diagnostics, SourceMap};
+use aurora_grammar::{Diagnostics, FileId, SourceMap};
 
 use crate::canonical;
-use crate::check;
+use crate::check::{self, Checked};
 use crate::kernel::{ir::Module, verify};
 use crate::plan::{self, Plan};
-use crate::resolve;
+use crate::resolve::{self, Resolved};
 use crate::site::Site;
 
 /// What came of a recipe: its plan and kernels if it is right, and what is to be said in any case.
@@ -60,6 +60,29 @@ fn without_consequences(diagnostics: Diagnostics) -> Diagnostics {
 
 /// Compiles the recipe `text`, shown in messages under `name`.
 pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
+    let examined = examine(name, text, site);
+    Compilation {
+        canonical: canonical::text(&examined.resolved),
+        sources: examined.sources,
+        diagnostics: examined.diagnostics,
+        result: examined.result,
+    }
+}
+
+/// All that is known of a recipe, whether or not it is right: what [`compile`] gives, and what it went through.
+#[derive(Debug)]
+pub struct Examined {
+    pub sources: SourceMap,
+    /// The recipe itself.
+    pub file: FileId,
+    pub resolved: Resolved,
+    pub checked: Checked,
+    pub diagnostics: Diagnostics,
+    pub result: Option<(Plan, Module)>,
+}
+
+/// Goes the whole way of a recipe and keeps what was found on it.
+pub fn examine(name: &str, text: &str, site: &dyn Site) -> Examined {
     let mut sources = SourceMap::new();
     let mut diagnostics = Diagnostics::new();
     let file = sources.add(name, text);
@@ -95,5 +118,5 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     }
     diagnostics.sort();
     diagnostics.dedup();
-    Compilation { canonical: canonical::text(&resolved), sources, diagnostics, result }
+    Examined { sources, file, resolved, checked, diagnostics, result }
 }

@@ -7,6 +7,7 @@ pub mod canonical;
 pub mod check;
 mod compile;
 pub mod dimension;
+pub mod editor;
 pub mod explain;
 pub mod kernel;
 pub mod library;
@@ -19,6 +20,6 @@ pub mod types;
 pub mod units;
 pub mod vocabulary;
 
-pub use compile::{Compilation, compile};
+pub use compile::{Compilation, Examined, compile, examine};
 pub use plan::Plan;
 pub use site::Site;

@@ -1,6 +1,8 @@
 //! The words of the language, each with what it says and an example. Checks, suggestions, the editors'
 //! keyword lists and the reference manual all read this table: a word that is not here does not exist.
 
+pub mod values;
+
 /// A word, what it says in a sentence, and how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {

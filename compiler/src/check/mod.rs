@@ -31,6 +31,7 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
+pub use function::INTRINSICS;
 pub use model::{ModelChoice, Preset};
 pub use split::DataChoice;
 
