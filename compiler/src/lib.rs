@@ -8,6 +8,7 @@ pub mod check;
 mod compile;
 pub mod diff;
 pub mod dimension;
+pub mod editor;
 mod exact;
 pub mod explain;
 pub mod kernel;
