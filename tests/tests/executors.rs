@@ -249,7 +249,7 @@ fn inputs(kernel: &Kernel, random: &mut Random) -> Vec<Array2<f32>> {
         let mut heights = Array2::from_shape_simple_fn((input.domain.levels(), CELLS), || {
             (0.7 + 0.5 * random.unit()) as f32
         });
-        heights.row_mut(0).mapv_inplace(|height| height - 0.8);
+        heights.row_mut(0).mapv_inplace(|height| height - 0.65);
         heights.accumulate_axis_inplace(Axis0(0), |below, height| *height += below);
         heights
     };
