@@ -59,7 +59,13 @@ pub fn divide(a: Range, b: Range) -> Range {
         // Both on one side of zero leaves the sign known, if not the size.
         let same = x.0 >= 0.0 && y.0 >= 0.0 || x.1 <= 0.0 && y.1 <= 0.0;
         let opposite = x.0 >= 0.0 && y.1 <= 0.0 || x.1 <= 0.0 && y.0 >= 0.0;
-        return if same { NOT_NEGATIVE } else if opposite { negate(NOT_NEGATIVE) } else { UNKNOWN };
+        return if same {
+            NOT_NEGATIVE
+        } else if opposite {
+            negate(NOT_NEGATIVE)
+        } else {
+            UNKNOWN
+        };
     }
     corners(x, y, |p, q| if p == 0.0 { 0.0 } else { p / q }, x.0 > 0.0 && y.0 > 0.0)
 }

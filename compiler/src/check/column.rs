@@ -126,9 +126,8 @@ impl Checker<'_> {
             ty.scale = Scale::Ratio;
         }
         // The set's own coordinate, or its logarithm: everything is known now.
-        let itself = measure.as_ref().is_none_or(|m| {
-            matches!(&m.field.kind, TypedKind::Coordinate(id) if *id == set)
-        });
+        let itself =
+            measure.as_ref().is_none_or(|m| matches!(&m.field.kind, TypedKind::Coordinate(id) if *id == set));
         if let (Some(layer), true, true) = (layer, own, itself) {
             let logarithmic = measure.is_some_and(|measure| measure.logarithmic);
             let known = KnownLayer { levels, layer, logarithmic, span: extent.span };
@@ -202,7 +201,8 @@ impl Checker<'_> {
         }
         let message = format!("{what} is one place in each column");
         let label = format!("this is on `{}`, one value per level", value.ty.support);
-        let help = "choose a level, for instance `… at 500 hPa`, or reduce a layer: `max(… over 500 .. 1000 hPa)`";
+        let help =
+            "choose a level, for instance `… at 500 hPa`, or reduce a layer: `max(… over 500 .. 1000 hPa)`";
         self.error_with_help("level-mismatch", message, (value.span, &label), help);
         None
     }
@@ -222,8 +222,10 @@ impl Checker<'_> {
         match of {
             LayerOf::Integral | LayerOf::Mean => {
                 let stretch = |x: f64| if *logarithmic { x.ln() } else { x };
-                let stretched =
-                    LevelsPlan { values: levels.values.iter().map(|x| stretch(*x)).collect(), ..levels.clone() };
+                let stretched = LevelsPlan {
+                    values: levels.values.iter().map(|x| stretch(*x)).collect(),
+                    ..levels.clone()
+                };
                 let Some(mut weights) = integration(&stretched, stretch(low), stretch(high)) else {
                     self.outside(levels, *extent);
                     return None;
@@ -298,11 +300,7 @@ struct KnownLayer {
 
 /// The column along which a layer is measured, and where on it the layer's ends are. An end that is given in
 /// another coordinate is looked up.
-fn measured(
-    coordinate: &Coordinate,
-    extent: &Extent,
-    measure: Option<Measure>,
-) -> (Typed, Typed, Typed) {
+fn measured(coordinate: &Coordinate, extent: &Extent, measure: Option<Measure>) -> (Typed, Typed, Typed) {
     let Some(measure) = measure else {
         return (coordinate.field.clone(), extent.from.clone(), extent.to.clone());
     };

@@ -7,9 +7,9 @@ use aurora_grammar::{Diagnostic, Span};
 
 use super::walk::ScanForm;
 use super::{Checker, bare_name};
+use crate::range;
 use crate::resolve::ScopeId;
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind, Unary};
-use crate::range;
 use crate::types::{FieldType, Support};
 use crate::units::Scale;
 
@@ -82,7 +82,13 @@ impl Checker<'_> {
             }
             ExprKind::As { value, quantity } => {
                 let value = self.expression_with(scope, locals, value)?;
-                self.reinterpreted(&value, quantity, expr.span)
+                let Some(quantity) = bare_name(quantity) else {
+                    let help = "for instance: srh3 as buoyant_energy";
+                    let label = (quantity.span, "this is none");
+                    self.error_with_help("wrong-argument", "behind `as` stands a quantity", label, help);
+                    return None;
+                };
+                self.reinterpreted(&value, &quantity, expr.span)
             }
             ExprKind::Over { .. } => {
                 self.error_with_help(
@@ -91,14 +97,6 @@ impl Checker<'_> {
                     (expr.span, "not inside one"),
                     "for instance: max(w over 2 km .. 5 km)",
                 );
-                None
-            }
-            ExprKind::Scan { .. } => {
-                self.not_yet("`scan`", expr.span);
-                None
-            }
-            ExprKind::Iterate { .. } => {
-                self.not_yet("`iterate`", expr.span);
                 None
             }
             ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::List { .. } | ExprKind::Range { .. } => {
@@ -208,11 +206,8 @@ impl Checker<'_> {
             _ => None,
         };
         let decibel = |ty: &FieldType| ty.scale == Scale::Decibel;
-        let scale = if (decibel(a) || decibel(b)) && !(divide && decibel(b)) {
-            Scale::Decibel
-        } else {
-            Scale::Ratio
-        };
+        let scale =
+            if (decibel(a) || decibel(b)) && !(divide && decibel(b)) { Scale::Decibel } else { Scale::Ratio };
         // What stands for two different intervals stands for neither.
         let cell = match (a.cell, b.cell) {
             (Some(x), Some(y)) if x != y => None,
@@ -293,11 +288,8 @@ impl Checker<'_> {
         let same_scale = (unit.scale == Scale::Logarithmic) == (value.ty.scale == Scale::Logarithmic);
         if unit.dimension != value.ty.dimension || !same_scale {
             let own = self.unit_of(&quantity.text).unwrap_or_default();
-            let message = format!(
-                "{} cannot be taken for {}: the units differ",
-                value.ty.spoken(),
-                quantity.text
-            );
+            let message =
+                format!("{} cannot be taken for {}: the units differ", value.ty.spoken(), quantity.text);
             self.diagnostics.push(
                 Diagnostic::error("unit-mismatch", message)
                     .label(value.span, format!("in {}", self.units_spoken(&value.ty)))

@@ -5,10 +5,10 @@ use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::Checker;
 use super::expression::{Locals, node};
-use crate::resolve::{Definition, ScopeId};
 use super::fields::MOST_OPERATIONS;
 pub use super::intrinsic::INTRINSICS;
 use crate::range;
+use crate::resolve::{Definition, ScopeId};
 use crate::typed::{Typed, TypedKind};
 use crate::types::{FieldType, Support};
 use crate::units::Scale;
@@ -69,7 +69,12 @@ impl Checker<'_> {
         }
     }
 
-    pub(super) fn plain_inputs(&mut self, scope: ScopeId, locals: &Locals, inputs: &[Input]) -> Option<Vec<Typed>> {
+    pub(super) fn plain_inputs(
+        &mut self,
+        scope: ScopeId,
+        locals: &Locals,
+        inputs: &[Input],
+    ) -> Option<Vec<Typed>> {
         let mut values = Vec::with_capacity(inputs.len());
         for input in inputs {
             if let Some(label) = &input.label {
@@ -236,13 +241,16 @@ impl Checker<'_> {
             let name = &parameter.name.text;
             let shown = self.name_of(&value).unwrap_or_else(|| "…".to_string());
             self.diagnostics.push(
-                Diagnostic::error("level-mismatch", format!("`{name}` is a field on {named}, not on {actual}"))
-                    .label(value.span, format!("on {actual}"))
-                    .label(parameter.ty.span, format!("on {named}"))
-                    .help(match named {
-                        Support::Levels(_) => format!("bring it there: `{shown} at {named}`"),
-                        _ => format!("choose a level, for instance `{shown} at 500 hPa`"),
-                    }),
+                Diagnostic::error(
+                    "level-mismatch",
+                    format!("`{name}` is a field on {named}, not on {actual}"),
+                )
+                .label(value.span, format!("on {actual}"))
+                .label(parameter.ty.span, format!("on {named}"))
+                .help(match named {
+                    Support::Levels(_) => format!("bring it there: `{shown} at {named}`"),
+                    _ => format!("choose a level, for instance `{shown} at 500 hPa`"),
+                }),
             );
             return None;
         }
@@ -288,7 +296,8 @@ impl Checker<'_> {
             self.open.pop();
             if let (Some(body), Some(ty)) = (&typed, ty) {
                 let declared = self.field_type(definition.scope, ty);
-                let fits = declared.and_then(|declared| self.fits(definition.scope, &declared, ty.span, body));
+                let fits =
+                    declared.and_then(|declared| self.fits(definition.scope, &declared, ty.span, body));
                 typed = typed.filter(|_| fits.is_some());
             }
             if typed.is_none() {

@@ -13,8 +13,8 @@ use crate::units::Scale;
 
 /// The functions the compiler knows itself.
 pub const INTRINSICS: [&str; 23] = [
-    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral", "linear",
-    "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
+    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral",
+    "linear", "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
@@ -198,7 +198,8 @@ impl Checker<'_> {
         let share = FieldType { dimension: Dimension::NONE, ..anonymous(x) };
         let ratio = times(x, 1.0 / REFERENCE, share.clone(), span);
         let log = unary(Unary::Logarithm, &ratio, share, span);
-        let quantity = self.resolved.quantities.contains_key("reflectivity").then(|| "reflectivity".to_string());
+        let quantity =
+            self.resolved.quantities.contains_key("reflectivity").then(|| "reflectivity".to_string());
         let ty = FieldType { quantity, dimension: volume, scale: Scale::Logarithmic, ..anonymous(x) };
         Some(times(&log, 1.0 / NEPERS_PER_DECIBEL, ty, span))
     }

@@ -1,22 +1,29 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod agreement;
 mod arguments;
 mod clauses;
 mod column;
 mod condition;
 mod constraint;
+mod derivative;
 mod evaluation;
 mod expression;
 mod fields;
 mod function;
 mod grids;
+mod intrinsic;
 mod kinds;
 mod loss;
 mod model;
 mod numbers;
 mod phase;
+mod place;
+mod role;
 mod schedule;
+mod science;
 mod split;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +33,7 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 use crate::plan::data::{GridPlan, LevelsPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::training::{LossPlan, PhasePlan};
+use crate::range::Range;
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 use crate::site::Site;
 use crate::typed::Typed;
@@ -64,13 +72,18 @@ pub struct Variable {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The first day from which the archive carries it, at midnight UTC.
+    pub since: Option<jiff::Timestamp>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Derived {
     pub id: String,
+    /// Its range is both what was declared and what was computed.
     pub ty: FieldType,
+    /// The range as declared.
+    pub declared: Range,
     pub units: String,
     pub value: Typed,
     pub span: Span,
@@ -83,7 +96,18 @@ pub struct Constraint {
     pub violation: Typed,
     /// In SI units; nothing if it was not given.
     pub tolerance: Option<f64>,
+    /// How it is made to hold, if it is to hold always.
+    pub projection: Option<Projection>,
     pub span: Span,
+}
+
+/// A prediction is cut to a bound: `field = min(field, bound)` if the bound is the upper one, else `max`.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// The id of the predicted field.
+    pub field: String,
+    pub bound: Typed,
+    pub upper: bool,
 }
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
@@ -95,6 +119,10 @@ pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        walks: 0,
+        written: 0,
+        coordinates: BTreeMap::new(),
+        catalogue: None,
     };
     if let Some(header) = &resolved.header {
         checker.checked.name = header.name.text.clone();
@@ -104,6 +132,7 @@ pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics
     checker.own_items();
     checker.data(site);
     checker.model(site);
+    checker.quantities_of_roles();
     checker.phases();
     checker.evaluations();
     checker.checked
@@ -119,6 +148,14 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Walks along levels and iterations met so far, by which their states are told apart.
+    walks: usize,
+    /// Operations written out by iterations so far.
+    written: usize,
+    /// Coordinates of level sets, as far as they were asked for.
+    coordinates: BTreeMap<String, BTreeMap<String, place::Coordinate>>,
+    /// The items of the library of the recipe's archive, if it is not used but asked.
+    catalogue: Option<(String, Vec<aurora_grammar::tree::Item>)>,
 }
 
 impl Checker<'_> {
@@ -141,6 +178,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Variable { .. } => {
                     self.variable(definition);
+                }
+                ItemKind::Levels { .. } => {
+                    self.coordinates(&definition.id);
                 }
                 ItemKind::Loss { .. } if !self.checked.losses.contains_key(&definition.name.text) => {
                     self.loss(definition);

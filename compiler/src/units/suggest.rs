@@ -9,7 +9,8 @@ use super::{normal, table};
 pub fn suggest(part: &str) -> Option<String> {
     let part = normal(part);
     // An exponent stays as it is.
-    let (atom, exponent) = match part.find(|c: char| c == '^' || "⁻⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c)) {
+    let (atom, exponent) = match part.find(|c: char| c == '^' || "⁻⁰¹²³⁴⁵⁶⁷⁸⁹".contains(c))
+    {
         Some(at) => part.split_at(at),
         None => (part.as_str(), ""),
     };
@@ -70,7 +71,8 @@ const LONG: [(&str, &str); 38] = [
 /// The units that recipes use most, for messages.
 pub const KNOWN: [&str; 35] = [
     "1", "%", "rad", "deg", "kg", "g", "m", "km", "gpm", "mm", "cm", "ft", "mi", "nmi", "s", "min", "h", "d",
-    "K", "degC", "degF", "Pa", "hPa", "kPa", "mb", "mbar", "N", "J", "kJ", "W", "Hz", "kt", "dBZ", "dB", "g/kg",
+    "K", "degC", "degF", "Pa", "hPa", "kPa", "mb", "mbar", "N", "J", "kJ", "W", "Hz", "kt", "dBZ", "dB",
+    "g/kg",
 ];
 
 #[cfg(test)]

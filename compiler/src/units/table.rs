@@ -25,9 +25,10 @@ pub(super) fn without_prefix(name: &str) -> Option<&str> {
 pub(super) fn every_name() -> impl Iterator<Item = String> {
     let plain = TABLE.iter().map(|(name, ..)| (*name).to_string());
     let special = SPECIAL.iter().map(|name| (*name).to_string());
-    let prefixed = TABLE.iter().filter(|entry| entry.3).flat_map(|(name, ..)| {
-        PREFIXES.iter().map(move |(prefix, _)| format!("{prefix}{name}"))
-    });
+    let prefixed = TABLE
+        .iter()
+        .filter(|entry| entry.3)
+        .flat_map(|(name, ..)| PREFIXES.iter().map(move |(prefix, _)| format!("{prefix}{name}")));
     plain.chain(special).chain(prefixed)
 }
 
