@@ -49,7 +49,9 @@ impl Checker<'_> {
             );
             return None;
         };
-        if let Some(other) = predicted.iter().find(|id| !self.has_role(id)).filter(|_| !self.roles_uncertain()) {
+        if let Some(other) =
+            predicted.iter().find(|id| !self.has_role(id)).filter(|_| !self.roles_uncertain())
+        {
             let message = format!("`{}` is neither fed to nor predicted by this model", input_name(other));
             self.error_with_help(
                 "not-predicted",
@@ -178,12 +180,17 @@ impl Checker<'_> {
 fn averaged(expr: &Expr) -> Option<Expr> {
     match &expr.kind {
         ExprKind::Call { function, inputs } if function.text == "mean" => match &inputs[..] {
-            [Input { label: None, value }] if !matches!(value.kind, ExprKind::Over { .. }) => Some(value.clone()),
+            [Input { label: None, value }] if !matches!(value.kind, ExprKind::Over { .. }) => {
+                Some(value.clone())
+            }
             _ => None,
         },
         ExprKind::Binary { operator: operator @ (Operator::Multiply | Operator::Divide), left, right } => {
-            let factor = |side: &Expr| super::loss::plain(side).is_some() || bare_name(side).is_some()
-                || matches!(side.kind, ExprKind::Measure { .. });
+            let factor = |side: &Expr| {
+                super::loss::plain(side).is_some()
+                    || bare_name(side).is_some()
+                    || matches!(side.kind, ExprKind::Measure { .. })
+            };
             let (left, right) = if factor(right) {
                 (averaged(left)?, (**right).clone())
             } else if factor(left) && *operator == Operator::Multiply {

@@ -142,13 +142,18 @@ impl Checker<'_> {
             else {
                 continue;
             };
-            let message =
-                format!("the members share `{}`, but `{}` gives it another shape", share.text, member.name.text);
+            let message = format!(
+                "the members share `{}`, but `{}` gives it another shape",
+                share.text, member.name.text
+            );
             self.diagnostics.push(
                 Diagnostic::error("shared-group", message)
                     .label(span, why)
                     .label(share.span, "trained once, for all members")
-                    .help(format!("leave `{}` out of `shares`, or move this amendment out of the member", share.text)),
+                    .help(format!(
+                        "leave `{}` out of `shares`, or move this amendment out of the member",
+                        share.text
+                    )),
             );
         }
     }
@@ -196,8 +201,10 @@ impl Checker<'_> {
 
     /// With `owner`, some variable is one member's alone.
     fn owners(&mut self, span: Span) -> Option<()> {
-        let sets: Vec<Vec<String>> = self.resolved.members.iter().map(|m| predicted_names(&m.resolved)).collect();
-        let owned = sets.iter().flatten().any(|name| sets.iter().filter(|set| set.contains(name)).count() == 1);
+        let sets: Vec<Vec<String>> =
+            self.resolved.members.iter().map(|m| predicted_names(&m.resolved)).collect();
+        let owned =
+            sets.iter().flatten().any(|name| sets.iter().filter(|set| set.contains(name)).count() == 1);
         if owned || sets.len() < 2 {
             return Some(());
         }
@@ -236,7 +243,8 @@ impl Checker<'_> {
                 }
                 Some(definition) => {
                     let typed = self.expression(RECIPE, &input.value)?;
-                    let field = matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. });
+                    let field =
+                        matches!(definition.item.kind, ItemKind::Variable { .. } | ItemKind::Derive { .. });
                     if !field || typed.constant().is_some() {
                         let message = format!("`{}` is no field", name.text);
                         let help = "a gate reads fields, and lat, lon, month and hour";
@@ -266,9 +274,7 @@ fn predicted_names(resolved: &Resolved) -> Vec<String> {
 
 /// The block without its members, which are no clauses and no misplaced items either.
 fn without_members(block: &BlockItem) -> BlockItem {
-    let member = |entry: &&Entry| {
-        !matches!(entry, Entry::Item(Item { kind: ItemKind::Block(block), .. }) if block.kind.text == "member")
-    };
+    let member = |entry: &&Entry| !matches!(entry, Entry::Item(Item { kind: ItemKind::Block(block), .. }) if block.kind.text == "member");
     let entries = block.block.entries.iter().filter(member).cloned().collect();
     BlockItem { block: Block { entries, span: block.block.span }, ..block.clone() }
 }

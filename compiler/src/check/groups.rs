@@ -170,10 +170,13 @@ impl Checker<'_> {
                 None => match &common {
                     Some((_, first)) => {
                         self.diagnostics.push(
-                            Diagnostic::error("repeated-clause", "two optimisers are given for all that learns")
-                                .label(chain.span, "again")
-                                .label(*first, "first")
-                                .help("say which group one of them is for: optimise  new by adamw(rate = 1e-3)"),
+                            Diagnostic::error(
+                                "repeated-clause",
+                                "two optimisers are given for all that learns",
+                            )
+                            .label(chain.span, "again")
+                            .label(*first, "first")
+                            .help("say which group one of them is for: optimise  new by adamw(rate = 1e-3)"),
                         );
                     }
                     None => common = Some((optimiser, chain.span)),

@@ -200,14 +200,21 @@ impl Checker<'_> {
 
     fn lacks<T>(&mut self, span: Span, function: &str, label: &str, example: &str) -> Option<T> {
         let message = format!("`{function}` needs `{label}`");
-        self.error_with_help("missing-argument", message, (span, "not given"), format!("for instance: {example}"));
+        self.error_with_help(
+            "missing-argument",
+            message,
+            (span, "not given"),
+            format!("for instance: {example}"),
+        );
         None
     }
 
     /// A positive length in metres.
     fn length_of(&mut self, label: &str, value: &Expr) -> Option<f64> {
         match self.numbers(value)?[..] {
-            [(metres, unit, _)] if unit.dimension == Dimension::LENGTH && metres > 0.0 && metres.is_finite() => {
+            [(metres, unit, _)]
+                if unit.dimension == Dimension::LENGTH && metres > 0.0 && metres.is_finite() =>
+            {
                 Some(metres)
             }
             _ => {

@@ -3,8 +3,8 @@
 mod arguments;
 mod clauses;
 mod column;
-mod condition;
 mod comparison;
+mod condition;
 mod constraint;
 mod data;
 mod ensemble;
@@ -41,10 +41,10 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
-pub use model::{ModelChoice, Preset};
 pub use data::DataChoice;
-pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 pub use ensemble::EnsembleChoice;
+pub use model::{ModelChoice, Preset};
+pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
 #[derive(Debug, Default)]

@@ -137,11 +137,11 @@ impl Checker<'_> {
     /// `2 steps`, or `1 -> 6 steps`: the most, and where it begins if it grows.
     fn rollout(&mut self, clause: &Clause) -> Option<(usize, Option<usize>)> {
         let whole = |value: f64| {
-            (value.fract() == 0.0 && (1.0..=LONGEST_ROLLOUT as f64).contains(&value)).then_some(value as usize)
+            (value.fract() == 0.0 && (1.0..=LONGEST_ROLLOUT as f64).contains(&value))
+                .then_some(value as usize)
         };
-        let steps = |unit: &Option<Name>| {
-            unit.as_ref().is_some_and(|u| matches!(u.text.as_str(), "step" | "steps"))
-        };
+        let steps =
+            |unit: &Option<Name>| unit.as_ref().is_some_and(|u| matches!(u.text.as_str(), "step" | "steps"));
         let found = match single(clause).map(|value| &value.kind) {
             Some(ExprKind::Measure { value, unit }) if steps(unit) => whole(*value).map(|n| (n, None)),
             Some(ExprKind::Range { start, end, towards: true }) => match (&start.kind, &end.kind) {
@@ -170,9 +170,7 @@ impl Checker<'_> {
         let (lengths, weights) = match &clause.values[..] {
             [chain] => match &chain.parts[..] {
                 [Part::Value(lengths)] => (lengths, None),
-                [Part::Value(lengths), Part::Value(word), Part::Value(weights)]
-                    if matches!(&word.kind, ExprKind::Path(word) if word == "weighted") =>
-                {
+                [Part::Value(lengths), Part::Value(word), Part::Value(weights)] if matches!(&word.kind, ExprKind::Path(word) if word == "weighted") => {
                     (lengths, Some(weights))
                 }
                 _ => return self.no_scale(chain.span),
@@ -192,7 +190,12 @@ impl Checker<'_> {
                 return Vec::new();
             }
             if scales.iter().any(|scale| scale.spacing == metres) {
-                self.error_with_help("repeated-name", "this scale stands here twice", (span, "again"), "keep one");
+                self.error_with_help(
+                    "repeated-name",
+                    "this scale stands here twice",
+                    (span, "again"),
+                    "keep one",
+                );
                 return Vec::new();
             }
             self.scale_is_multiple(metres, span);
@@ -200,7 +203,8 @@ impl Checker<'_> {
         }
         if let Some(weights) = weights {
             let given = self.numbers(weights).unwrap_or_default();
-            let plain = given.iter().all(|(w, unit, _)| unit.dimension.is_none() && w.is_finite() && *w > 0.0);
+            let plain =
+                given.iter().all(|(w, unit, _)| unit.dimension.is_none() && w.is_finite() && *w > 0.0);
             if given.len() != scales.len() || !plain {
                 let message = format!("{} scales have {} weights, each positive", scales.len(), scales.len());
                 self.error_with_help(

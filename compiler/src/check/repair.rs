@@ -143,8 +143,11 @@ impl Checker<'_> {
         known: &'static [vocabulary::Word],
     ) {
         let words = known.iter().map(|known| known.word);
-        let message =
-            if word.is_empty() { format!("this is no {what}") } else { format!("there is no {what} `{word}`") };
+        let message = if word.is_empty() {
+            format!("this is no {what}")
+        } else {
+            format!("there is no {what} `{word}`")
+        };
         let mut diagnostic = Diagnostic::error("unknown-name", message).label(span, "not found");
         diagnostic = match nearest(word, words.clone()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(span, near),
@@ -180,8 +183,13 @@ impl Checker<'_> {
     /// `t2m against rtma.t2m by quantiles(50)`.
     fn debias(&mut self, clause: &Clause, site: &dyn Site) -> Option<DebiasPlan> {
         let [chain] = &clause.values[..] else { return self.no_debias(clause.span) };
-        let [Part::Value(field), Part::Joint(against), Part::Value(other), Part::Joint(by), Part::Value(method)] =
-            &chain.parts[..]
+        let [
+            Part::Value(field),
+            Part::Joint(against),
+            Part::Value(other),
+            Part::Joint(by),
+            Part::Value(method),
+        ] = &chain.parts[..]
         else {
             return self.no_debias(chain.span);
         };
@@ -189,7 +197,8 @@ impl Checker<'_> {
             return self.no_debias(chain.span);
         };
         let ExprKind::Call { function, inputs } = &method.kind else { return self.no_debias(method.span) };
-        if (against.text.as_str(), by.text.as_str(), function.text.as_str()) != ("against", "by", "quantiles") {
+        if (against.text.as_str(), by.text.as_str(), function.text.as_str()) != ("against", "by", "quantiles")
+        {
             return self.no_debias(chain.span);
         }
         let mut inputs = inputs.clone();
@@ -202,7 +211,12 @@ impl Checker<'_> {
         let quantiles = first.as_ref().and_then(super::arguments::whole_number).filter(|n| *n >= 2);
         let Some(quantiles) = quantiles else {
             let message = "`quantiles` takes a whole number of at least two";
-            self.error_with_help("wrong-argument", message, (method.span, "here"), format!("for instance: {DEBIAS}"));
+            self.error_with_help(
+                "wrong-argument",
+                message,
+                (method.span, "here"),
+                format!("for instance: {DEBIAS}"),
+            );
             return None;
         };
         let definition = self.variable_named(field_name, field.span)?;
@@ -261,5 +275,4 @@ impl Checker<'_> {
         );
         None
     }
-
 }

@@ -78,8 +78,7 @@ impl Checker<'_> {
         let (mut latitudes, mut longitudes) = (None, None);
         for chain in &clause.values {
             let (axis, range) = self.axis(chain)?;
-            let (slot, limit) =
-                if axis == "lat" { (&mut latitudes, 90.0) } else { (&mut longitudes, 360.0) };
+            let (slot, limit) = if axis == "lat" { (&mut latitudes, 90.0) } else { (&mut longitudes, 360.0) };
             let fits = range.0.abs() <= limit && range.1.abs() <= limit;
             let ordered = range.0 < range.1 || axis == "lon" && range.0 != range.1;
             if slot.is_some() || !fits || !ordered {
@@ -89,7 +88,12 @@ impl Checker<'_> {
                     _ => "this range is empty".to_string(),
                 };
                 let code = if fits && slot.is_none() { "empty-range" } else { "wrong-argument" };
-                self.error_with_help(code, reason, (chain.span, "here"), format!("for instance: region  {REGION}"));
+                self.error_with_help(
+                    code,
+                    reason,
+                    (chain.span, "here"),
+                    format!("for instance: region  {REGION}"),
+                );
                 return None;
             }
             *slot = Some(range);
@@ -211,11 +215,8 @@ fn midnight(date: Date) -> Option<Timestamp> {
 /// Whether some point of the region, looked at in a lattice, lies on the grid, or the grid's centre in the
 /// region.
 fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
-    let width = if region.west < region.east {
-        region.east - region.west
-    } else {
-        region.east - region.west + 360.0
-    };
+    let width =
+        if region.west < region.east { region.east - region.west } else { region.east - region.west + 360.0 };
     let (centre_north, centre_east) = match grid.projection {
         Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
             (latitude, longitude)
@@ -241,9 +242,8 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
 /// sphere).
 fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
     const EARTH: f64 = 6_371_229.0;
-    let height = |degrees: f64| {
-        (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan()
-    };
+    let height =
+        |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
     match *projection {
         Projection::Mercator { latitude: true_at, longitude: centre } => {
             let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
@@ -254,7 +254,11 @@ fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
             let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
             let sine = true_at.to_radians().sin();
             if sine.abs() < 1e-6 {
-                return plane(&Projection::Mercator { latitude: true_at, longitude: centre }, latitude, longitude);
+                return plane(
+                    &Projection::Mercator { latitude: true_at, longitude: centre },
+                    latitude,
+                    longitude,
+                );
             }
             let factor = true_at.to_radians().cos() * height(true_at).powf(sine) / sine;
             let radius = |degrees: f64| EARTH * factor / height(degrees).powf(sine);

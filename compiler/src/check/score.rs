@@ -102,7 +102,8 @@ impl Checker<'_> {
                 Some("in") => parts.bins = Some(value),
                 Some(other) => {
                     let message = format!("`{other}` has no meaning in a score");
-                    let help = "a score has `of` FIELD, `at` thresholds or levels, `within` distances and `in` bins";
+                    let help =
+                        "a score has `of` FIELD, `at` thresholds or levels, `within` distances and `in` bins";
                     self.error_with_help("wrong-argument", message, (chain.span, "not understood"), help);
                     return None;
                 }
@@ -189,7 +190,9 @@ impl Checker<'_> {
             Parts { within: Some(within), .. } if !score.has_neighbourhood() => {
                 Some((within.span, "and has no neighbourhood", "take it out, or score `fss` within it"))
             }
-            Parts { at: Some(at), .. } if matches!(score.subject(), Subject::Chance | Subject::Constraint) => {
+            Parts { at: Some(at), .. }
+                if matches!(score.subject(), Subject::Chance | Subject::Constraint) =>
+            {
                 Some((at.span, "and takes no threshold", "take the `at` out"))
             }
             _ => None,
@@ -371,7 +374,8 @@ impl Checker<'_> {
             return Some(());
         };
         let field = input_name(without);
-        let message = format!("`{word}` needs a distribution, but this model predicts one value of `{field}`");
+        let message =
+            format!("`{word}` needs a distribution, but this model predicts one value of `{field}`");
         let label = "judges more than one value";
         let help = format!(
             "let a head predict quantiles: predicts  {field} as quantiles(9){}",
@@ -391,9 +395,11 @@ impl Checker<'_> {
         });
         chains
             .filter_map(|chain| match &chain.parts[..] {
-                [Part::Value(name), Part::Joint(as_), Part::Value(Expr { kind: ExprKind::Call { function, .. }, .. })]
-                    if as_.text == "as" && function.text == "quantiles" =>
-                {
+                [
+                    Part::Value(name),
+                    Part::Joint(as_),
+                    Part::Value(Expr { kind: ExprKind::Call { function, .. }, .. }),
+                ] if as_.text == "as" && function.text == "quantiles" => {
                     let definition = self.resolved.lookup(RECIPE, &bare_name(name)?.text)?;
                     Some(definition.id.clone())
                 }

@@ -32,8 +32,13 @@ impl Checker<'_> {
     }
 
     fn favour(&mut self, chain: &Chain, name: String) -> Option<Favour> {
-        let [Part::Value(relation), Part::Joint(in_), Part::Value(share), Part::Joint(of), Part::Value(Expr { kind: ExprKind::Path(samples), span })] =
-            &chain.parts[..]
+        let [
+            Part::Value(relation),
+            Part::Joint(in_),
+            Part::Value(share),
+            Part::Joint(of),
+            Part::Value(Expr { kind: ExprKind::Path(samples), span }),
+        ] = &chain.parts[..]
         else {
             return self.no_favour(chain.span);
         };
@@ -86,8 +91,13 @@ impl Checker<'_> {
             [front @ .., Part::Joint(on), Part::Value(split)] if on.text == "on" => (front, Some(split)),
             whole => (whole, None),
         };
-        let [Part::Joint(when), Part::Value(loss), Part::Value(Expr { kind: ExprKind::Path(stalls), .. }), Part::Joint(for_), Part::Value(count)] =
-            parts
+        let [
+            Part::Joint(when),
+            Part::Value(loss),
+            Part::Value(Expr { kind: ExprKind::Path(stalls), .. }),
+            Part::Joint(for_),
+            Part::Value(count),
+        ] = parts
         else {
             return self.no_stop(*span);
         };

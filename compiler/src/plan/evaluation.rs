@@ -29,7 +29,10 @@ pub struct EvaluationPlan {
 pub enum Confidence {
     None,
     /// A moving-block bootstrap (Künsch 1989): `level` in 0 to 1, `block` in seconds.
-    Blocks { level: f64, block: i64 },
+    Blocks {
+        level: f64,
+        block: i64,
+    },
 }
 
 impl Default for Confidence {

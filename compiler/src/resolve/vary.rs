@@ -242,14 +242,16 @@ fn already(key: &Key, again: Span, first: Span, inherited: bool) -> Diagnostic {
         )
         .label(again, "defined again")
         .label(first, "first defined here")
-        .help(if matches!(key.kind.as_str(), "variable") || crate::vocabulary::block(&key.kind).is_some() {
-            format!(
-                "to change a few of its clauses, write `amend {shown} {{ … }}`\n\
+        .help(
+            if matches!(key.kind.as_str(), "variable") || crate::vocabulary::block(&key.kind).is_some() {
+                format!(
+                    "to change a few of its clauses, write `amend {shown} {{ … }}`\n\
                  to start afresh, `drop {shown}` first"
-            )
-        } else {
-            format!("to change it, write `amend {shown} …`\nto start afresh, `drop {shown}` first")
-        });
+                )
+            } else {
+                format!("to change it, write `amend {shown} …`\nto start afresh, `drop {shown}` first")
+            },
+        );
     }
     Diagnostic::error("already-defined", format!("`{shown}` is defined twice"))
         .label(again, "defined again")

@@ -19,8 +19,8 @@
 //! ```
 
 use aurora_grammar::Diagnostic;
-use aurora_grammar::tree::{Entry, Expr, ExprKind, ItemKind};
 use aurora_grammar::Span;
+use aurora_grammar::tree::{Entry, Expr, ExprKind, ItemKind};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -33,7 +33,8 @@ impl Checker<'_> {
     pub(super) fn appears_in_time(&mut self, variable: &Variable, data: &DataChoice, site: &dyn Site) {
         let index = site.archive(&data.archive);
         let field = index.iter().flat_map(|index| &index.fields).find(|field| field.from == variable.from);
-        let indexed = field.and_then(|field| field.since).map(|since| (since.to_zoned(TimeZone::UTC).date(), None));
+        let indexed =
+            field.and_then(|field| field.since).map(|since| (since.to_zoned(TimeZone::UTC).date(), None));
         let written = self.since(variable).map(|(date, span)| (date, Some(span)));
         let Some((date, span)) = written.or(indexed) else { return };
         let first = data.train.from.to_zoned(TimeZone::UTC).date();
@@ -41,7 +42,8 @@ impl Checker<'_> {
             return;
         }
         let name = input_name(&variable.id);
-        let message = format!("`{}` has no `{name}` before {date}, but `train` starts on {first}", data.archive);
+        let message =
+            format!("`{}` has no `{name}` before {date}, but `train` starts on {first}", data.archive);
         let (label, text) = match span {
             Some(span) => (span, "carried from here on".to_string()),
             None => (variable.span, format!("carried since {date}")),
@@ -65,9 +67,7 @@ impl Checker<'_> {
         let ItemKind::Variable { block: Some(block), .. } = &definition.item.kind else { return None };
         block.entries.iter().find_map(|entry| match entry {
             Entry::Clause(clause) if clause.word.text == "since" => match single(clause)? {
-                Expr { kind: ExprKind::Date(text), span } => {
-                    Some((text.get(..10)?.parse().ok()?, *span))
-                }
+                Expr { kind: ExprKind::Date(text), span } => Some((text.get(..10)?.parse().ok()?, *span)),
                 _ => None,
             },
             _ => None,

@@ -64,11 +64,13 @@ impl Checker<'_> {
             if let Some(loss) = self.checked.losses.get(name) {
                 for term in &loss.terms {
                     ids.extend(self.resolved.lookup(RECIPE, &term.field).map(|d| d.id.clone()));
-                    let kernel = term.expression.as_ref().and_then(|e| self.checked.conditions.get(&e.kernel));
+                    let kernel =
+                        term.expression.as_ref().and_then(|e| self.checked.conditions.get(&e.kernel));
                     ids.extend(kernel.iter().flat_map(|k| k.variables()).filter(|id| bare_id(id) == id));
                 }
             }
-            let constraint = self.resolved.lookup(RECIPE, name).and_then(|d| self.checked.constraints.get(&d.id));
+            let constraint =
+                self.resolved.lookup(RECIPE, name).and_then(|d| self.checked.constraints.get(&d.id));
             ids.extend(constraint.iter().flat_map(|c| c.violation.variables()));
         }
         let mut at = 0;

@@ -63,8 +63,8 @@ impl Checker<'_> {
         let names: Vec<String> = parts.iter().map(|part| format!("`{part}`")).collect();
         let them = if parts.len() == 1 { "its weights stay" } else { "their weights stay" };
         let message = format!("no phase trains the {}: {them} random", names.join(", "));
-        let diagnostic =
-            Diagnostic::warning("never-trained", message).label(span, "starts from fresh weights, for it has no `base`");
+        let diagnostic = Diagnostic::warning("never-trained", message)
+            .label(span, "starts from fresh weights, for it has no `base`");
         let diagnostic = self.with_train_clauses(diagnostic);
         self.diagnostics.push(diagnostic.help("add `new` to a `train` clause"));
     }

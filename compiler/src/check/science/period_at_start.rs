@@ -40,7 +40,8 @@ impl Checker<'_> {
             }
             _ => variable.span,
         };
-        let message = format!("the f00 field of `{name}` is a placeholder: at the start no period has passed");
+        let message =
+            format!("the f00 field of `{name}` is a placeholder: at the start no period has passed");
         self.diagnostics.push(
             Diagnostic::error("period-at-start", message)
                 .label(data.archive_span, "analyses only")

@@ -47,7 +47,9 @@ impl Checker<'_> {
             let what = if never { "no value" } else { "every value" };
             let message = format!("{what} of `{}` reaches this threshold", field.text);
             let range = match (low, high) {
-                (Some(low), Some(high)) => format!("declared in {low} .. {high} {}", self.units_of(&definition.id)),
+                (Some(low), Some(high)) => {
+                    format!("declared in {low} .. {high} {}", self.units_of(&definition.id))
+                }
                 (Some(low), None) => format!("declared >= {low} {}", self.units_of(&definition.id)),
                 (None, Some(high)) => format!("declared <= {high} {}", self.units_of(&definition.id)),
                 (None, None) => String::new(),
@@ -57,7 +59,9 @@ impl Checker<'_> {
                 Diagnostic::warning("rare-event", message)
                     .label(written.span, label)
                     .label(definition.name.span, range)
-                    .help("choose a threshold within the range, one that a hundred points of the split reach"),
+                    .help(
+                        "choose a threshold within the range, one that a hundred points of the split reach",
+                    ),
             );
             return;
         }
@@ -84,8 +88,7 @@ impl Checker<'_> {
             let count = site.count_above(&data.archive, &variable.from, event.threshold, range);
             let Some(count) = count.filter(|count| *count < FEW) else { continue };
             let times = if count == 1 { "once".to_string() } else { format!("{count} times") };
-            let message =
-                format!("`{}` reaches this threshold only {times} in all of `{split}`", event.name);
+            let message = format!("`{}` reaches this threshold only {times} in all of `{split}`", event.name);
             self.diagnostics.push(
                 Diagnostic::warning("rare-event", message)
                     .label(event.span, format!("fewer than {FEW} points"))

@@ -51,7 +51,11 @@ impl Checker<'_> {
             return Some(());
         }
         if !SPLITS.contains(&name) {
-            let message = if name.is_empty() { "this is no split".into() } else { format!("there is no split `{name}`") };
+            let message = if name.is_empty() {
+                "this is no split".into()
+            } else {
+                format!("there is no split `{name}`")
+            };
             let mut diagnostic = Diagnostic::error("unknown-name", message).label(split.span, "not found");
             diagnostic = match nearest(name, SPLITS) {
                 Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
@@ -61,7 +65,8 @@ impl Checker<'_> {
             return None;
         }
         let message = format!("{what} may see `{allowed}` only, and this looks at `{name}`");
-        let mut diagnostic = Diagnostic::error("stats-leak", message).label(split.span, format!("{why}: not from here"));
+        let mut diagnostic =
+            Diagnostic::error("stats-leak", message).label(split.span, format!("{why}: not from here"));
         if let Some(span) = self.split_span(name) {
             diagnostic = diagnostic.label(span, format!("`{name}`"));
         }

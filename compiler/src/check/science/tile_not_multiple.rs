@@ -29,7 +29,13 @@ use crate::resolve::Resolved;
 
 impl Checker<'_> {
     /// A tile is no larger than the grid at the coarsest scale of its phase.
-    pub(in crate::check) fn tile_fits(&mut self, rows: usize, columns: usize, scales: &[ScaleShare], span: Span) {
+    pub(in crate::check) fn tile_fits(
+        &mut self,
+        rows: usize,
+        columns: usize,
+        scales: &[ScaleShare],
+        span: Span,
+    ) {
         let grid = self.checked.data.as_ref().and_then(|data| self.checked.grids.get(&data.grid));
         let Some(grid) = grid.cloned() else { return };
         let coarsest = scales.iter().map(|scale| scale.spacing).fold(grid.spacing, f64::max);
@@ -51,7 +57,9 @@ impl Checker<'_> {
 pub(crate) fn check(plan: &Plan, resolved: &Resolved, diagnostics: &mut Diagnostics) {
     let model = &plan.model;
     let merges = u32::try_from(model.stages().saturating_sub(1)).unwrap_or(0);
-    let Some(unit) = 2usize.checked_pow(merges).and_then(|merged| merged.checked_mul(model.patch)) else { return };
+    let Some(unit) = 2usize.checked_pow(merges).and_then(|merged| merged.checked_mul(model.patch)) else {
+        return;
+    };
     for phase in &plan.training.phases {
         let Some(tile) = phase.tile else { continue };
         if unit == 0 || tile.iter().all(|side| side % unit == 0) {

@@ -36,7 +36,9 @@ impl Checker<'_> {
         asked: Span,
         site: &dyn Site,
     ) -> Option<()> {
-        let Some(index) = site.archive(archive).filter(|index| !index.fields.is_empty()) else { return Some(()) };
+        let Some(index) = site.archive(archive).filter(|index| !index.fields.is_empty()) else {
+            return Some(());
+        };
         let definition = self.resolved.definitions.get(&variable.id);
         let (span, quoted) = match definition.map(|definition| &definition.item.kind) {
             Some(ItemKind::Variable { from: Some(from), .. }) => (from.span, true),
@@ -106,20 +108,36 @@ impl Checker<'_> {
             (Some(_), None) => {
                 let message = format!("`{name}` is declared on levels, but \"{}\" has none", field.from);
                 let help = "declare it `on surface`, `on column` or `on static`";
-                self.error_with_help("level-mismatch", message, (span, &format!("one value in `{archive}`")), help);
+                self.error_with_help(
+                    "level-mismatch",
+                    message,
+                    (span, &format!("one value in `{archive}`")),
+                    help,
+                );
                 None
             }
             (None, Some(_)) => {
                 let message = format!("`{name}` has one value per column, but \"{}\" has levels", field.from);
                 let help = "declare it on a set of levels, and choose one of them with `at`";
-                self.error_with_help("level-mismatch", message, (span, &format!("on levels in `{archive}`")), help);
+                self.error_with_help(
+                    "level-mismatch",
+                    message,
+                    (span, &format!("on levels in `{archive}`")),
+                    help,
+                );
                 None
             }
             (Some(levels), Some(have)) if levels.coordinate == "pressure" => {
-                let (low, high) = have.iter().fold((f64::INFINITY, 0.0f64), |(a, b), p| (a.min(*p), b.max(*p)));
+                let (low, high) =
+                    have.iter().fold((f64::INFINITY, 0.0f64), |(a, b), p| (a.min(*p), b.max(*p)));
                 let beyond = |p: &&f64| **p < low - 1e-6 || **p > high + 1e-6;
                 let Some(outside) = levels.values.iter().find(beyond) else { return Some(()) };
-                let message = format!("`{archive}` has \"{}\" between {} and {} hPa", field.from, low / 100.0, high / 100.0);
+                let message = format!(
+                    "`{archive}` has \"{}\" between {} and {} hPa",
+                    field.from,
+                    low / 100.0,
+                    high / 100.0
+                );
                 let help = "take this level out of the set, or read the field from another archive";
                 let label = format!("{} hPa is asked for", outside / 100.0);
                 self.error_with_help("outside-levels", message, (span, &label), help);
