@@ -49,6 +49,7 @@ impl Checker<'_> {
                     );
                     return None;
                 }
+                self.has_gradient(&difference, relation.span);
                 value
             }
         };

@@ -73,6 +73,9 @@ impl Checker<'_> {
             let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
                 continue;
             };
+            if self.statistic(crate::lower::input_name(&variable.id), entry, value) {
+                continue;
+            }
             match (entry.word.text.as_str(), &value.kind) {
                 ("since", _) => variable.since = self.first_day(value),
                 ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),

@@ -59,7 +59,7 @@ impl Checker<'_> {
                 Some(unary(op, x, anonymous(x), span))
             }
             ("atan2", [y, x]) => {
-                self.same_units(y, x)?;
+                self.alike(y, x)?;
                 let support = self.broadcast(y, x)?;
                 let ty = FieldType { support, ..FieldType::number() };
                 Some(node(TypedKind::Binary(Binary::ArcTangent, y.clone(), x.clone()), ty, span))
@@ -118,7 +118,7 @@ impl Checker<'_> {
 
     /// √(x² + y²): of two components, whatever their quantities are called.
     fn hypotenuse(&mut self, x: &Typed, y: &Typed, span: Span) -> Option<Typed> {
-        self.same_units(x, y)?;
+        self.alike(x, y)?;
         self.refuse_point(x, "squared")?;
         self.refuse_point(y, "squared")?;
         self.same_cell(x, y)?;
@@ -204,7 +204,7 @@ impl Checker<'_> {
         Some(times(&log, 1.0 / NEPERS_PER_DECIBEL, ty, span))
     }
 
-    fn same_units(&mut self, x: &Typed, y: &Typed) -> Option<()> {
+    fn alike(&mut self, x: &Typed, y: &Typed) -> Option<()> {
         if x.ty.dimension == y.ty.dimension { Some(()) } else { self.agree(x, y, "combined with") }
     }
 

@@ -126,7 +126,7 @@ impl Checker<'_> {
         for (start, step) in walk.starts.iter().zip(&steps) {
             self.broadcast(start, step)?;
         }
-        self.written_out(&walk.starts, &steps, number as usize, span)?;
+        self.not_too_large(&walk.starts, &steps, number as usize, span)?;
         let mut values = walk.starts.clone();
         for _ in 0..number as usize {
             values = steps.iter().map(|step| with_states(step, walk.number, &values)).collect();
@@ -302,7 +302,7 @@ impl Checker<'_> {
     }
 
     /// Refuses what would be too long or too large when written out.
-    fn written_out(&mut self, starts: &[Typed], steps: &[Typed], count: usize, span: Span) -> Option<()> {
+    fn not_too_large(&mut self, starts: &[Typed], steps: &[Typed], count: usize, span: Span) -> Option<()> {
         let depth = |values: &[Typed]| values.iter().map(|value| value.depth).max().unwrap_or(0);
         let size: usize = steps.iter().map(|step| step.size(MOST_WRITTEN)).sum();
         self.written = self.written.saturating_add(size.saturating_mul(count));

@@ -39,7 +39,7 @@ impl Checker<'_> {
         always: Span,
     ) -> Option<Projection> {
         let predicted = |side: &Typed| match &side.kind {
-            TypedKind::Variable(id) if self.is_predicted(id) => Some(id.clone()),
+            TypedKind::Variable(id) if self.has_predicted_role(id) => Some(id.clone()),
             _ => None,
         };
         let rises = matches!(comparison, Comparison::GreaterEqual | Comparison::Greater);
@@ -71,15 +71,6 @@ impl Checker<'_> {
             return None;
         }
         Some(projection)
-    }
-
-    /// Whether the model predicts a field under its own name.
-    fn is_predicted(&self, id: &str) -> bool {
-        ["prognostic", "diagnostic"].iter().any(|role| {
-            self.role_names(role)
-                .iter()
-                .any(|name| self.resolved.lookup(crate::resolve::RECIPE, name).is_some_and(|d| d.id == id))
-        })
     }
 
     fn refuse_projection(
