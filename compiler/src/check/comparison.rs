@@ -205,11 +205,13 @@ fn averaged(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// Whether the truth is asked anywhere in an expression.
+/// Whether the truth is asked outside of any measure or mean.
 pub(super) fn asks_truth(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call { function, inputs } => {
-            function.text == "truth" || inputs.iter().any(|input| asks_truth(&input.value))
+            let name = function.text.as_str();
+            let measure = name == "mean" || super::loss::MEASURES.contains(&name);
+            name == "truth" || !measure && inputs.iter().any(|input| asks_truth(&input.value))
         }
         ExprKind::Relation { left, right, .. } | ExprKind::Binary { left, right, .. } => {
             asks_truth(left) || asks_truth(right)

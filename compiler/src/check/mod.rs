@@ -141,7 +141,7 @@ pub struct Projection {
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
     let (members, said) = ensemble::members(resolved, site);
-    let mut own = Diagnostics::new();
+    let mut own = std::mem::take(diagnostics);
     let checked = check_one(resolved, members, site, &mut own);
     ensemble::gather(own, said, diagnostics);
     checked

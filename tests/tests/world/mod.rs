@@ -45,7 +45,7 @@ impl Site for World {
         };
         match name {
             "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
-            "hrrr" => Some(ArchiveIndex {
+            "rap" => Some(ArchiveIndex {
                 fields: listed(),
                 ..index("2014-09-30T00:00:00Z", "2025-01-01T00:00:00Z")?
             }),
@@ -55,7 +55,7 @@ impl Site for World {
     }
 
     fn archives(&self) -> Vec<String> {
-        vec!["hrrr".into(), "synthetic".into(), "wrf".into()]
+        vec!["rap".into(), "synthetic".into(), "wrf".into()]
     }
 
     /// In this world, 41 points of any split have more than 64 dBZ.
@@ -74,7 +74,7 @@ fn listed() -> Vec<ArchiveField> {
         levels,
         since: None,
     };
-    let smoke = "2020-12-02T00:00:00Z".parse().ok();
+    let smoke = "2020-05-02T00:00:00Z".parse().ok();
     vec![
         field("TMP", "K", pressures()),
         field("UGRD", "m/s", pressures()),
