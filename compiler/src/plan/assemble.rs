@@ -8,7 +8,7 @@ use super::architecture::architecture;
 use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
 use super::model::ModelPlan;
 use super::training::{ConstraintPlan, TrainingPlan};
-use super::{Part, Plan, Role, RolePlan, SCHEMA, start};
+use super::{Part, Plan, Role, RolePlan, SCHEMA, capacity, start};
 use crate::check::{Checked, ModelChoice};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
@@ -59,6 +59,7 @@ pub fn assemble(
     plan.training = training(resolved, checked, &mut module);
     plan.model = architecture(checked, model, &plan, diagnostics)?;
     plan.base = start::base(checked, model, &plan, diagnostics)?;
+    capacity::fits(resolved, checked, &plan, diagnostics)?;
     Some((plan, module))
 }
 

@@ -3,6 +3,7 @@
 mod architecture;
 mod assemble;
 pub mod base;
+mod capacity;
 pub mod data;
 pub mod evaluation;
 mod fit;
@@ -10,6 +11,7 @@ pub mod head;
 mod layout;
 mod list;
 pub mod model;
+pub mod resources;
 mod start;
 pub mod training;
 

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod new;
 pub mod plan;
 pub mod predict;
+pub mod profile;
 pub mod report;
 pub mod train;
 
@@ -40,6 +41,8 @@ enum Word {
     Build(RecipeArgument),
     /// Say what a recipe will do
     Plan(RecipeArgument),
+    /// Measure this machine, for the estimates of `plan`
+    Profile,
     /// Prepare a recipe's data, or look into files
     #[command(subcommand)]
     Data(data::Word),
@@ -95,6 +98,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Check(argument) => check::run(&argument),
         Word::Build(argument) => build::run(&argument),
         Word::Plan(argument) => plan::run(&argument),
+        Word::Profile => profile::run(),
         Word::Data(word) => data::run(word),
         Word::Derive(arguments) => derive::run(&arguments),
         Word::Train(arguments) => train::run(&arguments),
