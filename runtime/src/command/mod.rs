@@ -13,6 +13,7 @@ mod look;
 pub mod new;
 pub mod plan;
 pub mod predict;
+pub mod profile;
 pub mod report;
 pub mod train;
 
@@ -51,6 +52,8 @@ enum Word {
     Explain(explain::Arguments),
     /// List a library, or the libraries
     Doc(doc::Arguments),
+    /// Measure this machine, for the estimates of `plan`
+    Profile,
     /// Prepare a recipe's data, or look into files
     #[command(subcommand)]
     Data(data::Word),
@@ -111,6 +114,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Diff(arguments) => diff::run(&arguments),
         Word::Explain(arguments) => explain::run(&arguments),
         Word::Doc(arguments) => doc::run(&arguments),
+        Word::Profile => profile::run(),
         Word::Data(word) => data::run(word),
         Word::Derive(arguments) => derive::run(&arguments),
         Word::Train(arguments) => train::run(&arguments),
