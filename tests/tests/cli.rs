@@ -6,4 +6,5 @@ mod cli {
     mod mistakes;
     mod roads;
     mod tensors;
+    mod words;
 }
