@@ -5,6 +5,7 @@ pub mod check;
 pub mod data;
 pub mod derive;
 pub mod evaluate;
+pub mod fmt;
 pub mod new;
 pub mod plan;
 pub mod predict;
@@ -36,6 +37,8 @@ enum Word {
     },
     /// Find the mistakes in a recipe
     Check(RecipeArgument),
+    /// Lay recipes out: indents, columns and long lines, never a word or a comment
+    Fmt(fmt::Arguments),
     /// Check a recipe and write its artefact
     Build(RecipeArgument),
     /// Say what a recipe will do
@@ -93,6 +96,7 @@ fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::New { name } => new::run(&name),
         Word::Check(argument) => check::run(&argument),
+        Word::Fmt(arguments) => fmt::run(&arguments),
         Word::Build(argument) => build::run(&argument),
         Word::Plan(argument) => plan::run(&argument),
         Word::Data(word) => data::run(word),
