@@ -7,6 +7,7 @@ pub mod canonical;
 pub mod check;
 mod compile;
 pub mod dimension;
+pub mod editor_words;
 pub mod explain;
 pub mod kernel;
 pub mod library;
