@@ -345,3 +345,8 @@ fn bare_name(expr: &Expr) -> Option<Name> {
         _ => None,
     }
 }
+
+/// The functions that the checks know themselves, for editors: those of fields, and those of losses.
+pub(crate) fn function_words() -> impl Iterator<Item = &'static str> {
+    function::INTRINSICS.into_iter().chain(function::LOSS_ONLY)
+}

@@ -9,6 +9,7 @@ pub mod diff;
 pub mod doc;
 pub mod evaluate;
 pub mod explain;
+pub mod fmt;
 mod look;
 pub mod new;
 pub mod plan;
@@ -42,6 +43,8 @@ enum Word {
     },
     /// Find the mistakes in a recipe
     Check(check::Arguments),
+    /// Lay recipes out: indents, columns and long lines, never a word or a comment
+    Fmt(fmt::Arguments),
     /// Check a recipe and write its artefact and lock
     Build(build::Arguments),
     /// Say what a recipe will do
@@ -109,6 +112,7 @@ fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::New { name } => new::run(&name),
         Word::Check(arguments) => check::run(&arguments),
+        Word::Fmt(arguments) => fmt::run(&arguments),
         Word::Build(arguments) => build::run(&arguments),
         Word::Plan(argument) => plan::run(&argument),
         Word::Diff(arguments) => diff::run(&arguments),
