@@ -5,6 +5,7 @@ pub mod check;
 pub mod data;
 pub mod derive;
 pub mod evaluate;
+mod lsp;
 pub mod new;
 pub mod plan;
 pub mod predict;
@@ -53,6 +54,8 @@ enum Word {
     Evaluate(train::Arguments),
     /// Write a run's report again
     Report(train::Arguments),
+    /// Serve an editor over stdin and stdout (language server protocol)
+    Lsp,
 }
 
 /// A recipe, and how to speak about it.
@@ -101,6 +104,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Predict(arguments) => predict::run(&arguments),
         Word::Evaluate(arguments) => evaluate::run(&arguments),
         Word::Report(arguments) => report::run(&arguments),
+        Word::Lsp => lsp::run(),
     }
 }
 
