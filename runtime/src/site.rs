@@ -46,7 +46,7 @@ struct Settings {
 }
 
 /// This machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     settings: Settings,
     /// The folder against which relative paths of `site.toml` are read.

@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod fmt;
 mod look;
+mod lsp;
 pub mod new;
 pub mod plan;
 pub mod predict;
@@ -72,6 +73,8 @@ enum Word {
     Report(train::Arguments),
     /// Print what a shell needs to complete this command's words
     Completions(completions::Arguments),
+    /// Serve an editor over stdin and stdout (language server protocol)
+    Lsp,
 }
 
 /// A recipe, and how to speak about it.
@@ -126,6 +129,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Evaluate(arguments) => evaluate::run(&arguments),
         Word::Report(arguments) => report::run(&arguments),
         Word::Completions(arguments) => completions::run(&arguments),
+        Word::Lsp => lsp::run(),
     }
 }
 
