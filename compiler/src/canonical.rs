@@ -191,6 +191,11 @@ fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             bindings.iter().for_each(|b| expr(&b.value, names));
         }
         ItemKind::Block(item) => block(&item.block, names),
+        // What is amended in a library, and what the amendment says.
+        ItemKind::Amend(inner) => {
+            names.extend(crate::resolve::defined_name(inner).map(|name| name.text.clone()));
+            names_of(inner, names);
+        }
         _ => {}
     }
 }

@@ -22,6 +22,22 @@ pub fn kernel(checked: &Checked, name: &str, value: &Typed) -> Kernel {
     lowering.builder.finish()
 }
 
+/// Stands before the id of a field whose true value is meant where prediction and truth meet, in a loss.
+pub const TRUTH: &str = "truth/";
+
+/// The id of a field, whether its true or its predicted value is meant.
+pub fn bare_id(id: &str) -> &str {
+    id.strip_prefix(TRUTH).unwrap_or(id)
+}
+
+/// The name under which a kernel of prediction and truth reads a field: `refc`, `truth.refc`.
+pub fn sided_name(id: &str) -> String {
+    match id.strip_prefix(TRUTH) {
+        Some(id) => format!("truth.{}", input_name(id)),
+        None => input_name(id).to_string(),
+    }
+}
+
 /// The name under which a kernel reads a field: the recipe's, without its library.
 pub fn input_name(id: &str) -> &str {
     id.rsplit('.').next().unwrap_or(id)
@@ -103,7 +119,8 @@ impl Lowering<'_> {
         if let Some(value) = self.inputs.get(id) {
             return *value;
         }
-        let support = match (self.checked.variables.get(id), self.checked.derived.get(id)) {
+        let bare = bare_id(id);
+        let support = match (self.checked.variables.get(bare), self.checked.derived.get(bare)) {
             (Some(variable), _) => Some(variable.ty.support.clone()),
             (_, Some(derived)) => Some(derived.ty.support.clone()),
             _ => None,
@@ -114,7 +131,7 @@ impl Lowering<'_> {
             }
             _ => Domain::Cell,
         };
-        let value = self.builder.input(input_name(id), domain);
+        let value = self.builder.input(&sided_name(id), domain);
         self.inputs.insert(id.to_string(), value);
         value
     }

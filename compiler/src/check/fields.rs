@@ -71,7 +71,11 @@ impl Checker<'_> {
             let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
                 continue;
             };
+            if self.statistic(crate::lower::input_name(&variable.id), entry, value) {
+                continue;
+            }
             match (entry.word.text.as_str(), &value.kind) {
+                ("since", ExprKind::Date(_)) => {} // judged with the splits
                 ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),
                 ("named", _) => {
                     self.error(

@@ -2,13 +2,16 @@
 
 mod assemble;
 pub mod data;
+pub mod ensemble;
 pub mod evaluation;
+mod members;
 pub mod model;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
 
 pub use assemble::assemble;
+pub(crate) use assemble::used_fields;
 
 /// The version of `plan.json`; it changes when a reader of the old one would misread the new one.
 pub const SCHEMA: &str = "aurora-plan/1";
@@ -31,6 +34,8 @@ pub struct Plan {
     pub roles: Vec<RolePlan>,
     pub training: training::TrainingPlan,
     pub evaluations: Vec<evaluation::EvaluationPlan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<ensemble::EnsemblePlan>,
 }
 
 /// A field of the store and the part it plays in the model.
