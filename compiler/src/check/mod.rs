@@ -1,6 +1,8 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod architecture;
 mod arguments;
+mod base;
 mod clauses;
 mod column;
 mod comparison;
@@ -14,6 +16,7 @@ mod fields;
 mod function;
 mod grids;
 mod groups;
+mod head;
 mod kinds;
 mod loss;
 mod minimise;
@@ -22,6 +25,7 @@ mod numbers;
 mod phase;
 mod repair;
 mod sampling;
+mod role;
 mod schedule;
 mod science;
 mod score;
@@ -41,9 +45,12 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
+pub use architecture::{Given, Value};
+pub use base::BaseChoice;
 pub use data::DataChoice;
 pub use ensemble::EnsembleChoice;
-pub use model::{ModelChoice, Preset};
+pub use model::ModelChoice;
+pub use role::Cast;
 pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
@@ -61,6 +68,8 @@ pub struct Checked {
     pub conditions: BTreeMap<String, Typed>,
     pub data: Option<DataChoice>,
     pub model: Option<ModelChoice>,
+    /// What the device that trains can do, if the site says so.
+    pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
     pub ensemble: Option<EnsembleChoice>,
@@ -138,6 +147,7 @@ fn check_one(
     checker.data(site);
     checker.own_items();
     checker.model(site);
+    checker.checked.machine = site.machine();
     checker.phases();
     checker.ensemble();
     checker.evaluations(site);
