@@ -166,6 +166,10 @@ fn losses(plan: &Plan) -> Vec<Line> {
         Measure::Mae => "mae".to_string(),
         Measure::Mse => "mse".to_string(),
         Measure::Huber { delta } => format!("huber {delta}"),
+        Measure::Crps => "crps".to_string(),
+        Measure::Spectral { below } => format!("spectral below {} km", below / 1000.0),
+        Measure::Fss { above, within } => format!("fss above {above} within {} km", within / 1000.0),
+        Measure::Expression => "mean".to_string(),
     };
     let line = |(name, loss): (&String, &crate::plan::training::LossPlan)| {
         let terms: Vec<String> = loss
