@@ -1,7 +1,7 @@
 //! A site made for tests: two archives, and the recipes of the repository to extend.
 #![allow(dead_code)] // each test uses its own part
 
-use aurora_compiler::site::{ArchiveIndex, Site};
+use aurora_compiler::site::{ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site};
 use aurora_compiler::{Compilation, compile};
 use aurora_grammar::render;
 
@@ -51,6 +51,31 @@ impl Site for World {
 
     fn archives(&self) -> Vec<String> {
         vec!["synthetic".into(), "wrf".into()]
+    }
+
+    /// One file that is cut short, and one with a single weight of another shape.
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let tensor = CheckpointTensor {
+            name: "encoder.surf_level_encoding".into(),
+            shape: vec![48],
+            kind: "f32".into(),
+        };
+        match name {
+            "broken.ckpt" => Some(Err("it ends in the middle of its directory".into())),
+            "narrow.safetensors" => {
+                Some(Ok(CheckpointHeader { digest: "5ca1ab1e".repeat(8), tensors: vec![tensor] }))
+            }
+            _ => None,
+        }
+    }
+
+    /// A recipe says in a comment how much memory the device of its site has: `# site.toml: memory = "8 GB"`.
+    fn machine(&self) -> Option<MachineProfile> {
+        let (_, text) = self.recipes.iter().find(|(_, text)| text.contains("# site.toml: memory"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("# site.toml: memory = \""))?;
+        let gigabytes: f64 = line.strip_suffix(" GB\"")?.parse().ok()?;
+        let memory_bytes = Some((gigabytes * 1e9) as u64);
+        Some(MachineProfile { device: "cuda".into(), memory_bytes, ..MachineProfile::default() })
     }
 }
 
