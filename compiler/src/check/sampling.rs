@@ -212,58 +212,87 @@ fn midnight(date: Date) -> Option<Timestamp> {
     date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// Whether some point of the region, looked at in a lattice, lies on the grid, or the grid's centre in the
-/// region.
+/// Whether some point of the region lies on the grid, or some point of the grid in the region, both looked at
+/// in a lattice.
 fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
-    let width =
-        if region.west < region.east { region.east - region.west } else { region.east - region.west + 360.0 };
-    let (centre_north, centre_east) = match grid.projection {
-        Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
-            (latitude, longitude)
-        }
+    let width = match region.east - region.west {
+        width if width > 0.0 => width,
+        width => width + 360.0,
     };
-    let east_of_west = (centre_east - region.west).rem_euclid(360.0);
-    if (region.south..=region.north).contains(&centre_north) && east_of_west <= width {
-        return true;
-    }
-    (0..=LOOKS).any(|i| {
-        (0..=LOOKS).any(|j| {
-            let share = |k: usize| k as f64 / LOOKS as f64;
-            let latitude = region.south + (region.north - region.south) * share(i);
-            let longitude = region.west + width * share(j);
-            let (x, y) = plane(&grid.projection, latitude, longitude);
-            let half = |points: usize| points as f64 * grid.spacing / 2.0;
-            x.abs() <= half(grid.width) && y.abs() <= half(grid.height)
-        })
+    let (half_x, half_y) = (grid.width as f64 * grid.spacing / 2.0, grid.height as f64 * grid.spacing / 2.0);
+    let plane = Plane::new(&grid.projection);
+    let lattice = (0..=LOOKS).flat_map(|i| (0..=LOOKS).map(move |j| (i, j)));
+    lattice.map(|(i, j)| (i as f64 / LOOKS as f64, j as f64 / LOOKS as f64)).any(|(i, j)| {
+        let (x, y) = plane.forward(region.south + (region.north - region.south) * i, region.west + width * j);
+        let (latitude, longitude) = plane.inverse(half_x * (2.0 * j - 1.0), half_y * (2.0 * i - 1.0));
+        x.abs() <= half_x && y.abs() <= half_y
+            || (region.south..=region.north).contains(&latitude)
+                && (longitude - region.west).rem_euclid(360.0) <= width
     })
 }
 
-/// Metres east and north of the grid's centre on the map (Snyder 1987, equations 7-1 and 15-1 to 15-4, on a
-/// sphere).
-fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
-    const EARTH: f64 = 6_371_229.0;
-    let height =
-        |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
-    match *projection {
-        Projection::Mercator { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let scale = EARTH * true_at.to_radians().cos();
-            (scale * east.to_radians(), scale * (height(latitude).ln() - height(true_at).ln()))
-        }
-        Projection::Lambert { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let sine = true_at.to_radians().sin();
-            if sine.abs() < 1e-6 {
-                return plane(
-                    &Projection::Mercator { latitude: true_at, longitude: centre },
-                    latitude,
-                    longitude,
-                );
+/// The map of a grid, on a sphere of GRIB's radius (Snyder 1987, equations 7-1 to 7-5 and 15-1 to 15-5): metres
+/// east and north of the grid's centre.
+struct Plane {
+    true_at: f64,
+    centre: f64,
+    /// Sine of the standard parallel of a Lambert cone; nothing for a cylinder.
+    sine: Option<f64>,
+}
+
+const EARTH: f64 = 6_371_229.0;
+
+impl Plane {
+    fn new(projection: &Projection) -> Plane {
+        let (true_at, centre, cone) = match *projection {
+            Projection::Lambert { latitude, longitude } => (latitude, longitude, true),
+            Projection::Mercator { latitude, longitude } => (latitude, longitude, false),
+        };
+        let sine = true_at.to_radians().sin();
+        Plane { true_at, centre, sine: (cone && sine.abs() > 1e-6).then_some(sine) }
+    }
+
+    /// tan(π/4 + φ/2): how far up a conformal map a latitude lies, before the logarithm.
+    fn height(degrees: f64) -> f64 {
+        (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan()
+    }
+
+    /// The distance from the apex of the cone.
+    fn radius(&self, sine: f64, degrees: f64) -> f64 {
+        let factor = self.true_at.to_radians().cos() * Self::height(self.true_at).powf(sine) / sine;
+        EARTH * factor / Self::height(degrees).powf(sine)
+    }
+
+    fn forward(&self, latitude: f64, longitude: f64) -> (f64, f64) {
+        let east = ((longitude - self.centre + 540.0).rem_euclid(360.0) - 180.0).to_radians();
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                (scale * east, scale * (Self::height(latitude).ln() - Self::height(self.true_at).ln()))
             }
-            let factor = true_at.to_radians().cos() * height(true_at).powf(sine) / sine;
-            let radius = |degrees: f64| EARTH * factor / height(degrees).powf(sine);
-            let (rho, angle) = (radius(latitude), sine * east.to_radians());
-            (rho * angle.sin(), radius(true_at) - rho * angle.cos())
+            Some(sine) => {
+                let (rho, angle) = (self.radius(sine, latitude), sine * east);
+                (rho * angle.sin(), self.radius(sine, self.true_at) - rho * angle.cos())
+            }
+        }
+    }
+
+    fn inverse(&self, x: f64, y: f64) -> (f64, f64) {
+        let latitude = |height: f64| (2.0 * height.atan()).to_degrees() - 90.0;
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                let height = (y / scale + Self::height(self.true_at).ln()).exp();
+                (latitude(height), self.centre + (x / scale).to_degrees())
+            }
+            Some(sine) => {
+                let down = self.radius(sine, self.true_at) - y;
+                let rho = x.hypot(down) * sine.signum();
+                let angle = (x * sine.signum()).atan2(down * sine.signum());
+                let height =
+                    (self.radius(sine, self.true_at) / rho).powf(1.0 / sine) * Self::height(self.true_at);
+                (latitude(height), self.centre + (angle / sine).to_degrees())
+            }
         }
     }
 }
@@ -295,10 +324,29 @@ mod tests {
     #[test]
     fn the_lambert_plane_is_that_of_hrrr() {
         let projection = Projection::Lambert { latitude: 38.5, longitude: -97.5 };
-        let (x, y) = plane(&projection, 21.138_123, -122.719_528);
+        let plane = Plane::new(&projection);
+        let (x, y) = plane.forward(21.138_123, -122.719_528);
         assert!((x + 2_697_520.143).abs() < 1.0 && (y + 1_587_306.153).abs() < 1.0, "{x} {y}");
-        let (x, y) = plane(&projection, 47.842_195, -60.917_193);
+        let (x, y) = plane.forward(47.842_195, -60.917_193);
         assert!((x - 2_696_479.857).abs() < 1.0 && (y - 1_586_693.847).abs() < 1.0, "{x} {y}");
+    }
+
+    /// There and back, to a millionth of a degree, on both maps and both halves of the globe.
+    #[test]
+    fn the_inverse_leads_back() {
+        for latitude in [38.5, -30.0] {
+            let longitude = -97.5;
+            for projection in
+                [Projection::Lambert { latitude, longitude }, Projection::Mercator { latitude, longitude }]
+            {
+                let plane = Plane::new(&projection);
+                for (north, east) in [(latitude + 9.0, -120.0), (latitude - 5.0, -80.0)] {
+                    let (x, y) = plane.forward(north, east);
+                    let (n, e) = plane.inverse(x, y);
+                    assert!((n - north).abs() < 1e-6 && (e - east).abs() < 1e-6, "{n} {e}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -313,6 +361,8 @@ mod tests {
         let region = |south, north, west, east| RegionPlan { south, north, west, east };
         assert!(touches(&region(30.0, 45.0, -105.0, -92.0), &grid));
         assert!(touches(&region(38.4, 38.6, -97.6, -97.4), &grid));
+        assert!(touches(&region(28.0, 38.0, -180.0, 180.0), &grid));
+        assert!(touches(&region(30.0, 45.0, 255.0, 268.0), &grid));
         assert!(!touches(&region(28.0, 34.0, -95.0, -80.0), &grid));
         assert!(!touches(&region(30.0, 45.0, 5.0, 15.0), &grid));
     }
