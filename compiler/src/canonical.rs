@@ -235,11 +235,21 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
         | ExprKind::Relation { left: a, right: b, .. }
         | ExprKind::Binary { left: a, right: b, .. }
         | ExprKind::At { value: a, place: b }
-        | ExprKind::Over { value: a, extent: b } => {
+        | ExprKind::Over { value: a, extent: b }
+        | ExprKind::As { value: a, quantity: b } => {
             expr(a, names);
             expr(b, names);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
+        ExprKind::Scan { levels, from, states, steps, .. } => {
+            names.insert(levels.text.clone());
+            from.iter().for_each(|from| expr(from, names));
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            expr(count, names);
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
     }
 }

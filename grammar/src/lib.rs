@@ -11,6 +11,7 @@ mod complaint;
 pub mod diagnostic;
 mod expression;
 mod forms;
+mod inner;
 mod layout;
 mod parse;
 mod print;

@@ -149,7 +149,7 @@ impl Checker<'_> {
             None => None,
         };
         if let (Some(metres), Some(value)) = (scale, labelled.iter().find(|i| labelled_as(i, "scale"))) {
-            self.scale_is_multiple(metres, value.value.span);
+            self.scale_is_multiple(metres, value.value.span, true);
         }
         let when = match arguments.optional("when") {
             Some(relation) => Some(self.condition(scope, &relation, "when")?),
@@ -300,6 +300,9 @@ impl Checker<'_> {
                 "name it, or all that it is derived from, in `prognostic` or `diagnostic`",
             );
             return None;
+        }
+        if let Some(value) = self.checked.derived.get(&definition.id).map(|derived| derived.value.clone()) {
+            self.has_gradient(&value, name.span);
         }
         Some(vec![term(1.0, measure, name.text)])
     }

@@ -66,6 +66,9 @@ impl Checker<'_> {
                     | Projection::Mercator { latitude, longitude } => {
                         format!("the grid lies around {latitude}° north, {longitude}° east")
                     }
+                    Projection::LatLon { north, west, .. } => {
+                        format!("the grid begins at {north}° north, {west}° east")
+                    }
                 };
                 self.error_with_help("outside-grid", message, (clause.span, "somewhere else"), help);
             }
@@ -220,7 +223,13 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
         width => width + 360.0,
     };
     let (half_x, half_y) = (grid.width as f64 * grid.spacing / 2.0, grid.height as f64 * grid.spacing / 2.0);
-    let plane = Plane::new(&grid.projection);
+    let plane = match grid.projection {
+        Projection::LatLon { north, west, step } => {
+            return touches_degrees(region, width, grid, (north, west, step));
+        }
+        Projection::Lambert { latitude, longitude } => Plane::new(latitude, longitude, true),
+        Projection::Mercator { latitude, longitude } => Plane::new(latitude, longitude, false),
+    };
     let lattice = (0..=LOOKS).flat_map(|i| (0..=LOOKS).map(move |j| (i, j)));
     lattice.map(|(i, j)| (i as f64 / LOOKS as f64, j as f64 / LOOKS as f64)).any(|(i, j)| {
         let (x, y) = plane.forward(region.south + (region.north - region.south) * i, region.west + width * j);
@@ -229,6 +238,17 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
             || (region.south..=region.north).contains(&latitude)
                 && (longitude - region.west).rem_euclid(360.0) <= width
     })
+}
+
+/// The same on a grid of degrees: both are boxes.
+fn touches_degrees(region: &RegionPlan, width: f64, grid: &GridPlan, origin: (f64, f64, f64)) -> bool {
+    let (north, west, step) = origin;
+    let span = |points: usize| step * points.saturating_sub(1) as f64;
+    let rows = region.south <= north && region.north >= north - span(grid.height);
+    // One of the two begins within the other.
+    let columns = (region.west - west).rem_euclid(360.0) <= span(grid.width)
+        || (west - region.west).rem_euclid(360.0) <= width;
+    rows && columns
 }
 
 /// The map of a grid, on a sphere of GRIB's radius (Snyder 1987, equations 7-1 to 7-5 and 15-1 to 15-5): metres
@@ -243,11 +263,7 @@ struct Plane {
 const EARTH: f64 = 6_371_229.0;
 
 impl Plane {
-    fn new(projection: &Projection) -> Plane {
-        let (true_at, centre, cone) = match *projection {
-            Projection::Lambert { latitude, longitude } => (latitude, longitude, true),
-            Projection::Mercator { latitude, longitude } => (latitude, longitude, false),
-        };
+    fn new(true_at: f64, centre: f64, cone: bool) -> Plane {
         let sine = true_at.to_radians().sin();
         Plane { true_at, centre, sine: (cone && sine.abs() > 1e-6).then_some(sine) }
     }
@@ -323,8 +339,7 @@ mod tests {
     /// centre; the spacing is 3 km, so a metre is far within a cell.
     #[test]
     fn the_lambert_plane_is_that_of_hrrr() {
-        let projection = Projection::Lambert { latitude: 38.5, longitude: -97.5 };
-        let plane = Plane::new(&projection);
+        let plane = Plane::new(38.5, -97.5, true);
         let (x, y) = plane.forward(21.138_123, -122.719_528);
         assert!((x + 2_697_520.143).abs() < 1.0 && (y + 1_587_306.153).abs() < 1.0, "{x} {y}");
         let (x, y) = plane.forward(47.842_195, -60.917_193);
@@ -336,10 +351,8 @@ mod tests {
     fn the_inverse_leads_back() {
         for latitude in [38.5, -30.0] {
             let longitude = -97.5;
-            for projection in
-                [Projection::Lambert { latitude, longitude }, Projection::Mercator { latitude, longitude }]
-            {
-                let plane = Plane::new(&projection);
+            for cone in [true, false] {
+                let plane = Plane::new(latitude, longitude, cone);
                 for (north, east) in [(latitude + 9.0, -120.0), (latitude - 5.0, -80.0)] {
                     let (x, y) = plane.forward(north, east);
                     let (n, e) = plane.inverse(x, y);
@@ -347,6 +360,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_region_touches_a_grid_of_degrees() {
+        let projection = Projection::LatLon { north: 60.0, west: 350.0, step: 0.25 };
+        let grid = GridPlan { name: "europe".into(), projection, width: 161, height: 101, spacing: 27_800.0 };
+        let region = |south, north, west, east| RegionPlan { south, north, west, east };
+        assert!(touches(&region(45.0, 50.0, 5.0, 15.0), &grid));
+        assert!(touches(&region(30.0, 36.0, -20.0, -9.0), &grid));
+        assert!(!touches(&region(30.0, 34.0, 5.0, 15.0), &grid));
+        assert!(!touches(&region(45.0, 50.0, 40.0, 60.0), &grid));
     }
 
     #[test]

@@ -143,8 +143,8 @@ fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
             quantity: variable.ty.quantity.clone().unwrap_or_default(),
             units: variable.units.clone(),
             support: support(&variable.ty),
-            cell: variable.ty.cell.clone(),
-            range: variable.ty.range,
+            cell: variable.ty.cell.map(|cell| cell.to_string()),
+            range: crate::range::shown(variable.ty.range),
         })
         .collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -164,7 +164,7 @@ fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<Deriv
             quantity: derived.ty.quantity.clone().unwrap_or_default(),
             units: derived.units.clone(),
             support: support(&derived.ty),
-            range: derived.ty.range,
+            range: crate::range::shown(derived.declared),
         });
         module.kernels.push(kernel);
     }
@@ -299,7 +299,7 @@ fn architecture(
     model.atmosphere = named(Role::Atmosphere);
     model.levels = atmosphere_levels(checked, choice, diagnostics)?;
     (model.height, model.width) = (plan.data.grid.height, plan.data.grid.width);
-    model.wrap = false;
+    model.wrap = plan.data.grid.wraps();
     model.history = choice.history;
     model.timestep = choice.step as f64 / 3600.0;
     model.stabilise_level_aggregation = choice.stabilise;

@@ -121,6 +121,19 @@ pub enum Projection {
     Lambert { latitude: f64, longitude: f64 },
     /// Mercator, true at `latitude`, centred on (latitude, longitude) in degrees.
     Mercator { latitude: f64, longitude: f64 },
+    /// Latitudes and longitudes themselves, in degrees: the north-western point, and the step between points both ways.
+    /// The grid's spacing is that step along a meridian.
+    LatLon { north: f64, west: f64, step: f64 },
+}
+
+impl GridPlan {
+    /// Whether the eastern edge meets the western one.
+    pub fn wraps(&self) -> bool {
+        match self.projection {
+            Projection::LatLon { step, .. } => (self.width as f64 * step - 360.0).abs() < step / 2.0,
+            Projection::Lambert { .. } | Projection::Mercator { .. } => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

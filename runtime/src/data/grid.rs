@@ -34,6 +34,7 @@ impl Grid {
             Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
                 (latitude, longitude)
             }
+            Projection::LatLon { north, west, step } => return Self::of_degrees(plan, (north, west, step)),
         };
         let lambert = matches!(plan.projection, Projection::Lambert { .. });
         let possible = plan.width > 0
@@ -63,6 +64,31 @@ impl Grid {
         Ok(grid)
     }
 
+    /// A grid whose rows are circles of latitude and whose columns are meridians.
+    fn of_degrees(plan: &GridPlan, (north, west, step): (f64, f64, f64)) -> Result<Self, DataError> {
+        let south = north - step * plan.height.saturating_sub(1) as f64;
+        let possible = plan.width > 0
+            && plan.height > 0
+            && step > 0.0
+            && west.is_finite()
+            && north <= 90.0 + 1e-9
+            && south >= -90.0 - 1e-9;
+        if !possible {
+            return Err(DataError::Plan(format!(
+                "the grid `{}` is impossible: {} by {} points, {step} degrees apart, from {north} N {west} E",
+                plan.name, plan.width, plan.height
+            )));
+        }
+        let shape = (plan.height, plan.width);
+        Ok(Self {
+            plan: plan.clone(),
+            latitude: Array2::from_shape_fn(shape, |(row, _)| (north - step * row as f64) as f32),
+            longitude: Array2::from_shape_fn(shape, |(_, column)| {
+                (west + step * column as f64).rem_euclid(360.0) as f32
+            }),
+        })
+    }
+
     /// Projection coordinates (x east, y north) of a point in metres from the centre of the grid.
     #[must_use]
     pub fn position(&self, row: usize, column: usize) -> (f64, f64) {
@@ -76,7 +102,7 @@ impl Grid {
     #[must_use]
     pub fn convergence(&self, row: usize, column: usize) -> f64 {
         match self.plan.projection {
-            Projection::Mercator { .. } => 0.0,
+            Projection::Mercator { .. } | Projection::LatLon { .. } => 0.0,
             Projection::Lambert { latitude, .. } => {
                 let n = sin(latitude.to_radians());
                 let cone = EARTH_RADIUS * cos(latitude.to_radians()) / n;
@@ -105,6 +131,8 @@ fn geographic(projection: &Projection, x: f64, y: f64) -> (f64, f64) {
             let tangent = sin(half) / cos(half) * exp(y / true_radius);
             (2.0 * atan(tangent) - FRAC_PI_2, longitude + (x / true_radius).to_degrees())
         }
+        // On this plane a metre is a metre of the meridian, counted from the point at 0 N, `west`.
+        Projection::LatLon { west, .. } => (y / EARTH_RADIUS, west + (x / EARTH_RADIUS).to_degrees()),
     };
     (north.to_degrees(), east.rem_euclid(360.0))
 }
@@ -144,7 +172,10 @@ mod tests {
             Projection::Mercator { latitude: 20.0, longitude: 140.0 },
         ] {
             let (Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude }) =
-                projection;
+                projection
+            else {
+                continue;
+            };
             let plan = GridPlan { name: "g".into(), projection, width: 5, height: 7, spacing: 6000.0 };
             let grid = Grid::new(&plan).unwrap();
             assert!((f64::from(grid.latitude[(3, 2)]) - latitude).abs() < 1e-5);
@@ -154,6 +185,23 @@ mod tests {
             let north = f64::from(grid.latitude[(2, 2)] - grid.latitude[(3, 2)]).to_radians() * EARTH_RADIUS;
             assert!((north - 6000.0).abs() < 3.0, "{north}");
         }
+    }
+
+    #[test]
+    fn a_global_grid_begins_in_the_north_west_and_wraps() {
+        let plan = GridPlan {
+            name: "era5".into(),
+            projection: Projection::LatLon { north: 90.0, west: 0.0, step: 0.25 },
+            width: 1440,
+            height: 721,
+            spacing: 27_798.0,
+        };
+        assert!(plan.wraps());
+        assert!(!GridPlan { width: 1439, ..plan.clone() }.wraps());
+        let grid = Grid::new(&plan).unwrap();
+        assert_eq!([grid.latitude[(0, 0)], grid.latitude[(720, 9)]], [90.0, -90.0]);
+        assert_eq!([grid.longitude[(5, 0)], grid.longitude[(5, 1439)]], [0.0, 359.75]);
+        assert!(Grid::new(&GridPlan { height: 722, ..plan }).is_err());
     }
 
     #[test]
