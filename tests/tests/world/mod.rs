@@ -2,7 +2,9 @@
 #![allow(dead_code)] // each test uses its own part
 
 use aurora_compiler::plan::data::TimeRange;
-use aurora_compiler::site::{ArchiveField, ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site};
+use aurora_compiler::site::{
+    ArchiveField, ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site,
+};
 use aurora_compiler::{Compilation, compile};
 use aurora_grammar::render;
 
