@@ -97,9 +97,9 @@ fn rank(item: &Item) -> Option<(usize, String)> {
 fn sort_clauses(item: &mut Item) {
     match &mut item.kind {
         ItemKind::Block(block) => sort_block(&mut block.block),
-        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => {
-            sort_block(block);
-        }
+        ItemKind::Variable { block: Some(block), .. }
+        | ItemKind::Levels { block: Some(block), .. }
+        | ItemKind::Derive { block: Some(block), .. } => sort_block(block),
         ItemKind::Amend(inner) => sort_clauses(inner),
         _ => {}
     }
@@ -202,7 +202,8 @@ pub(crate) fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             ty.iter().for_each(|t| type_names(t, names));
             inner.iter().for_each(|b| block(b, names));
         }
-        ItemKind::Derive { parameters, ty, value, bindings, .. } => {
+        ItemKind::Derive { parameters, ty, value, bindings, block: inner, .. } => {
+            inner.iter().for_each(|b| block(b, names));
             parameters.iter().for_each(|p| type_names(&p.ty, names));
             ty.iter().for_each(|t| type_names(t, names));
             expr(value, names);
@@ -220,7 +221,11 @@ pub(crate) fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             bindings.iter().for_each(|b| expr(&b.value, names));
         }
         ItemKind::Block(item) => block(&item.block, names),
-        ItemKind::Amend(inner) => names_of(inner, names),
+        // What is amended in a library, and what the amendment says.
+        ItemKind::Amend(inner) => {
+            names.extend(crate::resolve::defined_name(inner).map(|name| name.text.clone()));
+            names_of(inner, names);
+        }
         ItemKind::Use { .. } | ItemKind::Drop { .. } | ItemKind::Quantity { .. } => {}
     }
 }
@@ -274,6 +279,15 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
             expr(b, names);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
+        ExprKind::Scan { levels, from, states, steps, .. } => {
+            names.insert(levels.text.clone());
+            from.iter().for_each(|from| expr(from, names));
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            expr(count, names);
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
     }
 }

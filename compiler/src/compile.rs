@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aurora_grammar::{Diagnostics, SourceMap};
+use aurora_grammar::{Diagnostics, FileId, SourceMap};
 
 use crate::canonical;
 use crate::check::{self, Checked};
@@ -16,6 +16,8 @@ use crate::site::Site;
 #[derive(Debug)]
 pub struct Compilation {
     pub sources: SourceMap,
+    /// The recipe itself.
+    pub file: FileId,
     pub diagnostics: Diagnostics,
     /// The canonical text of the resolved recipe.
     pub canonical: String,
@@ -66,7 +68,7 @@ fn without_consequences(diagnostics: Diagnostics) -> Diagnostics {
     kept
 }
 
-/// Compiles the recipe `text`, shown in messages under `name`.
+/// Goes the whole way of the recipe `text`, shown in messages under `name`.
 pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     let mut sources = SourceMap::new();
     let mut diagnostics = Diagnostics::new();
@@ -105,7 +107,7 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     diagnostics.dedup();
     let libraries = if result.is_some() { canonical::libraries(&resolved) } else { BTreeSet::new() };
     let canonical = canonical::text(&resolved);
-    Compilation { canonical, libraries, sources, diagnostics, result, resolved, checked }
+    Compilation { sources, file, canonical, libraries, diagnostics, result, resolved, checked }
 }
 
 impl Compilation {

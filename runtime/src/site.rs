@@ -147,6 +147,7 @@ impl aurora_compiler::Site for Site {
             from: field.from,
             units: field.units,
             levels: field.levels,
+            since: None,
         };
         let times = archive.times();
         Some(ArchiveIndex {

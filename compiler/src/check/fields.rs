@@ -71,7 +71,11 @@ impl Checker<'_> {
             let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
                 continue;
             };
+            if self.statistic(crate::lower::input_name(&variable.id), entry, value) {
+                continue;
+            }
             match (entry.word.text.as_str(), &value.kind) {
+                ("since", ExprKind::Date(_)) => {} // judged with the splits
                 ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),
                 ("named", _) => {
                     self.error(
@@ -135,7 +139,7 @@ impl Checker<'_> {
     }
 
     fn derive_once(&mut self, definition: &Definition) -> Option<Derived> {
-        let ItemKind::Derive { ty, value, bindings, .. } = &definition.item.kind else { return None };
+        let ItemKind::Derive { ty, value, bindings, block, .. } = &definition.item.kind else { return None };
         if !self.enter(definition) {
             return None;
         }
@@ -165,7 +169,21 @@ impl Checker<'_> {
                 (declared, units)
             }
         };
-        Some(Derived { id: definition.id.clone(), ty, units, value: typed, span: definition.name.span })
+        let mut said = Variable {
+            id: definition.id.clone(),
+            ty,
+            from: String::new(),
+            units,
+            named: None,
+            centre: None,
+            spread: None,
+            span: definition.name.span,
+        };
+        if let Some(block) = block {
+            self.variable_block(definition.scope, block, &mut said);
+        }
+        let Variable { id, ty, units, named, centre, spread, span, .. } = said;
+        Some(Derived { id, ty, units, value: typed, named, centre, spread, span })
     }
 
     /// Marks a definition as being worked out; says so if it already is.

@@ -1,22 +1,36 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod architecture;
 mod arguments;
+mod base;
 mod clauses;
 mod column;
+mod comparison;
 mod condition;
 mod constraint;
+mod data;
+mod ensemble;
 mod evaluation;
 mod expression;
 mod fields;
 mod function;
 mod grids;
+mod groups;
+mod head;
 mod kinds;
 mod loss;
+mod minimise;
 mod model;
 mod numbers;
 mod phase;
+mod repair;
+mod role;
+mod sampling;
 mod schedule;
+mod science;
+mod score;
 mod split;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,9 +45,14 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
+pub use architecture::{Given, Value};
+pub use base::BaseChoice;
+pub use data::DataChoice;
+pub use ensemble::EnsembleChoice;
 pub use function::INTRINSICS;
-pub use model::{ModelChoice, Preset};
-pub use split::DataChoice;
+pub use model::ModelChoice;
+pub use role::Cast;
+pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
 #[derive(Debug, Default)]
@@ -50,8 +69,13 @@ pub struct Checked {
     pub conditions: BTreeMap<String, Typed>,
     pub data: Option<DataChoice>,
     pub model: Option<ModelChoice>,
+    /// What the device that trains can do, if the site says so.
+    pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
+    pub ensemble: Option<EnsembleChoice>,
+    /// The members of the ensemble, as recipes of their own, in alphabetical order.
+    pub members: Vec<(String, Checked)>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +98,10 @@ pub struct Derived {
     pub ty: FieldType,
     pub units: String,
     pub value: Typed,
+    /// As of a variable: what the checkpoint calls it, and how it is scaled.
+    pub named: Option<String>,
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
     pub span: Span,
 }
 
@@ -89,24 +117,42 @@ pub struct Constraint {
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
+    let (members, said) = ensemble::members(resolved, site);
+    let mut own = Diagnostics::new();
+    let checked = check_one(resolved, members, site, &mut own);
+    ensemble::gather(own, said, diagnostics);
+    checked
+}
+
+/// One recipe: the whole with what is known of its members, or a member by itself.
+fn check_one(
+    resolved: &Resolved,
+    members: Vec<(String, Checked)>,
+    site: &dyn Site,
+    diagnostics: &mut Diagnostics,
+) -> Checked {
     let mut checker = Checker {
         resolved,
         diagnostics,
-        checked: Checked::default(),
+        checked: Checked { members, ..Checked::default() },
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        pending_events: Vec::new(),
     };
     if let Some(header) = &resolved.header {
         checker.checked.name = header.name.text.clone();
         checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
     }
     checker.declarations();
-    checker.own_items();
     checker.data(site);
+    checker.own_items();
     checker.model(site);
+    checker.checked.machine = site.machine();
     checker.phases();
-    checker.evaluations();
+    checker.ensemble();
+    checker.evaluations(site);
+    checker.science(site);
     checker.checked
 }
 
@@ -120,6 +166,16 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Thresholds of the evaluation at hand, whose events are still to be counted.
+    pending_events: Vec<PendingEvent>,
+}
+
+/// A threshold as written, in the field's units.
+struct PendingEvent {
+    id: String,
+    name: String,
+    span: Span,
+    threshold: f64,
 }
 
 impl Checker<'_> {
