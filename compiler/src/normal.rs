@@ -250,6 +250,14 @@ fn below(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             below(b, visit);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => below(inner, visit),
+        ExprKind::Scan { from, states, steps, .. } => {
+            from.iter_mut().for_each(|from| below(from, visit));
+            states.iter_mut().chain(steps).for_each(|line| below(&mut line.value, visit));
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            below(count, visit);
+            states.iter_mut().chain(steps).for_each(|line| below(&mut line.value, visit));
+        }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::Path(_) => {}
     }
 }

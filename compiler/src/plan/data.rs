@@ -31,7 +31,7 @@ pub struct DataPlan {
 }
 
 /// Which points and times of the splits are used; all of them by default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SamplingPlan {
     /// `archive hrrr.f00`: only analyses are read. Without it, fields over a period come from forecasts.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -45,7 +45,7 @@ pub struct SamplingPlan {
 }
 
 /// A box in degrees north and east, both ends included. Where `west > east` it crosses the date line.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RegionPlan {
     pub south: f64,
     pub north: f64,
@@ -54,7 +54,7 @@ pub struct RegionPlan {
 }
 
 /// What is done about data that are missing or wrong; nothing by default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepairPlan {
     /// Times that are missing, filled from their neighbours in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,13 +70,13 @@ pub struct RepairPlan {
 }
 
 /// Gaps of at most `longest` seconds between two times that are there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GapPlan {
     pub longest: i64,
     pub method: GapMethod,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapMethod {
     /// On the straight line between the neighbours.
@@ -88,7 +88,7 @@ pub enum GapMethod {
 }
 
 /// A field whose distribution is brought to that of a better one, quantile by quantile, over `train`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DebiasPlan {
     pub field: String,
     pub against_archive: String,

@@ -24,7 +24,7 @@ pub struct EvaluationPlan {
 }
 
 /// Confidence intervals from resampling blocks of starting times.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
     None,

@@ -123,7 +123,7 @@ pub struct PhasePlan {
 }
 
 /// `by lora(rank = 8)`: updates of low rank beside weights that stay (Hu et al. 2022).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Adapter {
     pub group: String,
     pub rank: usize,
@@ -133,7 +133,7 @@ pub struct Adapter {
 }
 
 /// Which steps of a rollout have which updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterSteps {
     /// One update, the same at all steps.
@@ -144,7 +144,7 @@ pub enum AdapterSteps {
     Each,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScaleShare {
     /// In metres, a whole multiple of the grid's spacing.
     pub spacing: f64,
@@ -153,14 +153,14 @@ pub struct ScaleShare {
 }
 
 /// `share` of the samples are drawn from those in which the condition holds somewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Favour {
     pub condition: Condition,
     pub share: f64,
 }
 
 /// The phase ends when a loss, over `validate`, has not been smaller for so many epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stop {
     pub loss: String,
     pub epochs: usize,

@@ -130,7 +130,7 @@ pub struct ModelOptions {
 }
 
 /// Whose hooks a model has: what happens to a batch before the encoder and after the decoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// None.
@@ -145,7 +145,7 @@ pub enum Family {
 }
 
 /// A variable that is predicted and never read, by its kind, for `z` may be both on levels and static.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputOnly {
     Surface(String),
@@ -153,7 +153,7 @@ pub enum OutputOnly {
 }
 
 /// Bounds of one variable; an open end is absent. Those of a variable on levels hold on all of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Clip {
     pub variable: String,
     /// The variable lives on levels.
