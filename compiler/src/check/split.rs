@@ -1,7 +1,7 @@
 //! Splits: two dates each, no hour in two of them, and all within what the archive holds.
 
-use aurora_grammar::{Diagnostic, Span};
 use aurora_grammar::tree::{Clause, Expr, ExprKind};
+use aurora_grammar::{Diagnostic, Span};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

@@ -106,7 +106,12 @@ fn weights(plan: &Plan) -> Vec<Line> {
     match &plan.base {
         None => {
             let tensors = model.tensors().len();
-            lines.push(counted(Tone::Added, '+', tensors, "fresh: there is no base, so everything is new".into()));
+            lines.push(counted(
+                Tone::Added,
+                '+',
+                tensors,
+                "fresh: there is no base, so everything is new".into(),
+            ));
         }
         Some(base) => lines.extend(from_base(base)),
     }
@@ -132,7 +137,10 @@ fn from_base(base: &BasePlan) -> Vec<Line> {
 
 /// `+ 1 198 fresh: …`
 fn counted(tone: Tone, mark: char, number: usize, what: String) -> Line {
-    Line::default().with(tone, format!("{mark} {:>6}", grouped(number as u64))).plain(format!(" {what}")).hanging(9)
+    Line::default()
+        .with(tone, format!("{mark} {:>6}", grouped(number as u64)))
+        .plain(format!(" {what}"))
+        .hanging(9)
 }
 
 fn heads(plan: &Plan) -> Vec<Line> {
@@ -258,7 +266,9 @@ fn phase_lines(plan: &Plan, phase: &PhasePlan) -> Vec<Line> {
         lines.push(note("optimise", format!("{group} by its own rate {}", schedule(&optimiser.rate))));
     }
     if !phase.scales.is_empty() {
-        let scale = |s: &ScaleShare| format!("{} km in {} % of batches", number(s.spacing / 1e3), number(s.share * 100.0));
+        let scale = |s: &ScaleShare| {
+            format!("{} km in {} % of batches", number(s.spacing / 1e3), number(s.share * 100.0))
+        };
         lines.push(note("scale", phase.scales.iter().map(scale).collect::<Vec<_>>().join(", ")));
     }
     if let Some([rows, columns]) = phase.tile {
@@ -306,7 +316,9 @@ fn losses(plan: &Plan) -> Vec<Line> {
         Measure::Huber { delta } => format!("huber {delta}"),
         Measure::Crps => "crps".to_string(),
         Measure::Spectral { below } => format!("spectral below {} km", number(below / 1e3)),
-        Measure::Fss { above, within } => format!("fss above {} within {} km", number(*above), number(within / 1e3)),
+        Measure::Fss { above, within } => {
+            format!("fss above {} within {} km", number(*above), number(within / 1e3))
+        }
         Measure::Expression => "mean".to_string(),
     };
     let line = |(name, loss): (&String, &crate::plan::training::LossPlan)| {
@@ -315,7 +327,8 @@ fn losses(plan: &Plan) -> Vec<Line> {
             .iter()
             .map(|term| {
                 let when = if term.when.is_some() { " when" } else { "" };
-                let scale = term.scale.map_or(String::new(), |scale| format!(" at {} km", number(scale / 1e3)));
+                let scale =
+                    term.scale.map_or(String::new(), |scale| format!(" at {} km", number(scale / 1e3)));
                 weighted(term.weight, &format!("{}({}{when}{scale})", measure(&term.measure), term.field))
             })
             .collect();
@@ -370,7 +383,8 @@ fn ensemble(plan: &Plan) -> Vec<Line> {
         .hanging(2);
     let member = |member: &MemberPlan| {
         let own = sampled(&member.plan.data).len();
-        let phases: Vec<String> = member.plan.training.phases.iter().map(|phase| phase.name.clone()).collect();
+        let phases: Vec<String> =
+            member.plan.training.phases.iter().map(|phase| phase.name.clone()).collect();
         let data = if own == 0 { "all of the data" } else { "its own part of the data" };
         Line::default()
             .with(Tone::Faint, format!("{:<11} ", member.name))
