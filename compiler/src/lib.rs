@@ -9,6 +9,7 @@ mod compile;
 pub mod diff;
 pub mod dimension;
 pub mod editor;
+pub mod editor_words;
 mod exact;
 pub mod explain;
 pub mod kernel;

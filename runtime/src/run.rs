@@ -244,7 +244,8 @@ impl Archive for Interruptible<'_> {
     }
 }
 
-fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
+/// Shows diagnostics on stderr, as JSON on stdout.
+pub(crate) fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
     if diagnostics.is_empty() {
         return;
     }

@@ -3,6 +3,7 @@
 
 mod cli {
     mod files;
+    mod fmt;
     mod mistakes;
     mod roads;
     mod tensors;

@@ -66,7 +66,7 @@ impl Checker<'_> {
         let same = left.ty.dimension == right.ty.dimension;
         let mut diagnostic = Diagnostic::error(code, format!("{a} cannot be {verb} {b}"));
         let declared = [self.declared_as(left), self.declared_as(right)];
-        let (one, other) = (self.units_of(left), self.units_of(right));
+        let (one, other) = (self.unit_shown(left), self.unit_shown(right));
         match whole.filter(|_| same && declared.iter().all(Option::is_some)) {
             Some(whole) => {
                 let units = if one == other { one } else { format!("{one} = {other}") };
@@ -79,9 +79,8 @@ impl Checker<'_> {
                     .label(right.span, format!("this is {b}: the units agree, the quantities do not"));
             }
             None => {
-                diagnostic = diagnostic
-                    .label(left.span, format!("in {one}"))
-                    .label(right.span, format!("in {other}"));
+                diagnostic =
+                    diagnostic.label(left.span, format!("in {one}")).label(right.span, format!("in {other}"));
             }
         }
         for (text, span) in declared.into_iter().flatten() {
@@ -143,7 +142,7 @@ impl Checker<'_> {
         }
     }
 
-    fn units_of(&self, value: &Typed) -> String {
+    fn unit_shown(&self, value: &Typed) -> String {
         match &value.unit {
             Some(unit) if value.ty.quantity.is_none() => units::pretty(unit),
             _ => self.units_spoken(&value.ty),
@@ -252,8 +251,7 @@ impl Checker<'_> {
                 Some(name) => format!("`{name}` is in {}", self.units_spoken(actual)),
                 None => format!("this is {}", actual.spoken()),
             };
-            let message =
-                format!("{quantity} is measured in {}, but {is}", self.units_spoken(declared));
+            let message = format!("{quantity} is measured in {}, but {is}", self.units_spoken(declared));
             let what = match &actual.quantity {
                 Some(quantity) => quantity.clone(),
                 None => format!("in {}", self.units_spoken(actual)),

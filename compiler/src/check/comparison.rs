@@ -136,7 +136,7 @@ impl Checker<'_> {
                 **left = self.true_fields(scope, left, locals)?;
                 **right = self.true_fields(scope, right, locals)?;
             }
-            ExprKind::At { value, .. } | ExprKind::Over { value, .. } => {
+            ExprKind::At { value, .. } | ExprKind::Over { value, .. } | ExprKind::As { value, .. } => {
                 **value = self.true_fields(scope, value, locals)?;
             }
             ExprKind::Negate(value) | ExprKind::Power { base: value, .. } => {
@@ -205,11 +205,13 @@ fn averaged(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// Whether the truth is asked anywhere in an expression.
+/// Whether the truth is asked outside of any measure or mean.
 pub(super) fn asks_truth(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call { function, inputs } => {
-            function.text == "truth" || inputs.iter().any(|input| asks_truth(&input.value))
+            let name = function.text.as_str();
+            let measure = name == "mean" || super::loss::MEASURES.contains(&name);
+            name == "truth" || !measure && inputs.iter().any(|input| asks_truth(&input.value))
         }
         ExprKind::Relation { left, right, .. } | ExprKind::Binary { left, right, .. } => {
             asks_truth(left) || asks_truth(right)

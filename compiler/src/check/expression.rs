@@ -82,7 +82,13 @@ impl Checker<'_> {
             }
             ExprKind::As { value, quantity } => {
                 let value = self.expression_with(scope, locals, value)?;
-                self.reinterpreted(&value, quantity, expr.span)
+                let Some(quantity) = bare_name(quantity) else {
+                    let help = "for instance: srh3 as buoyant_energy";
+                    let label = (quantity.span, "this is none");
+                    self.error_with_help("wrong-argument", "behind `as` stands a quantity", label, help);
+                    return None;
+                };
+                self.reinterpreted(&value, &quantity, expr.span)
             }
             ExprKind::Over { .. } => {
                 self.error_with_help(
@@ -91,14 +97,6 @@ impl Checker<'_> {
                     (expr.span, "not inside one"),
                     "for instance: max(w over 2 km .. 5 km)",
                 );
-                None
-            }
-            ExprKind::Scan { .. } => {
-                self.not_yet("`scan`", expr.span);
-                None
-            }
-            ExprKind::Iterate { .. } => {
-                self.not_yet("`iterate`", expr.span);
                 None
             }
             ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::List { .. } | ExprKind::Range { .. } => {

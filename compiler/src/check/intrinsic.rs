@@ -13,8 +13,8 @@ use crate::units::Scale;
 
 /// The functions the compiler knows itself.
 pub const INTRINSICS: [&str; 23] = [
-    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral", "linear",
-    "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
+    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral",
+    "linear", "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
@@ -59,7 +59,7 @@ impl Checker<'_> {
                 Some(unary(op, x, anonymous(x), span))
             }
             ("atan2", [y, x]) => {
-                self.same_units(y, x)?;
+                self.alike(y, x)?;
                 let support = self.broadcast(y, x)?;
                 let ty = FieldType { support, ..FieldType::number() };
                 Some(node(TypedKind::Binary(Binary::ArcTangent, y.clone(), x.clone()), ty, span))
@@ -118,7 +118,7 @@ impl Checker<'_> {
 
     /// √(x² + y²): of two components, whatever their quantities are called.
     fn hypotenuse(&mut self, x: &Typed, y: &Typed, span: Span) -> Option<Typed> {
-        self.same_units(x, y)?;
+        self.alike(x, y)?;
         self.refuse_point(x, "squared")?;
         self.refuse_point(y, "squared")?;
         self.same_cell(x, y)?;
@@ -198,12 +198,13 @@ impl Checker<'_> {
         let share = FieldType { dimension: Dimension::NONE, ..anonymous(x) };
         let ratio = times(x, 1.0 / REFERENCE, share.clone(), span);
         let log = unary(Unary::Logarithm, &ratio, share, span);
-        let quantity = self.resolved.quantities.contains_key("reflectivity").then(|| "reflectivity".to_string());
+        let quantity =
+            self.resolved.quantities.contains_key("reflectivity").then(|| "reflectivity".to_string());
         let ty = FieldType { quantity, dimension: volume, scale: Scale::Logarithmic, ..anonymous(x) };
         Some(times(&log, 1.0 / NEPERS_PER_DECIBEL, ty, span))
     }
 
-    fn same_units(&mut self, x: &Typed, y: &Typed) -> Option<()> {
+    fn alike(&mut self, x: &Typed, y: &Typed) -> Option<()> {
         if x.ty.dimension == y.ty.dimension { Some(()) } else { self.agree(x, y, "combined with") }
     }
 

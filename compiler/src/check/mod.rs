@@ -1,5 +1,6 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod agreement;
 mod architecture;
 mod arguments;
 mod base;
@@ -9,6 +10,7 @@ mod comparison;
 mod condition;
 mod constraint;
 mod data;
+mod derivative;
 mod ensemble;
 mod evaluation;
 mod expression;
@@ -17,12 +19,14 @@ mod function;
 mod grids;
 mod groups;
 mod head;
+mod intrinsic;
 mod kinds;
 mod loss;
 mod minimise;
 mod model;
 mod numbers;
 mod phase;
+mod place;
 mod repair;
 mod role;
 mod sampling;
@@ -30,6 +34,8 @@ mod schedule;
 mod science;
 mod score;
 mod split;
+mod trained;
+mod walk;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +46,7 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 use crate::plan::data::{GridPlan, LevelsPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::training::{LossPlan, PhasePlan};
+use crate::range::Range;
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 use crate::site::Site;
 use crate::typed::Typed;
@@ -89,13 +96,18 @@ pub struct Variable {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The first day from which the archive carries it, at midnight UTC.
+    pub since: Option<jiff::Timestamp>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Derived {
     pub id: String,
+    /// Its range is both what was declared and what was computed.
     pub ty: FieldType,
+    /// The range as declared.
+    pub declared: Range,
     pub units: String,
     pub value: Typed,
     /// As of a variable: what the checkpoint calls it, and how it is scaled.
@@ -112,13 +124,24 @@ pub struct Constraint {
     pub violation: Typed,
     /// In SI units; nothing if it was not given.
     pub tolerance: Option<f64>,
+    /// How it is made to hold, if it is to hold always.
+    pub projection: Option<Projection>,
     pub span: Span,
+}
+
+/// A prediction is cut to a bound: `field = min(field, bound)` if the bound is the upper one, else `max`.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// The id of the predicted field.
+    pub field: String,
+    pub bound: Typed,
+    pub upper: bool,
 }
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
     let (members, said) = ensemble::members(resolved, site);
-    let mut own = Diagnostics::new();
+    let mut own = std::mem::take(diagnostics);
     let checked = check_one(resolved, members, site, &mut own);
     ensemble::gather(own, said, diagnostics);
     checked
@@ -138,6 +161,10 @@ fn check_one(
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        walks: 0,
+        written: 0,
+        coordinates: BTreeMap::new(),
+        catalogue: None,
         pending_events: Vec::new(),
     };
     if let Some(header) = &resolved.header {
@@ -148,6 +175,7 @@ fn check_one(
     checker.data(site);
     checker.own_items();
     checker.model(site);
+    checker.quantities_of_roles();
     checker.checked.machine = site.machine();
     checker.phases();
     checker.ensemble();
@@ -166,6 +194,14 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Walks along levels and iterations met so far, by which their states are told apart.
+    walks: usize,
+    /// Operations written out by iterations so far.
+    written: usize,
+    /// Coordinates of level sets, as far as they were asked for.
+    coordinates: BTreeMap<String, BTreeMap<String, place::Coordinate>>,
+    /// The items of the library of the recipe's archive, if it is not used but asked.
+    catalogue: Option<(String, Vec<aurora_grammar::tree::Item>)>,
     /// Thresholds of the evaluation at hand, whose events are still to be counted.
     pending_events: Vec<PendingEvent>,
 }
@@ -198,6 +234,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Variable { .. } => {
                     self.variable(definition);
+                }
+                ItemKind::Levels { .. } => {
+                    self.coordinates(&definition.id);
                 }
                 ItemKind::Loss { .. } if !self.checked.losses.contains_key(&definition.name.text) => {
                     self.loss(definition);
@@ -305,4 +344,9 @@ fn bare_name(expr: &Expr) -> Option<Name> {
         aurora_grammar::tree::ExprKind::Path(text) => Some(Name { text: text.clone(), span: expr.span }),
         _ => None,
     }
+}
+
+/// The functions that the checks know themselves, for editors: those of fields, and those of losses.
+pub(crate) fn function_words() -> impl Iterator<Item = &'static str> {
+    function::INTRINSICS.into_iter().chain(function::LOSS_ONLY)
 }

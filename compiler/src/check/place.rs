@@ -82,7 +82,8 @@ impl Checker<'_> {
             return Some(value.clone());
         }
         let set = self.set_of(value)?;
-        let (here, there) = (self.checked.levels.get(&set)?.clone(), self.checked.levels.get(target)?.clone());
+        let (here, there) =
+            (self.checked.levels.get(&set)?.clone(), self.checked.levels.get(target)?.clone());
         let ty = FieldType { support: Support::Levels(target.to_string()), layer: None, ..value.ty.clone() };
         if here.coordinate == there.coordinate {
             let (low, high) = ends(&here);
@@ -102,7 +103,10 @@ impl Checker<'_> {
         let (own, other) = (short(&set), short(target));
         self.diagnostics.push(
             Diagnostic::error("level-mismatch", format!("nothing says where `{own}` lies on `{other}`"))
-                .label(span, format!("`{own}` is counted in {}, `{other}` in {}", here.coordinate, there.coordinate))
+                .label(
+                    span,
+                    format!("`{own}` is counted in {}, `{other}` in {}", here.coordinate, there.coordinate),
+                )
                 .help(format!(
                     "say it of the levels: levels {own} : {} = … {{ {}  FIELD }}",
                     here.coordinate, there.coordinate
@@ -123,7 +127,8 @@ impl Checker<'_> {
         let mut names: Vec<String> = known.keys().cloned().collect();
         // Its own coordinate first, if two have the same units.
         names.sort_by_key(|name| *name != own);
-        let found = names.iter().find(|name| known.get(*name).is_some_and(|c| c.field.ty.dimension == dimension));
+        let found =
+            names.iter().find(|name| known.get(*name).is_some_and(|c| c.field.ty.dimension == dimension));
         if let Some(name) = found {
             return known.remove(name);
         }

@@ -66,6 +66,9 @@ impl Checker<'_> {
                     | Projection::Mercator { latitude, longitude } => {
                         format!("the grid lies around {latitude}° north, {longitude}° east")
                     }
+                    Projection::LatLon { north, west, .. } => {
+                        format!("the grid begins at {north}° north, {west}° east")
+                    }
                 };
                 self.error_with_help("outside-grid", message, (clause.span, "somewhere else"), help);
             }
@@ -221,6 +224,10 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
         Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
             (latitude, longitude)
         }
+        Projection::LatLon { north, west, step } => {
+            let half = |points: usize| step * points.saturating_sub(1) as f64 / 2.0;
+            (north - half(grid.height), west + half(grid.width))
+        }
     };
     let east_of_west = (centre_east - region.west).rem_euclid(360.0);
     if (region.south..=region.north).contains(&centre_north) && east_of_west <= width {
@@ -231,6 +238,11 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
             let share = |k: usize| k as f64 / LOOKS as f64;
             let latitude = region.south + (region.north - region.south) * share(i);
             let longitude = region.west + width * share(j);
+            if let Projection::LatLon { north, west, step } = grid.projection {
+                let south = north - step * grid.height as f64;
+                let east = (longitude - west).rem_euclid(360.0);
+                return (south..=north).contains(&latitude) && east <= step * grid.width as f64;
+            }
             let (x, y) = plane(&grid.projection, latitude, longitude);
             let half = |points: usize| points as f64 * grid.spacing / 2.0;
             x.abs() <= half(grid.width) && y.abs() <= half(grid.height)
@@ -245,6 +257,10 @@ fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
     let height =
         |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
     match *projection {
+        // Not asked for: degrees are compared with degrees.
+        Projection::LatLon { north, west, .. } => {
+            (EARTH * (longitude - west).to_radians(), EARTH * (latitude - north).to_radians())
+        }
         Projection::Mercator { latitude: true_at, longitude: centre } => {
             let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
             let scale = EARTH * true_at.to_radians().cos();

@@ -126,13 +126,14 @@ impl Checker<'_> {
         for (start, step) in walk.starts.iter().zip(&steps) {
             self.broadcast(start, step)?;
         }
-        self.written_out(&walk.starts, &steps, number as usize, span)?;
+        self.not_too_large(&walk.starts, &steps, number as usize, span)?;
         let mut values = walk.starts.clone();
         for _ in 0..number as usize {
             values = steps.iter().map(|step| with_states(step, walk.number, &values)).collect();
         }
         let result = values.first()?;
-        let mut ty = FieldType { support: result.ty.support.clone(), ..self.state_type(walk.starts.first()?, None) };
+        let mut ty =
+            FieldType { support: result.ty.support.clone(), ..self.state_type(walk.starts.first()?, None) };
         ty.quantity = ty.quantity.or_else(|| result.ty.quantity.clone());
         Some(node(TypedKind::Same(result.clone()), ty, span))
     }
@@ -260,7 +261,12 @@ impl Checker<'_> {
             if !states.iter().any(|state| state.name.text == *name) {
                 let message = format!("`{name}` has a step, but no start");
                 let help = format!("write before it: start {name} = …");
-                self.error_with_help("wrong-argument", message, (step.name.span, "what is it at first?"), help);
+                self.error_with_help(
+                    "wrong-argument",
+                    message,
+                    (step.name.span, "what is it at first?"),
+                    help,
+                );
                 return None;
             }
         }
@@ -282,7 +288,12 @@ impl Checker<'_> {
             if points[0] != points[1] {
                 let message = format!("`{name}` starts in dBZ and goes on in dB, or the other way round");
                 let help = "add a difference in dB to a value in dBZ";
-                self.error_with_help("logarithmic-arithmetic", message, (step.value.span, "another scale"), help);
+                self.error_with_help(
+                    "logarithmic-arithmetic",
+                    message,
+                    (step.value.span, "another scale"),
+                    help,
+                );
                 return None;
             }
             found.push(value);
@@ -291,7 +302,7 @@ impl Checker<'_> {
     }
 
     /// Refuses what would be too long or too large when written out.
-    fn written_out(&mut self, starts: &[Typed], steps: &[Typed], count: usize, span: Span) -> Option<()> {
+    fn not_too_large(&mut self, starts: &[Typed], steps: &[Typed], count: usize, span: Span) -> Option<()> {
         let depth = |values: &[Typed]| values.iter().map(|value| value.depth).max().unwrap_or(0);
         let size: usize = steps.iter().map(|step| step.size(MOST_WRITTEN)).sum();
         self.written = self.written.saturating_add(size.saturating_mul(count));
@@ -337,7 +348,11 @@ fn before(here: &Typed, way: &Way, from: Option<&Typed>, count: usize, span: Spa
     let walked = node(TypedKind::Binary(op, shifted, from.clone()), ty.clone(), span);
     let first = if way.reverse { count.saturating_sub(1) } else { 0 };
     let mask = (0..count).map(|level| if level == first { 1.0 } else { 0.0 }).collect();
-    let mask = node(TypedKind::PerLevel(mask), FieldType { support: ty.support.clone(), ..FieldType::number() }, span);
+    let mask = node(
+        TypedKind::PerLevel(mask),
+        FieldType { support: ty.support.clone(), ..FieldType::number() },
+        span,
+    );
     node(TypedKind::Select { mask, then: from.clone(), otherwise: walked }, ty, span)
 }
 

@@ -102,7 +102,8 @@ impl Analysis {
     }
 
     /// Whether a name stands for something in the recipe already.
-    pub(super) fn is_taken(&self, name: &str) -> bool {
+    #[must_use]
+    pub fn is_taken(&self, name: &str) -> bool {
         self.resolved.lookup(RECIPE, name).is_some() || self.resolved.quantities.contains_key(name)
     }
 }

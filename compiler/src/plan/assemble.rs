@@ -9,7 +9,7 @@ use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
 use super::evaluation::Score;
 use super::model::ModelPlan;
 use super::training::{ConstraintPlan, TrainingPlan};
-use super::{Part, Plan, Role, RolePlan, SCHEMA, start};
+use super::{Part, Plan, Role, RolePlan, SCHEMA, capacity, start};
 use crate::check::{Checked, ModelChoice};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
@@ -78,6 +78,7 @@ pub(super) fn one(
     plan.model = architecture(checked, model, &plan, diagnostics)?;
     plan.base = start::base(checked, model, &plan, diagnostics)?;
     crate::check::tile_not_multiple(&plan, resolved, diagnostics);
+    capacity::fits(resolved, checked, &plan, diagnostics)?;
     Some((plan, module))
 }
 
@@ -146,8 +147,8 @@ fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
             quantity: variable.ty.quantity.clone().unwrap_or_default(),
             units: variable.units.clone(),
             support: support(&variable.ty),
-            cell: variable.ty.cell.clone(),
-            range: variable.ty.range,
+            cell: variable.ty.cell.map(|cell| cell.to_string()),
+            range: crate::range::shown(variable.ty.range),
         })
         .collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -167,7 +168,7 @@ fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<Deriv
             quantity: derived.ty.quantity.clone().unwrap_or_default(),
             units: derived.units.clone(),
             support: support(&derived.ty),
-            range: derived.ty.range,
+            range: crate::range::shown(derived.declared),
         });
         module.kernels.push(kernel);
     }

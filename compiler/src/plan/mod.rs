@@ -3,6 +3,7 @@
 mod architecture;
 mod assemble;
 pub mod base;
+mod capacity;
 pub mod data;
 pub mod ensemble;
 pub mod evaluation;
@@ -12,6 +13,7 @@ mod layout;
 mod list;
 mod members;
 pub mod model;
+pub mod resources;
 pub mod schema;
 mod start;
 pub mod training;

@@ -9,7 +9,7 @@ use crate::token::{Kind, Token, tokens};
 use super::cells::{self, Row, cells};
 use super::leaves::{Class, apart};
 use super::prepare::{Place, Prepared, prepare};
-use super::{VALUES, WIDEST};
+use super::{VALUES, WIDEST, WIDEST_ROW};
 
 pub(super) struct Writer<'a> {
     text: &'a str,
@@ -344,9 +344,10 @@ impl<'a> Writer<'a> {
         } else {
             self.push(" ");
         }
+        let widest = if shown.word == "variable" { WIDEST_ROW } else { WIDEST };
         if !comments
             && let Some(flat) = self.flat_block(shown, indent, place)
-            && self.column() + flat.chars().count() <= WIDEST
+            && self.column() + flat.chars().count() <= widest
         {
             self.push(&flat);
             return Some(());

@@ -9,10 +9,13 @@ pub mod diff;
 pub mod doc;
 pub mod evaluate;
 pub mod explain;
+pub mod fmt;
 mod look;
+mod lsp;
 pub mod new;
 pub mod plan;
 pub mod predict;
+pub mod profile;
 pub mod report;
 pub mod train;
 
@@ -41,6 +44,8 @@ enum Word {
     },
     /// Find the mistakes in a recipe
     Check(check::Arguments),
+    /// Lay recipes out: indents, columns and long lines, never a word or a comment
+    Fmt(fmt::Arguments),
     /// Check a recipe and write its artefact and lock
     Build(build::Arguments),
     /// Say what a recipe will do
@@ -51,6 +56,8 @@ enum Word {
     Explain(explain::Arguments),
     /// List a library, or the libraries
     Doc(doc::Arguments),
+    /// Measure this machine, for the estimates of `plan`
+    Profile,
     /// Prepare a recipe's data, or look into files
     #[command(subcommand)]
     Data(data::Word),
@@ -66,6 +73,8 @@ enum Word {
     Report(train::Arguments),
     /// Print what a shell needs to complete this command's words
     Completions(completions::Arguments),
+    /// Serve an editor over stdin and stdout (language server protocol)
+    Lsp,
 }
 
 /// A recipe, and how to speak about it.
@@ -106,11 +115,13 @@ fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::New { name } => new::run(&name),
         Word::Check(arguments) => check::run(&arguments),
+        Word::Fmt(arguments) => fmt::run(&arguments),
         Word::Build(arguments) => build::run(&arguments),
         Word::Plan(argument) => plan::run(&argument),
         Word::Diff(arguments) => diff::run(&arguments),
         Word::Explain(arguments) => explain::run(&arguments),
         Word::Doc(arguments) => doc::run(&arguments),
+        Word::Profile => profile::run(),
         Word::Data(word) => data::run(word),
         Word::Derive(arguments) => derive::run(&arguments),
         Word::Train(arguments) => train::run(&arguments),
@@ -118,6 +129,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Evaluate(arguments) => evaluate::run(&arguments),
         Word::Report(arguments) => report::run(&arguments),
         Word::Completions(arguments) => completions::run(&arguments),
+        Word::Lsp => lsp::run(),
     }
 }
 
