@@ -13,16 +13,18 @@ use crate::plan::ensemble::{Blend, MemberPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::head::{HeadField, HeadPlan};
 use crate::plan::model::parameters_of;
+use crate::plan::resources::resources;
 use crate::plan::training::{Adapter, AdapterSteps, Length, Measure, PhasePlan, ScaleShare, Schedule};
 use crate::plan::{Part, Plan, Role};
+use crate::site::MachineProfile;
 
 /// The page without colour, for files and tests.
 pub fn plan(plan: &Plan) -> String {
-    page(plan).draw(Style { color: false, width: 100, unicode: true })
+    page(plan, None).draw(Style { color: false, width: 100, unicode: true })
 }
 
-/// Everything the compiler decided, as a page.
-pub fn page(plan: &Plan) -> Page {
+/// Everything the compiler decided, as a page; times are those of `machine`.
+pub fn page(plan: &Plan, machine: Option<&MachineProfile>) -> Page {
     let title = plan.title.as_deref().map_or(String::new(), |title| format!("  {title}"));
     Page {
         head: Line::default().with(Tone::Strong, plan.name.clone()).plain(title),
@@ -37,7 +39,7 @@ pub fn page(plan: &Plan) -> Page {
             Section::new("phases", phases(plan)),
             Section::new("losses", losses(plan)),
             Section::new("constraints", constraints(plan)),
-            Section::new("resources", resources(plan)),
+            Section::new("resources", costs(plan, machine)),
             Section::new("ensemble", ensemble(plan)),
             Section::new("judged by", judged(plan)),
         ],
@@ -350,19 +352,68 @@ fn constraints(plan: &Plan) -> Vec<Line> {
     plan.training.constraints.iter().map(line).collect()
 }
 
-/// What follows from the model alone: four bytes a weight, and AdamW keeps two more numbers beside each
-/// weight that moves and its gradient.
-fn resources(plan: &Plan) -> Vec<Line> {
-    let total = plan.model.parameters().total;
-    let most = plan.training.phases.iter().map(|phase| moving(plan, phase)).max().unwrap_or(0);
-    vec![
+/// Weights, work, memory and time, counted from the plan; seconds only where the machine has been measured.
+fn costs(plan: &Plan, machine: Option<&MachineProfile>) -> Vec<Line> {
+    let costs = resources(plan, machine);
+    let samples = costs.samples;
+    let mut lines = vec![
         Line::new(format!(
-            "{} of weights · {} of gradients and optimiser while training",
-            bytes(total.saturating_mul(4)),
-            bytes(most.saturating_mul(12)),
-        )),
-        Line::new(format!("{:.2} TFLOP for a forward pass of one sample", plan.model.forward_flops() / 1e12)),
-    ]
+            "{} weights · {}FLOP for a forward pass of one sample on the whole grid",
+            rough(costs.parameters),
+            flops(costs.forward_flops)
+        ))
+        .hanging(8),
+        Line::new(format!(
+            "samples  train {} · validate {} · test {} · prepared data {}",
+            grouped(samples.train),
+            grouped(samples.validate),
+            grouped(samples.test),
+            bytes(costs.store_bytes)
+        ))
+        .hanging(8),
+    ];
+    for phase in &costs.phases {
+        let memory = &phase.memory;
+        let time = phase.seconds().map_or(String::new(), |seconds| format!(" · about {}", lasting(seconds)));
+        lines.push(
+            Line::default()
+                .with(Tone::Faint, format!("{:<8} ", phase.name))
+                .plain(format!(
+                    "{} steps of {}FLOP{time} · {} of memory: weights {}, gradients {}, optimiser {}, activations {}",
+                    grouped(phase.steps),
+                    flops(phase.step_flops),
+                    bytes(memory.total()),
+                    bytes(memory.weights),
+                    bytes(memory.gradients),
+                    bytes(memory.optimiser),
+                    bytes(memory.activations),
+                ))
+                .hanging(9),
+        );
+    }
+    lines
+}
+
+/// `3.1 T`, for a unit to follow.
+fn flops(number: f64) -> String {
+    let (scaled, letter) = match number {
+        n if n >= 1e18 => (n / 1e18, "E"),
+        n if n >= 1e15 => (n / 1e15, "P"),
+        n if n >= 1e12 => (n / 1e12, "T"),
+        n if n >= 1e9 => (n / 1e9, "G"),
+        n => (n / 1e6, "M"),
+    };
+    format!("{scaled:.1} {letter}")
+}
+
+/// Seconds, minutes, hours or days.
+fn lasting(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} d", s / 86_400.0),
+    }
 }
 
 fn ensemble(plan: &Plan) -> Vec<Line> {
