@@ -249,7 +249,9 @@ fn below(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             below(a, visit);
             below(b, visit);
         }
-        ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => below(inner, visit),
+        ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } | ExprKind::As { value: inner, .. } => {
+            below(inner, visit);
+        }
         ExprKind::Scan { from, states, steps, .. } => {
             from.iter_mut().for_each(|from| below(from, visit));
             states.iter_mut().chain(steps).for_each(|line| below(&mut line.value, visit));

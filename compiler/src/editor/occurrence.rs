@@ -352,12 +352,39 @@ impl Walker<'_> {
             | ExprKind::Relation { left: a, right: b, .. }
             | ExprKind::Binary { left: a, right: b, .. }
             | ExprKind::At { value: a, place: b }
-            | ExprKind::Over { value: a, extent: b } => {
+            | ExprKind::Over { value: a, extent: b }
+            | ExprKind::As { value: a, quantity: b } => {
                 self.expression(a, names);
                 self.expression(b, names);
             }
             ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => self.expression(inner, names),
+            ExprKind::Scan { levels, direction, from, states, steps } => {
+                self.used(levels);
+                self.word(direction.span, None, value_word(&direction.text));
+                from.iter().for_each(|from| self.expression(from, names));
+                self.walk(states, steps);
+            }
+            ExprKind::Iterate { count, states, steps } => {
+                self.expression(count, names);
+                self.walk(states, steps);
+            }
         }
+    }
+
+    /// The states of a `scan` or `iterate`: begun with what is known outside, stepped with each other.
+    fn walk(&mut self, states: &[Binding], steps: &[Binding]) {
+        let before = self.locals.len();
+        for state in states {
+            self.expression(&state.value, Names::Any);
+        }
+        for state in states {
+            self.local(&state.name);
+        }
+        for step in steps {
+            self.name(&step.name.text, step.name.span, Names::Any);
+            self.expression(&step.value, Names::Any);
+        }
+        self.locals.truncate(before);
     }
 
     fn input(&mut self, function: &str, input: &Input) {

@@ -20,7 +20,7 @@ pub fn remedies(plan: &Plan, demand: &Demand, memory: u64) -> Vec<String> {
         ways.push(said("`recompute = true` in site.toml", &again));
     }
     let fewer = |from: &Demand| {
-        let mut sizes = (1..from.micro_batch).rev();
+        let sizes = (1..from.micro_batch).rev();
         sizes.map(|micro_batch| Demand { micro_batch, ..from.clone() }).find(|one| fits(one))
     };
     if let Some(one) = fewer(demand) {
