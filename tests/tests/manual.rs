@@ -78,7 +78,7 @@ fn snippets(page: &str) -> Vec<String> {
     let mut open: Option<String> = None;
     for line in page.lines() {
         match (&mut open, line.trim_end()) {
-            (None, "```aurora") => open = Some(String::new()),
+            (None, "```aurora" | "```aurora-fragment") => open = Some(String::new()),
             (Some(_), "```") => found.extend(open.take()),
             (Some(text), line) => {
                 text.push_str(line);

@@ -14,6 +14,12 @@ use crate::types::Support;
 impl Checker<'_> {
     /// The expression as one error term, if it averages something over the field; nothing said if it does not.
     pub(super) fn comparison(&mut self, scope: ScopeId, expr: &Expr) -> Option<Option<Vec<ErrorTerm>>> {
+        // A plain weight stays a weight.
+        if let ExprKind::Binary { operator: Operator::Multiply | Operator::Divide, left, right } = &expr.kind
+            && (super::loss::plain(left).is_some() || super::loss::plain(right).is_some())
+        {
+            return None;
+        }
         let inner = averaged(expr)?;
         Some(self.mean_term(scope, expr, &inner))
     }

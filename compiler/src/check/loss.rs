@@ -149,7 +149,7 @@ impl Checker<'_> {
             None => None,
         };
         if let (Some(metres), Some(value)) = (scale, labelled.iter().find(|i| labelled_as(i, "scale"))) {
-            self.scale_is_multiple(metres, value.value.span);
+            self.scale_is_multiple(metres, value.value.span, true);
         }
         let when = match arguments.optional("when") {
             Some(relation) => Some(self.condition(scope, &relation, "when")?),

@@ -54,6 +54,7 @@ use crate::types::FieldType;
 
 pub use architecture::{Given, Value};
 pub use base::BaseChoice;
+pub(crate) use clauses::REPEATED;
 pub use data::DataChoice;
 pub use ensemble::EnsembleChoice;
 pub use function::INTRINSICS;

@@ -104,8 +104,9 @@ fn clause(offers: &mut Offers<'_>, context: &Context<'_>, block: &str) {
         ("data", "archive") => offers.archives(),
         ("data", "grid") => offers.grids(),
         ("data", "region") => offers.words(&["lat", "lon"]),
-        ("data", "fill") => offers.words(&["gaps", "holes", "by", "linear", "nearest", "persistence"]),
-        ("data", "reject") => offers.words(&["outside", "range"]),
+        ("data", "fill") if line.trim_end().ends_with(" by") => offers.gap_methods(),
+        ("data", "fill") => offers.words(&["gaps", "holes", "by"]),
+        ("data", "reject") => offers.rejects(),
         ("data", "debias") => {
             offers.fields(None);
             offers.words(&["against", "by", "quantiles"]);

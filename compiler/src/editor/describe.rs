@@ -108,9 +108,12 @@ impl Analysis {
         }
         parts.push(match &ty.support {
             Support::Levels(id) => self.levels_line(id).unwrap_or_else(|| format!("on {}", ty.support)),
-            other => format!("on {other}"),
+            other => match &ty.layer {
+                Some(layer) => format!("on {other}({layer})"),
+                None => format!("on {other}"),
+            },
         });
-        parts.extend(ty.cell.as_ref().map(|cell| format!("{cell}")));
+        parts.extend(ty.cell.as_ref().map(|cell| cell.to_string()));
         let number = |value: f64| shown(value);
         parts.extend(match ty.range {
             (Some(low), Some(high)) => Some(format!("{} .. {} {units}", number(low), number(high))),

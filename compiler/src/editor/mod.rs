@@ -155,6 +155,7 @@ impl Analysis {
         self.typed.get_or_init(|| {
             let mut all = self.resolved.clone();
             all.blocks.clear();
+            all.members.clear();
             let visible: BTreeSet<&String> =
                 self.resolved.scopes.first().map(|scope| scope.names.values().collect()).unwrap_or_default();
             // The check types what the recipe itself defines; so everything it sees becomes its own.

@@ -118,9 +118,12 @@ impl Walker<'_> {
 
     /// A name that an item gives, or that an `amend` takes up.
     fn given(&mut self, name: &Name, defines: bool) {
-        let id = match self.library() {
-            None => name.text.clone(),
-            Some(library) => format!("{library}.{}", name.text),
+        let known = self.resolved.lookup(self.scope, &name.text);
+        let id = match (self.library(), known) {
+            // What is amended may belong to a library.
+            (_, Some(known)) if !defines => known.id.clone(),
+            (None, _) => name.text.clone(),
+            (Some(library), _) => format!("{library}.{}", name.text),
         };
         self.push(name.span, Target::Definition(id), defines);
     }
@@ -158,8 +161,9 @@ impl Walker<'_> {
                 ty.iter().for_each(|ty| self.written_type(ty));
                 self.block("variable", block.as_ref());
             }
-            ItemKind::Derive { name, parameters, ty, value, bindings, .. } => {
+            ItemKind::Derive { name, parameters, ty, value, bindings, block, .. } => {
                 self.given(name, defines);
+                self.block("variable", block.as_ref());
                 ty.iter().for_each(|ty| self.written_type(ty));
                 for parameter in parameters {
                     self.written_type(&parameter.ty);
@@ -352,14 +356,18 @@ impl Walker<'_> {
             | ExprKind::Relation { left: a, right: b, .. }
             | ExprKind::Binary { left: a, right: b, .. }
             | ExprKind::At { value: a, place: b }
-            | ExprKind::Over { value: a, extent: b }
-            | ExprKind::As { value: a, quantity: b } => {
+            | ExprKind::Over { value: a, extent: b } => {
                 self.expression(a, names);
                 self.expression(b, names);
             }
-            ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => self.expression(inner, names),
+            ExprKind::As { value, quantity } => {
+                self.expression(value, names);
+                if let ExprKind::Path(text) = &quantity.kind {
+                    self.quantity(&Name { text: text.clone(), span: quantity.span });
+                }
+            }
             ExprKind::Scan { levels, direction, from, states, steps } => {
-                self.used(levels);
+                self.name(&levels.text, levels.span, names);
                 self.word(direction.span, None, value_word(&direction.text));
                 from.iter().for_each(|from| self.expression(from, names));
                 self.walk(states, steps);
@@ -368,10 +376,11 @@ impl Walker<'_> {
                 self.expression(count, names);
                 self.walk(states, steps);
             }
+            ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => self.expression(inner, names),
         }
     }
 
-    /// The states of a `scan` or `iterate`: begun with what is known outside, stepped with each other.
+    /// The states of a walk and how they go on: all are known to every step, and nothing of them outside.
     fn walk(&mut self, states: &[Binding], steps: &[Binding]) {
         let before = self.locals.len();
         for state in states {
@@ -381,8 +390,8 @@ impl Walker<'_> {
             self.local(&state.name);
         }
         for step in steps {
-            self.name(&step.name.text, step.name.span, Names::Any);
             self.expression(&step.value, Names::Any);
+            self.name(&step.name.text, step.name.span, Names::Any);
         }
         self.locals.truncate(before);
     }
@@ -428,7 +437,7 @@ fn value_word(word: &str) -> Option<&'static Word> {
         values::FUNCTIONS,
         values::MEASURES,
         values::ROLES,
-        values::GROUPS,
+        vocabulary::GROUPS,
         values::ARCHITECTURES,
         values::LAYERS,
         values::OPTIMISERS,
@@ -436,7 +445,7 @@ fn value_word(word: &str) -> Option<&'static Word> {
         values::ADAPTERS,
         values::BLENDS,
         values::BASELINES,
-        values::PARTITIONS,
+        vocabulary::STRATA,
         values::PROJECTIONS,
         values::SUPPORTS,
     ]

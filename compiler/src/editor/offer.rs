@@ -21,9 +21,6 @@ pub struct Offers<'a> {
     found: Vec<Completion>,
 }
 
-/// Clauses that may stand many times in a block.
-const REPEATED: [&str; 3] = ["score", "favour", "optimise"];
-
 impl<'a> Offers<'a> {
     pub fn new(analysis: &'a Analysis, context: &'a Context<'a>) -> Self {
         Offers { analysis, context, found: Vec::new() }
@@ -78,7 +75,7 @@ impl<'a> Offers<'a> {
     pub fn clauses(&mut self, kind: &str) {
         let written = self.written();
         let Some(block) = vocabulary::block(kind) else { return };
-        let fresh = |w: &&Word| REPEATED.contains(&w.word) || !written.contains(w.word);
+        let fresh = |w: &&Word| crate::check::REPEATED.contains(&w.word) || !written.contains(w.word);
         for clause in block.clauses.iter().filter(fresh) {
             self.push(clause.word, Kind::Clause, clause.says, describe_word(Some(kind), clause));
         }
@@ -341,9 +338,9 @@ impl<'a> Offers<'a> {
     fn value_of(&mut self, label: &str) -> bool {
         match label {
             "shape" => self.table(values::SHAPES, Kind::Value),
-            "stabilise" | "modulate" | "stochastic" | "dynamic" => self.words(&["true", "false"]),
+            _ if is_truth(label) => self.words(&["true", "false"]),
             "condition" => self.level_sets(),
-            "steps" => self.words(&["all"]),
+            "steps" => self.words(&["all", "first", "each"]),
             _ => return false,
         }
         true
@@ -382,7 +379,7 @@ impl<'a> Offers<'a> {
 
     pub fn groups(&mut self) {
         if !self.inputs(true) {
-            self.table(values::GROUPS, Kind::Value);
+            self.table(vocabulary::GROUPS, Kind::Value);
             self.those(|d| matches!(d.item.kind, ItemKind::Block(_)));
         }
     }
@@ -412,7 +409,16 @@ impl<'a> Offers<'a> {
     }
 
     pub fn partitions(&mut self) {
-        self.table(values::PARTITIONS, Kind::Value);
+        self.table(vocabulary::STRATA, Kind::Value);
+    }
+
+    pub fn gap_methods(&mut self) {
+        self.table(vocabulary::GAP_METHODS, Kind::Value);
+    }
+
+    pub fn rejects(&mut self) {
+        self.words(&["outside"]);
+        self.table(vocabulary::REJECTS, Kind::Value);
     }
 
     pub fn archives(&mut self) {
@@ -525,7 +531,7 @@ impl<'a> Offers<'a> {
         });
         match label {
             Some("spacing" | "within" | "scale" | "below") => return like(LENGTH),
-            Some("lat" | "lon") => return like(&["deg"]),
+            Some("lat" | "lon" | "north" | "west" | "southwest") => return like(&["deg"]),
             Some("above" | "from" | "when") | None => {}
             Some(_) => return Wanted::Nothing,
         }
@@ -609,6 +615,12 @@ impl<'a> Offers<'a> {
             _ => Wanted::Any,
         }
     }
+}
+
+/// Whether an input is `true` or `false`.
+fn is_truth(label: &str) -> bool {
+    let takes = vocabulary::ARCHITECTURE.iter().find(|argument| argument.name == label).map(|a| a.takes);
+    label == "modulate" || takes == Some(vocabulary::Takes::Truth)
 }
 
 /// What a number may be followed by.

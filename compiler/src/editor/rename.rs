@@ -80,7 +80,7 @@ pub fn rename(analysis: &Analysis, offset: usize, new: &str) -> Result<Vec<Refer
     }
     let words = vocabulary::JOINTS.iter().chain(vocabulary::OTHERS).chain(&["amend", "drop"]);
     let mut values =
-        [values::FUNCTIONS, values::MEASURES, values::ROLES, values::GROUPS].into_iter().flatten();
+        [values::FUNCTIONS, values::MEASURES, values::ROLES, vocabulary::GROUPS].into_iter().flatten();
     if words.copied().any(|word| word == new) || values.any(|word| word.word == new) {
         return Err(Refusal(format!("`{new}` is a word of the language")));
     }

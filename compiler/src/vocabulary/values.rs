@@ -1,6 +1,8 @@
 //! The words that stand as values: functions, scores, groups of weights, architectures and their inputs.
 
-use super::{Word, word};
+use std::sync::OnceLock;
+
+use super::{ARCHITECTURE, Takes, Word, word};
 
 /// Functions the compiler knows itself; all others are written in the language.
 pub const FUNCTIONS: &[Word] = &[
@@ -8,6 +10,11 @@ pub const FUNCTIONS: &[Word] = &[
     word("sqrt", "the square root; units are rooted too", "sqrt(2 * mucape)"),
     word("exp", "e to the power of a plain number", "exp(-z / 8000 m^2/s^2)"),
     word("log", "the natural logarithm of a plain number", "log(p / 1000 hPa)"),
+    word("sin", "the sine of an angle", "sin(lat)"),
+    word("cos", "the cosine of an angle", "cos(lat)"),
+    word("atan2", "the angle of a vector", "atan2(v10, u10)"),
+    word("choose", "one value where a relation holds, another elsewhere", "choose(t > 273.15 K, a, b)"),
+    word("decibel", "a value on its logarithmic scale", "decibel(linear(refc) + 10 mm^6/m^3)"),
     word("hypot", "the length of a vector", "hypot(u10, v10)"),
     word("min", "the least of several values, or of a layer", "min(w over 2 .. 5 km)"),
     word("max", "the greatest of several values, or of a layer", "max(w over 2 .. 5 km)"),
@@ -72,6 +79,8 @@ pub const SCORES: &[Word] = &[
     word("sal", "structure, amplitude and location of objects", "sal of refc at 35 dBZ"),
     word("crps", "the continuous ranked probability score", "crps of refc"),
     word("spread", "the standard deviation of an ensemble", "spread of refc"),
+    word("brier", "the mean squared error of a chance", "brier of chance(refc >= 40 dBZ)"),
+    word("object", "hits and misses of whole objects", "object of refc at 35 dBZ"),
     word("violation", "how far a constraint is broken", "violation of unsaturated"),
     word("roc", "detection against false detection, and the area below", "roc of chance(refc >= 40 dBZ)"),
     word("spectra", "power by wavelength", "spectra of u10"),
@@ -83,55 +92,18 @@ pub const BASELINES: &[Word] = &[
     word("climatology", "the mean of the same hour of the year over `train`", "climatology"),
 ];
 
-/// What scores may be told apart by.
-pub const PARTITIONS: &[Word] = &[
-    word("member", "the members of the ensemble", "member"),
-    word("region", "the regions of the members", "region"),
-    word("month", "the months of the year", "month"),
-    word("hour", "the hours of the day", "hour"),
-];
-
-/// Groups of weights; every head is one more, by its own name.
-pub const GROUPS: &[Word] = &[
-    word("new", "weights the base checkpoint does not have; all, without a base", "new"),
-    word("backbone", "Aurora's Swin transformer", "backbone by lora(rank = 8)"),
-    word("encoder", "from fields to latent levels", "encoder"),
-    word("decoder", "from latent levels to fields", "decoder"),
-];
-
 /// Architectures to start from.
 pub const ARCHITECTURES: &[Word] = &[
     word("aurora", "Aurora as published for 0.25°, each option of which may be given", "aurora(patch = 4)"),
     word("aurora.small", "the small model for tests", "aurora.small"),
     word("aurora.pretrained", "Aurora at 0.25°", "aurora.pretrained"),
+    word("aurora.fine_tuned", "Aurora at 0.25°, fine-tuned to the analyses of IFS HRES", "aurora.fine_tuned"),
+    word("aurora.twelve_hour", "Aurora at 0.25° with a step of twelve hours", "aurora.twelve_hour"),
     word("aurora.high_res", "Aurora at 0.1°", "aurora.high_res"),
     word("aurora.air_pollution", "Aurora for air pollution at 0.4°", "aurora.air_pollution"),
     word("aurora.wave", "Aurora for ocean waves at 0.25°", "aurora.wave"),
     word("aurora.v1p5", "Aurora 1.5", "aurora.v1p5"),
     word("aurora.v1p5_ensemble", "Aurora 1.5 with noise, for ensembles", "aurora.v1p5_ensemble"),
-];
-
-/// The inputs of an architecture.
-pub const ARCHITECTURE: &[Word] = &[
-    word("patch", "points along the edge of a patch", "patch = 4"),
-    word("embed", "width of the first stage of the backbone", "embed = 512"),
-    word("depths", "blocks in each stage of the encoder half", "depths = [6, 10, 8]"),
-    word("decoder_depths", "blocks in each stage of the decoder half", "decoder_depths = [8, 10, 6]"),
-    word("heads", "attention heads in each stage of the encoder half", "heads = [8, 16, 32]"),
-    word("decoder_heads", "attention heads in each stage of the decoder half", "decoder_heads = [32, 16, 8]"),
-    word("perceiver_heads", "attention heads of the perceivers", "perceiver_heads = 16"),
-    word("window", "levels, rows and columns of an attention window, in patches", "window = [2, 12, 6]"),
-    word("latent_levels", "levels of the latent state, one of them for the surface", "latent_levels = 4"),
-    word("mlp_ratio", "width of the hidden layers over the width around them", "mlp_ratio = 4"),
-    word("decoder_mlp_ratio", "the same in the decoder's perceiver", "decoder_mlp_ratio = 2"),
-    word("encoder_perceiver_depth", "layers of the encoder's perceiver", "encoder_perceiver_depth = 1"),
-    word("decoder_perceiver_depth", "layers of the decoder's perceiver", "decoder_perceiver_depth = 1"),
-    word("stabilise", "normalises keys and queries of the aggregation of levels", "stabilise = true"),
-    word("condition", "the levels that the network is told of", "condition = pl"),
-    word("drop_rate", "share of activations dropped in training", "drop_rate = 0"),
-    word("drop_path", "share of residual branches dropped in training", "drop_path = 0.1"),
-    word("dynamic", "fields computed anew for every time, fed only", "dynamic = true"),
-    word("stochastic", "noise that makes members differ", "stochastic = true"),
 ];
 
 /// What a head may be built of.
@@ -146,6 +118,7 @@ pub const LAYERS: &[Word] = &[
 pub const LAYER: &[Word] = &[
     word("width", "channels", "width = 96"),
     word("depth", "layers", "depth = 3"),
+    word("mlp_ratio", "width of the hidden layers over the width around them", "mlp_ratio = 2"),
     word("modulate", "scales by a modulation head, as Aurora does for air pollution", "modulate = true"),
 ];
 
@@ -203,7 +176,16 @@ pub const PROJECTIONS: &[Word] = &[
         "Mercator's cylinder",
         "mercator(lat = 24 deg, lon = -90 deg, size = [48, 48], spacing = 9 km)",
     ),
-    word("global", "latitudes and longitudes around the globe", "global(spacing = 0.25 deg)"),
+    word(
+        "stereographic",
+        "a polar stereographic plane",
+        "stereographic(lat = 60 deg, lon = -105 deg, size = [100, 100], spacing = 12 km)",
+    ),
+    word(
+        "latlon",
+        "latitudes and longitudes",
+        "latlon(north = 90 deg, west = 0 deg, size = [1440, 721], spacing = 0.25 deg)",
+    ),
 ];
 
 /// The inputs of a projection.
@@ -212,6 +194,15 @@ pub const PROJECTION: &[Word] = &[
     word("lon", "longitude of the centre", "lon = -97.5 deg"),
     word("size", "columns and rows", "size = [1799, 1059]"),
     word("spacing", "distance between neighbouring points", "spacing = 3 km"),
+    word("southwest", "latitude and longitude of the first point", "southwest = [21.138 deg, -122.72 deg]"),
+];
+
+/// The inputs of `latlon`.
+pub const LATLON: &[Word] = &[
+    word("north", "latitude of the first row", "north = 90 deg"),
+    word("west", "longitude of the first column", "west = 0 deg"),
+    word("size", "columns and rows", "size = [1440, 721]"),
+    word("spacing", "angle between neighbouring points", "spacing = 0.25 deg"),
 ];
 
 /// A word of a table.
@@ -240,6 +231,7 @@ pub fn inputs_of(function: &str) -> &'static [Word] {
     ];
     const LORA: &[Word] = &[
         word("rank", "the rank of the additions", "rank = 8"),
+        word("alpha", "how much the additions count, in ranks", "alpha = 8"),
         word("steps", "which steps of a rollout have additions of their own", "steps = all"),
     ];
     match function {
@@ -251,8 +243,23 @@ pub fn inputs_of(function: &str) -> &'static [Word] {
         "lora" => LORA,
         "adamw" => OPTIMISER,
         "perceiver" | "conv" | "unet" | "mlp" => LAYER,
-        "lambert" | "mercator" | "global" => PROJECTION,
-        _ if find(ARCHITECTURES, function).is_some() => ARCHITECTURE,
+        "lambert" | "mercator" | "stereographic" => PROJECTION,
+        "latlon" => LATLON,
+        _ if find(ARCHITECTURES, function).is_some() => architecture(),
         _ => &[],
     }
+}
+
+/// The arguments of an architecture as words, made of their table once.
+fn architecture() -> &'static [Word] {
+    static WORDS: OnceLock<Vec<Word>> = OnceLock::new();
+    let example = |takes: Takes| match takes {
+        Takes::Whole => "4",
+        Takes::Wholes => "[2, 4, 8]",
+        Takes::Number => "4.0",
+        Takes::Truth => "true",
+        Takes::Levels => "pl",
+    };
+    let word = |a: &super::Argument| Word { word: a.name, says: a.says, example: example(a.takes) };
+    WORDS.get_or_init(|| ARCHITECTURE.iter().map(word).collect())
 }

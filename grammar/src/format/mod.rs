@@ -17,8 +17,8 @@ use crate::token::{Kind, tokens};
 use crate::tree::File;
 
 /// The widest line that is not broken, in characters.
-const WIDEST: usize = 100;
-/// The widest variable that keeps its block on its line: a library's variables read as a table.
+const WIDEST: usize = 110;
+/// The widest variable or derived field that keeps its block on its line: a library's variables read as a table.
 const WIDEST_ROW: usize = 160;
 /// The column, after the indent, that a clause's values begin in.
 const VALUES: usize = 12;

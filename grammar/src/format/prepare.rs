@@ -93,6 +93,11 @@ impl Prepared<'_> {
         self.leaves.last().is_some_and(|leaf| &text[leaf.range.clone()] == "where")
     }
 
+    /// Whether such lines stand among each other like a table's rows.
+    pub fn tabular(&self) -> bool {
+        matches!(self.word, "variable" | "derive")
+    }
+
     /// Where a line that grew too long may be broken before a leaf: the looser the break, the smaller.
     pub fn looseness(&self, text: &str, index: usize) -> Option<usize> {
         let leaf = self.leaves.get(index)?;

@@ -129,7 +129,7 @@ impl<'a> Writer<'a> {
     /// The columns of every line, group by group: neighbours of one kind with no blank line between.
     fn columns(&self, lines: &[Prepared<'_>], indent: usize, place: Place) -> Vec<Columns> {
         let braced = |shown: &Prepared<'_>| {
-            shown.word == "variable" && self.flat_block(shown, indent, place).is_some()
+            shown.tabular() && !shown.explains(self.text) && self.flat_block(shown, indent, place).is_some()
         };
         let cells: Vec<_> = lines.iter().map(|l| cells(self.text, l.word, &l.leaves, braced(l))).collect();
         let mut found = Vec::new();
@@ -163,7 +163,7 @@ impl<'a> Writer<'a> {
         let derive = |shown: &Prepared<'_>| shown.word == "derive";
         let third = |shown: &Prepared<'_>| shown.leaves.get(2).map(|leaf| leaf.class);
         let alone = |shown: &Prepared<'_>| {
-            derive(shown) && (third(shown) == Some(Class::Tight) || shown.line.block.is_some())
+            derive(shown) && (third(shown) == Some(Class::Tight) || shown.explains(self.text))
         };
         let alike = !derive(after) || third(before) == third(after);
         before.word == after.word && alike && !alone(before) && !alone(after)
@@ -344,7 +344,7 @@ impl<'a> Writer<'a> {
         } else {
             self.push(" ");
         }
-        let widest = if shown.word == "variable" { WIDEST_ROW } else { WIDEST };
+        let widest = if shown.tabular() { WIDEST_ROW } else { WIDEST };
         if !comments
             && let Some(flat) = self.flat_block(shown, indent, place)
             && self.column() + flat.chars().count() <= widest
@@ -366,7 +366,7 @@ impl<'a> Writer<'a> {
         }
         let body = shown.line.block.as_ref();
         let named = |word: &str| shown.leaves.iter().take(2).any(|l| &self.text[l.range.clone()] == word);
-        if place == Place::File && indent == 0 && !named("variable") && !named("levels") {
+        if place == Place::File && indent == 0 && !["variable", "levels", "derive"].into_iter().any(named) {
             return Place::Clauses(VALUES);
         }
         let word = |line: &Line| {

@@ -190,12 +190,12 @@ pub fn header(path: &Path) -> Result<Vec<CheckpointTensor>, ModelError> {
     }
     let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
     let list = store.get_all_tensors().map_err(|error| unreadable(path, error.to_string()))?;
-    let tensor = |(name, tensor): (&String, &burn::store::PackTensor)| CheckpointTensor {
+    let tensors = list.iter().map(|(name, tensor)| CheckpointTensor {
         name: name.clone(),
         shape: tensor.shape.as_slice().to_vec(),
         kind: format!("{:?}", tensor.dtype).to_lowercase(),
-    };
-    Ok(list.iter().map(tensor).collect())
+    });
+    Ok(tensors.collect())
 }
 
 /// Longest header of a file of safetensors that is read: the format's own limit.

@@ -2,7 +2,9 @@
 #![allow(dead_code)] // each test uses its own part
 
 use aurora_compiler::plan::data::TimeRange;
-use aurora_compiler::site::{ArchiveField, ArchiveIndex, Site};
+use aurora_compiler::site::{
+    ArchiveField, ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site,
+};
 use aurora_compiler::{Compilation, compile};
 use aurora_grammar::render;
 
@@ -62,6 +64,31 @@ impl Site for World {
     fn count_above(&self, archive: &str, from: &str, threshold: f64, _: TimeRange) -> Option<u64> {
         let rare = threshold > 64.0;
         (archive == "synthetic" && from.starts_with("REFC")).then_some(if rare { 41 } else { 1_000_000 })
+    }
+
+    /// One file that is cut short, and one with a single weight of another shape.
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let tensor = CheckpointTensor {
+            name: "encoder.surf_level_encoding".into(),
+            shape: vec![48],
+            kind: "f32".into(),
+        };
+        match name {
+            "broken.ckpt" => Some(Err("it ends in the middle of its directory".into())),
+            "narrow.safetensors" => {
+                Some(Ok(CheckpointHeader { digest: "5ca1ab1e".repeat(8), tensors: vec![tensor] }))
+            }
+            _ => None,
+        }
+    }
+
+    /// A recipe says in a comment how much memory the device of its site has: `# site.toml: memory = "8 GB"`.
+    fn machine(&self) -> Option<MachineProfile> {
+        let (_, text) = self.recipes.iter().find(|(_, text)| text.contains("# site.toml: memory"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("# site.toml: memory = \""))?;
+        let gigabytes: f64 = line.strip_suffix(" GB\"")?.parse().ok()?;
+        let memory_bytes = Some((gigabytes * 1e9) as u64);
+        Some(MachineProfile { device: "cuda".into(), memory_bytes, ..MachineProfile::default() })
     }
 }
 

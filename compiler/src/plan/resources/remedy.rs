@@ -21,7 +21,7 @@ pub fn remedies(plan: &Plan, demand: &Demand, memory: u64) -> Vec<String> {
     }
     let fewer = |from: &Demand| {
         let sizes = (1..from.micro_batch).rev();
-        sizes.map(|micro_batch| Demand { micro_batch, ..from.clone() }).find(|one| fits(one))
+        sizes.map(|micro_batch| Demand { micro_batch, ..from.clone() }).find(fits)
     };
     if let Some(one) = fewer(demand) {
         ways.push(said(&format!("`micro_batch = {}` in site.toml", one.micro_batch), &one));

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use aurora_compiler::editor::{self, Analysis, Kind, Place, Reference, Symbol, SymbolKind};
 use lsp_server::ErrorCode;
 use lsp_types::{
-    CodeActionParams, CompletionItemKind, CompletionParams, DocumentSymbolParams, Position, Range,
-    ReferenceParams, RenameParams, SymbolKind as Shown, TextDocumentPositionParams,
+    CodeActionParams, CompletionItemKind, CompletionParams, DocumentFormattingParams, DocumentSymbolParams,
+    Position, Range, ReferenceParams, RenameParams, SymbolKind as Shown, TextDocumentPositionParams,
 };
 use serde_json::{Value, json};
 
-use super::documents::{Documents, text_of};
+use super::documents::{Documents, LARGEST, text_of};
 use super::place::{self, Edits};
 use super::position::{Encoding, Lines};
 use super::publish::described;
@@ -32,6 +32,7 @@ pub fn capabilities(encoding: Encoding) -> Value {
         "documentHighlightProvider": true,
         "documentSymbolProvider": true,
         "renameProvider": { "prepareProvider": true },
+        "documentFormattingProvider": true,
         "codeActionProvider": { "codeActionKinds": ["quickfix"] },
     })
 }
@@ -50,6 +51,7 @@ pub fn answer(server: &mut Server, method: &str, params: Value) -> Result<Value,
         "textDocument/documentSymbol" => outline(server, &params_of(params)?),
         "textDocument/prepareRename" => prepare_rename(server, &params_of(params)?),
         "textDocument/rename" => rename(server, &params_of(params)?),
+        "textDocument/formatting" => formatting(server, &params_of(params)?),
         "textDocument/codeAction" => actions(server, &params_of(params)?),
         _ => {
             Err(Refused { code: ErrorCode::MethodNotFound, message: format!("`{method}` is not known here") })
@@ -284,6 +286,36 @@ fn siblings(files: &[&str]) -> BTreeSet<PathBuf> {
         found.extend(recipes.take(MOST_SIBLINGS));
     }
     found
+}
+
+/// The lines that the formatter lays out otherwise, as one edit; none where the text cannot be read.
+fn formatting(server: &mut Server, params: &DocumentFormattingParams) -> Result<Value, Refused> {
+    let name = Documents::name(params.text_document.uri.as_str());
+    let Some(document) = server.documents.get(&name) else { return Ok(Value::Null) };
+    let old = document.text.as_str();
+    if old.len() > LARGEST {
+        return Err(Refused::because("this text is too long to be laid out"));
+    }
+    let Ok(new) = aurora_grammar::format(old) else {
+        return Err(Refused::because("what cannot be read cannot be laid out: see the diagnostics"));
+    };
+    if new == *old {
+        return Ok(json!([]));
+    }
+    // Whole lines, so that the cursor and marks outside them stay where they are.
+    let same = |(a, b): &(&str, &str)| a == b;
+    let head: usize =
+        old.split_inclusive('\n').zip(new.split_inclusive('\n')).take_while(same).map(|(a, _)| a.len()).sum();
+    let (rest, new_rest) = (&old[head..], &new[head..]);
+    let tail: usize = rest
+        .split_inclusive('\n')
+        .rev()
+        .zip(new_rest.split_inclusive('\n').rev())
+        .take_while(same)
+        .map(|(a, _)| a.len())
+        .sum();
+    let range = Lines::new(old, server.encoding).range(head..old.len() - tail);
+    Ok(json!([{ "range": range, "newText": new_rest[..new_rest.len() - tail] }]))
 }
 
 /// The fixes of all diagnostics that touch a range.

@@ -6,9 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use aurora_compiler::editor::Analysis;
-use aurora_compiler::site::{ArchiveIndex, Site};
+use aurora_compiler::plan::data::TimeRange;
+use aurora_compiler::site::{ArchiveIndex, CheckpointHeader, MachineProfile, Site};
 
 use super::address;
+use crate::model::checkpoint;
 use crate::site::Site as Machine;
 
 /// A longer text is not looked at, for a check would no longer keep pace with the typing.
@@ -114,6 +116,24 @@ impl Site for Desk<'_> {
 
     fn archives(&self) -> Vec<String> {
         self.machine.archives()
+    }
+
+    fn count_above(&self, archive: &str, from: &str, threshold: f64, range: TimeRange) -> Option<u64> {
+        self.machine.count_above(archive, from, threshold, range)
+    }
+
+    /// Without the digest, which takes reading the whole of a large file.
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let path = self.machine.checkpoint_file(name)?;
+        let header = checkpoint::header(&path).map(|mut tensors| {
+            tensors.sort_by(|a, b| a.name.cmp(&b.name));
+            CheckpointHeader { digest: String::new(), tensors }
+        });
+        Some(header.map_err(|error| error.to_string()))
+    }
+
+    fn machine(&self) -> Option<MachineProfile> {
+        self.machine.machine()
     }
 }
 
