@@ -245,20 +245,21 @@ fn below(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
         ExprKind::Relation { left: a, right: b, .. }
         | ExprKind::Binary { left: a, right: b, .. }
         | ExprKind::At { value: a, place: b }
-        | ExprKind::Over { value: a, extent: b } => {
+        | ExprKind::Over { value: a, extent: b }
+        | ExprKind::As { value: a, quantity: b } => {
             below(a, visit);
             below(b, visit);
         }
-        ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } | ExprKind::As { value: inner, .. } => {
-            below(inner, visit);
-        }
+        ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => below(inner, visit),
         ExprKind::Scan { from, states, steps, .. } => {
             from.iter_mut().for_each(|from| below(from, visit));
-            states.iter_mut().chain(steps).for_each(|line| below(&mut line.value, visit));
+            in_bindings(states, visit);
+            in_bindings(steps, visit);
         }
         ExprKind::Iterate { count, states, steps } => {
             below(count, visit);
-            states.iter_mut().chain(steps).for_each(|line| below(&mut line.value, visit));
+            in_bindings(states, visit);
+            in_bindings(steps, visit);
         }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::Path(_) => {}
     }
