@@ -236,7 +236,8 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
         | ExprKind::Relation { left: a, right: b, .. }
         | ExprKind::Binary { left: a, right: b, .. }
         | ExprKind::At { value: a, place: b }
-        | ExprKind::Over { value: a, extent: b } => {
+        | ExprKind::Over { value: a, extent: b }
+        | ExprKind::As { value: a, quantity: b } => {
             expr(a, names);
             expr(b, names);
         }

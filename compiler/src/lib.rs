@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod library;
 pub mod lower;
 pub mod plan;
+pub mod range;
 pub mod resolve;
 pub mod site;
 pub mod typed;

@@ -159,7 +159,7 @@ fn expected_word(rule: Rule, behind_value: bool) -> &'static str {
             }
         }
         Rule::plus | Rule::minus | Rule::times | Rule::divide | Rule::caret => "an operator",
-        Rule::at_word | Rule::over_word | Rule::joint => "",
+        Rule::at_word | Rule::over_word | Rule::as_word | Rule::joint => "",
         Rule::dots | Rule::towards => {
             if behind_value {
                 ""

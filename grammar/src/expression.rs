@@ -177,6 +177,7 @@ impl Builder {
         let (value, word, place) = match value.kind {
             ExprKind::At { value, place } => (value, "at", place),
             ExprKind::Over { value, extent } => (value, "over", extent),
+            ExprKind::As { value, quantity } => (value, "as", quantity),
             _ => return parts.push(Part::Value(value)),
         };
         let between = Span { start: value.span.end, end: place.span.start };
@@ -282,20 +283,20 @@ impl Builder {
 
     fn postfix(&mut self, pair: Pair<'_, Rule>) -> Expr {
         let mut value: Option<Expr> = None;
-        let mut over = false;
+        let mut word = Rule::at_word;
         let mut height = 0;
         for inner in pair.into_inner() {
             match inner.as_rule() {
-                Rule::at_word => over = false,
-                Rule::over_word => over = true,
+                rule @ (Rule::at_word | Rule::over_word | Rule::as_word) => word = rule,
                 Rule::extent => {
                     let place = Box::new(self.extent(inner));
                     self.height = self.height.max(height);
                     if let Some(inner) = value.take() {
                         let (span, inner) = (inner.span.to(place.span), Box::new(inner));
-                        let kind = match over {
-                            true => ExprKind::Over { value: inner, extent: place },
-                            false => ExprKind::At { value: inner, place },
+                        let kind = match word {
+                            Rule::over_word => ExprKind::Over { value: inner, extent: place },
+                            Rule::as_word => ExprKind::As { value: inner, quantity: place },
+                            _ => ExprKind::At { value: inner, place },
                         };
                         value = Some(self.node(kind, span));
                     }

@@ -2,7 +2,7 @@
 //!
 //! That holds for trees that [`parse`](crate::parse()) made. A tree put together by hand must keep to what
 //! the grammar can say: `Negate` is never right around a `Measure` (the number itself is negative),
-//! a chain's value is never an `At` or `Over` (those are joints there), texts hold no quotes.
+//! a chain's value is never an `At`, `Over` or `As` (those are joints there), texts hold no quotes.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -308,6 +308,7 @@ fn ends_bare(value: &Expr) -> bool {
         ExprKind::Negate(inner) => ends_bare(inner),
         ExprKind::At { place, .. } => ends_bare(place),
         ExprKind::Over { extent, .. } => ends_bare(extent),
+        ExprKind::As { quantity, .. } => ends_bare(quantity),
         _ => false,
     }
 }
@@ -363,7 +364,9 @@ fn stands_bare(shown: &Expr, level: Level) -> bool {
         ExprKind::Negate(inner) if is(&[Level::Extent, Level::Signed]) => stands_bare(inner, Level::Primary),
         ExprKind::Negate(_) => level <= Level::Factor,
         ExprKind::Measure { value, .. } if value.is_sign_negative() => level <= Level::Signed,
-        ExprKind::At { .. } | ExprKind::Over { .. } => level <= Level::Factor || level == Level::Postfix,
+        ExprKind::At { .. } | ExprKind::Over { .. } | ExprKind::As { .. } => {
+            level <= Level::Factor || level == Level::Postfix
+        }
         _ => true,
     }
 }
@@ -409,6 +412,9 @@ fn bare(out: &mut Formatter<'_>, shown: &Expr, level: Level) -> fmt::Result {
         }
         ExprKind::Over { value, extent } => {
             write!(out, "{} over {}", At(value, Level::Postfix), At(extent, Level::Extent))
+        }
+        ExprKind::As { value, quantity } => {
+            write!(out, "{} as {}", At(value, Level::Postfix), At(quantity, Level::Extent))
         }
         ExprKind::Scan { levels, direction, from, states, steps } => {
             write!(out, "scan {} {}", levels.text, direction.text)?;
@@ -468,7 +474,7 @@ fn power(out: &mut Formatter<'_>, base: &Expr, exponent: f64) -> fmt::Result {
 /// Whether the text of an expression may end in a place, `… at p` or `… over e`.
 fn ends_in_place(shown: &Expr) -> bool {
     match &shown.kind {
-        ExprKind::At { .. } | ExprKind::Over { .. } => true,
+        ExprKind::At { .. } | ExprKind::Over { .. } | ExprKind::As { .. } => true,
         ExprKind::Binary { right, .. } => ends_in_place(right),
         ExprKind::Negate(inner) => ends_in_place(inner),
         _ => false,

@@ -158,7 +158,7 @@ pub struct Chain {
 pub enum Part {
     /// `of`, `in`, `to`, `by`, `on`, `with`, `against`, `within`, `from`, `over`, `for`, `at`, `when`, `as`.
     ///
-    /// A chain's value is never itself an [`ExprKind::At`] or [`ExprKind::Over`]: `refc at 35 dBZ` in a
+    /// A chain's value is never itself an [`ExprKind::At`], [`ExprKind::Over`] or [`ExprKind::As`]: `refc at 35 dBZ` in a
     /// clause is a value, a joint and a value. Inside calls, sums and relations they are expressions.
     Joint(Name),
     Value(Expr),
@@ -254,6 +254,11 @@ pub enum ExprKind {
     Over {
         value: Box<Expr>,
         extent: Box<Expr>,
+    },
+    /// `srh3 as buoyant_energy`.
+    As {
+        value: Box<Expr>,
+        quantity: Box<Expr>,
     },
     /// `scan pl upward from p0 { start … step … }`: a walk along the levels. The first of its `states` is
     /// what it gives; `steps` say what becomes of them from one level to the next.

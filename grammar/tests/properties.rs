@@ -107,6 +107,7 @@ fn expressions() -> impl Strategy<Value = Expr> {
                 towards
             })),
             two().prop_map(|(value, place)| made(ExprKind::At { value, place })),
+            two().prop_map(|(value, quantity)| made(ExprKind::As { value, quantity })),
             two().prop_map(|(value, extent)| made(ExprKind::Over { value, extent })),
             (inner.clone(), numbers())
                 .prop_map(|(base, exponent)| made(ExprKind::Power { base: Box::new(base), exponent })),

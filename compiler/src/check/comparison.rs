@@ -136,7 +136,7 @@ impl Checker<'_> {
                 **left = self.true_fields(scope, left, locals)?;
                 **right = self.true_fields(scope, right, locals)?;
             }
-            ExprKind::At { value, .. } | ExprKind::Over { value, .. } => {
+            ExprKind::At { value, .. } | ExprKind::Over { value, .. } | ExprKind::As { value, .. } => {
                 **value = self.true_fields(scope, value, locals)?;
             }
             ExprKind::Negate(value) | ExprKind::Power { base: value, .. } => {

@@ -92,7 +92,7 @@ impl Checker<'_> {
                 **left = self.without_truth(scope, left, inside, word)?;
                 **right = self.without_truth(scope, right, inside, word)?;
             }
-            ExprKind::At { value, .. } | ExprKind::Over { value, .. } => {
+            ExprKind::At { value, .. } | ExprKind::Over { value, .. } | ExprKind::As { value, .. } => {
                 **value = self.without_truth(scope, value, inside, word)?;
             }
             ExprKind::Negate(value) | ExprKind::Power { base: value, .. } => {

@@ -300,6 +300,9 @@ impl Checker<'_> {
             );
             return None;
         }
+        if let Some(value) = self.checked.derived.get(&definition.id).map(|derived| derived.value.clone()) {
+            self.has_gradient(&value, name.span);
+        }
         Some(vec![term(1.0, measure, name.text)])
     }
 

@@ -1,6 +1,7 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
 mod architecture;
+mod agreement;
 mod arguments;
 mod base;
 mod clauses;
@@ -9,6 +10,7 @@ mod comparison;
 mod condition;
 mod constraint;
 mod data;
+mod derivative;
 mod ensemble;
 mod evaluation;
 mod expression;
@@ -17,19 +19,23 @@ mod function;
 mod grids;
 mod groups;
 mod head;
+mod intrinsic;
 mod kinds;
 mod loss;
 mod minimise;
 mod model;
 mod numbers;
 mod phase;
+mod place;
 mod repair;
-mod sampling;
 mod role;
+mod role_quantity;
+mod sampling;
 mod schedule;
 mod science;
 mod score;
 mod split;
+mod walk;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +46,7 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 use crate::plan::data::{GridPlan, LevelsPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::training::{LossPlan, PhasePlan};
+use crate::range::Range;
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 use crate::site::Site;
 use crate::typed::Typed;
@@ -88,13 +95,18 @@ pub struct Variable {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The first day from which the archive carries it, at midnight UTC.
+    pub since: Option<jiff::Timestamp>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Derived {
     pub id: String,
+    /// Its range is both what was declared and what was computed.
     pub ty: FieldType,
+    /// The range as declared.
+    pub declared: Range,
     pub units: String,
     pub value: Typed,
     /// As of a variable: what the checkpoint calls it, and how it is scaled.
@@ -111,7 +123,18 @@ pub struct Constraint {
     pub violation: Typed,
     /// In SI units; nothing if it was not given.
     pub tolerance: Option<f64>,
+    /// How it is made to hold, if it is to hold always.
+    pub projection: Option<Projection>,
     pub span: Span,
+}
+
+/// A prediction is cut to a bound: `field = min(field, bound)` if the bound is the upper one, else `max`.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// The id of the predicted field.
+    pub field: String,
+    pub bound: Typed,
+    pub upper: bool,
 }
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
@@ -137,6 +160,10 @@ fn check_one(
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        walks: 0,
+        written: 0,
+        coordinates: BTreeMap::new(),
+        catalogue: None,
         pending_events: Vec::new(),
     };
     if let Some(header) = &resolved.header {
@@ -148,6 +175,7 @@ fn check_one(
     checker.own_items();
     checker.model(site);
     checker.checked.machine = site.machine();
+    checker.quantities_of_roles();
     checker.phases();
     checker.ensemble();
     checker.evaluations(site);
@@ -165,6 +193,14 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Walks along levels and iterations met so far, by which their states are told apart.
+    walks: usize,
+    /// Operations written out by iterations so far.
+    written: usize,
+    /// Coordinates of level sets, as far as they were asked for.
+    coordinates: BTreeMap<String, BTreeMap<String, place::Coordinate>>,
+    /// The items of the library of the recipe's archive, if it is not used but asked.
+    catalogue: Option<(String, Vec<aurora_grammar::tree::Item>)>,
     /// Thresholds of the evaluation at hand, whose events are still to be counted.
     pending_events: Vec<PendingEvent>,
 }
@@ -197,6 +233,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Variable { .. } => {
                     self.variable(definition);
+                }
+                ItemKind::Levels { .. } => {
+                    self.coordinates(&definition.id);
                 }
                 ItemKind::Loss { .. } if !self.checked.losses.contains_key(&definition.name.text) => {
                     self.loss(definition);

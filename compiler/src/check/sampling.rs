@@ -257,6 +257,10 @@ fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
     let height =
         |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
     match *projection {
+        // Not asked for: degrees are compared with degrees.
+        Projection::LatLon { north, west, .. } => {
+            (EARTH * (longitude - west).to_radians(), EARTH * (latitude - north).to_radians())
+        }
         Projection::Mercator { latitude: true_at, longitude: centre } => {
             let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
             let scale = EARTH * true_at.to_radians().cos();
@@ -282,7 +286,6 @@ fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
             let angle = (longitude - down).to_radians();
             (rho * angle.sin(), -rho * angle.cos())
         }
-        Projection::LatLon { .. } => (longitude, latitude),
     }
 }
 

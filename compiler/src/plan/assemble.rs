@@ -146,8 +146,8 @@ fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
             quantity: variable.ty.quantity.clone().unwrap_or_default(),
             units: variable.units.clone(),
             support: support(&variable.ty),
-            cell: variable.ty.cell.clone(),
-            range: variable.ty.range,
+            cell: variable.ty.cell.map(|cell| cell.to_string()),
+            range: crate::range::shown(variable.ty.range),
         })
         .collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -167,7 +167,7 @@ fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<Deriv
             quantity: derived.ty.quantity.clone().unwrap_or_default(),
             units: derived.units.clone(),
             support: support(&derived.ty),
-            range: derived.ty.range,
+            range: crate::range::shown(derived.declared),
         });
         module.kernels.push(kernel);
     }

@@ -1,12 +1,16 @@
 //! The checks that know the science: what is well typed and still would waste the GPU-hours. Each stands in a
 //! file of its own, whose leading comment is its page in the manual.
 
+mod cell_mismatch;
 mod field_appears_late;
+mod frame_mismatch;
 mod lead_beyond_data;
 mod never_minimised;
 mod never_trained;
 mod no_baseline;
+mod no_projection;
 mod period_at_start;
+mod range_escape;
 mod rare_event;
 mod scale_not_multiple;
 mod split_gap;
@@ -15,6 +19,7 @@ mod stats_leak;
 pub(crate) mod tile_not_multiple;
 mod unknown_field;
 mod unused_loss;
+mod zero_gradient;
 
 use super::{Checker, Variable};
 use crate::plan::used_fields;
