@@ -70,7 +70,7 @@ impl Checker<'_> {
                         format!("the grid lies around the meridian {longitude}° east")
                     }
                     Projection::LatLon { north, west, .. } => {
-                        format!("the grid begins at {north}° north, {west}° east, and goes south and east")
+                        format!("the grid begins at {north}° north, {west}° east")
                     }
                 };
                 self.error_with_help("outside-grid", message, (clause.span, "somewhere else"), help);
@@ -221,69 +221,121 @@ fn midnight(date: Date) -> Option<Timestamp> {
 /// Whether some point of the region lies on the grid, or some point of the grid in the region, both looked at
 /// in a lattice.
 fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
-    let width =
-        if region.west < region.east { region.east - region.west } else { region.east - region.west + 360.0 };
-    if let Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } =
-        grid.projection
-    {
-        let east_of_west = (longitude - region.west).rem_euclid(360.0);
-        if (region.south..=region.north).contains(&latitude) && east_of_west <= width {
-            return true;
+    let width = match region.east - region.west {
+        width if width > 0.0 => width,
+        width => width + 360.0,
+    };
+    let (half_x, half_y) = (grid.width as f64 * grid.spacing / 2.0, grid.height as f64 * grid.spacing / 2.0);
+    let plane = match grid.projection {
+        Projection::LatLon { north, west, step } => {
+            return touches_degrees(region, width, grid, (north, west, step));
         }
-    }
+        Projection::Stereographic { latitude, longitude } => {
+            return touches_polar(region, width, grid, (latitude, longitude));
+        }
+        Projection::Lambert { latitude, longitude } => Plane::new(latitude, longitude, true),
+        Projection::Mercator { latitude, longitude } => Plane::new(latitude, longitude, false),
+    };
+    let lattice = (0..=LOOKS).flat_map(|i| (0..=LOOKS).map(move |j| (i, j)));
+    lattice.map(|(i, j)| (i as f64 / LOOKS as f64, j as f64 / LOOKS as f64)).any(|(i, j)| {
+        let (x, y) = plane.forward(region.south + (region.north - region.south) * i, region.west + width * j);
+        let (latitude, longitude) = plane.inverse(half_x * (2.0 * j - 1.0), half_y * (2.0 * i - 1.0));
+        x.abs() <= half_x && y.abs() <= half_y
+            || (region.south..=region.north).contains(&latitude)
+                && (longitude - region.west).rem_euclid(360.0) <= width
+    })
+}
+
+/// The same on a grid of degrees: both are boxes.
+fn touches_degrees(region: &RegionPlan, width: f64, grid: &GridPlan, origin: (f64, f64, f64)) -> bool {
+    let (north, west, step) = origin;
+    let span = |points: usize| step * points.saturating_sub(1) as f64;
+    let rows = region.south <= north && region.north >= north - span(grid.height);
+    // One of the two begins within the other.
+    let columns = (region.west - west).rem_euclid(360.0) <= span(grid.width)
+        || (west - region.west).rem_euclid(360.0) <= width;
+    rows && columns
+}
+
+/// The same on a polar stereographic grid (Snyder 1987, equations 21-5 to 21-8), looked at from the region only.
+fn touches_polar(region: &RegionPlan, width: f64, grid: &GridPlan, (true_at, down): (f64, f64)) -> bool {
+    let forward = |latitude: f64, longitude: f64| {
+        let rho = EARTH * (1.0 + true_at.to_radians().sin()) / Plane::height(latitude);
+        let angle = (longitude - down).to_radians();
+        (rho * angle.sin(), -rho * angle.cos())
+    };
     let span = |points: usize| points as f64 * grid.spacing;
-    let origin =
-        grid.southwest.map_or((-span(grid.width) / 2.0, -span(grid.height) / 2.0), |[north, east]| {
-            plane(&grid.projection, north, east)
-        });
+    let centred = (-span(grid.width) / 2.0, forward(true_at, down).1 - span(grid.height) / 2.0);
+    let origin = grid.southwest.map_or(centred, |[latitude, longitude]| forward(latitude, longitude));
+    let share = |k: usize| k as f64 / LOOKS as f64;
     (0..=LOOKS).any(|i| {
         (0..=LOOKS).any(|j| {
-            let share = |k: usize| k as f64 / LOOKS as f64;
             let latitude = region.south + (region.north - region.south) * share(i);
-            let longitude = region.west + width * share(j);
-            if let Projection::LatLon { north, west, step } = grid.projection {
-                let (down, across) = (north - latitude, (longitude - west).rem_euclid(360.0));
-                return (0.0..=step * grid.height as f64).contains(&down)
-                    && across <= step * grid.width as f64;
-            }
-            let (x, y) = plane(&grid.projection, latitude, longitude);
+            let (x, y) = forward(latitude, region.west + width * share(j));
             (0.0..=span(grid.width)).contains(&(x - origin.0))
                 && (0.0..=span(grid.height)).contains(&(y - origin.1))
         })
     })
 }
 
-/// Metres east and north of the grid's centre on the map (Snyder 1987, equations 7-1, 15-1 to 15-4 and 21-5, on
-/// a sphere); of the pole on a stereographic one.
-fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
-    const EARTH: f64 = 6_371_229.0;
-    let height =
-        |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
-    match *projection {
-        // Not asked for: degrees are compared with degrees.
-        Projection::LatLon { north, west, .. } => {
-            (EARTH * (longitude - west).to_radians(), EARTH * (latitude - north).to_radians())
-        }
-        Projection::Mercator { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let scale = EARTH * true_at.to_radians().cos();
-            (scale * east.to_radians(), scale * (height(latitude).ln() - height(true_at).ln()))
-        }
-        Projection::Lambert { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let sine = true_at.to_radians().sin();
-            if sine.abs() < 1e-6 {
-                return plane(
-                    &Projection::Mercator { latitude: true_at, longitude: centre },
-                    latitude,
-                    longitude,
-                );
+/// The map of a grid, on a sphere of GRIB's radius (Snyder 1987, equations 7-1 to 7-5 and 15-1 to 15-5): metres
+/// east and north of the grid's centre.
+struct Plane {
+    true_at: f64,
+    centre: f64,
+    /// Sine of the standard parallel of a Lambert cone; nothing for a cylinder.
+    sine: Option<f64>,
+}
+
+const EARTH: f64 = 6_371_229.0;
+
+impl Plane {
+    fn new(true_at: f64, centre: f64, cone: bool) -> Plane {
+        let sine = true_at.to_radians().sin();
+        Plane { true_at, centre, sine: (cone && sine.abs() > 1e-6).then_some(sine) }
+    }
+
+    /// tan(π/4 + φ/2): how far up a conformal map a latitude lies, before the logarithm.
+    fn height(degrees: f64) -> f64 {
+        (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan()
+    }
+
+    /// The distance from the apex of the cone.
+    fn radius(&self, sine: f64, degrees: f64) -> f64 {
+        let factor = self.true_at.to_radians().cos() * Self::height(self.true_at).powf(sine) / sine;
+        EARTH * factor / Self::height(degrees).powf(sine)
+    }
+
+    fn forward(&self, latitude: f64, longitude: f64) -> (f64, f64) {
+        let east = ((longitude - self.centre + 540.0).rem_euclid(360.0) - 180.0).to_radians();
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                (scale * east, scale * (Self::height(latitude).ln() - Self::height(self.true_at).ln()))
+            }
+            Some(sine) => {
+                let (rho, angle) = (self.radius(sine, latitude), sine * east);
+                (rho * angle.sin(), self.radius(sine, self.true_at) - rho * angle.cos())
             }
         }
-        Projection::Stereographic { latitude: true_at, longitude: down } => {
-            let rho = EARTH * (1.0 + true_at.to_radians().sin()) / height(latitude);
-            let angle = (longitude - down).to_radians();
-            (rho * angle.sin(), -rho * angle.cos())
+    }
+
+    fn inverse(&self, x: f64, y: f64) -> (f64, f64) {
+        let latitude = |height: f64| (2.0 * height.atan()).to_degrees() - 90.0;
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                let height = (y / scale + Self::height(self.true_at).ln()).exp();
+                (latitude(height), self.centre + (x / scale).to_degrees())
+            }
+            Some(sine) => {
+                let down = self.radius(sine, self.true_at) - y;
+                let rho = x.hypot(down) * sine.signum();
+                let angle = (x * sine.signum()).atan2(down * sine.signum());
+                let height =
+                    (self.radius(sine, self.true_at) / rho).powf(1.0 / sine) * Self::height(self.true_at);
+                (latitude(height), self.centre + (angle / sine).to_degrees())
+            }
         }
     }
 }
