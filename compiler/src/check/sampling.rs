@@ -67,7 +67,7 @@ impl Checker<'_> {
                         format!("the grid lies around {latitude}° north, {longitude}° east")
                     }
                     Projection::Stereographic { longitude, .. } => {
-                        format!("the grid lies around the meridian {longitude}° east")
+                        format!("the grid lies around the meridian of {longitude}° east")
                     }
                     Projection::LatLon { north, west, .. } => {
                         format!("the grid begins at {north}° north, {west}° east")
@@ -230,17 +230,24 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
         Projection::LatLon { north, west, step } => {
             return touches_degrees(region, width, grid, (north, west, step));
         }
-        Projection::Stereographic { latitude, longitude } => {
-            return touches_polar(region, width, grid, (latitude, longitude));
-        }
         Projection::Lambert { latitude, longitude } => Plane::new(latitude, longitude, true),
         Projection::Mercator { latitude, longitude } => Plane::new(latitude, longitude, false),
+        Projection::Stereographic { latitude, longitude } => {
+            // A cone as flat as can be (Snyder 1987, section 15): with a sine of 1, Lambert's is the stereographic map.
+            Plane { true_at: latitude, centre: longitude, sine: Some(1.0) }
+        }
     };
+    // The middle of the grid on the map.
+    let (middle_x, middle_y) = grid.southwest.map_or((0.0, 0.0), |[north, east]| {
+        let (x, y) = plane.forward(north, east);
+        (x + half_x, y + half_y)
+    });
     let lattice = (0..=LOOKS).flat_map(|i| (0..=LOOKS).map(move |j| (i, j)));
     lattice.map(|(i, j)| (i as f64 / LOOKS as f64, j as f64 / LOOKS as f64)).any(|(i, j)| {
         let (x, y) = plane.forward(region.south + (region.north - region.south) * i, region.west + width * j);
-        let (latitude, longitude) = plane.inverse(half_x * (2.0 * j - 1.0), half_y * (2.0 * i - 1.0));
-        x.abs() <= half_x && y.abs() <= half_y
+        let (latitude, longitude) =
+            plane.inverse(middle_x + half_x * (2.0 * j - 1.0), middle_y + half_y * (2.0 * i - 1.0));
+        (x - middle_x).abs() <= half_x && (y - middle_y).abs() <= half_y
             || (region.south..=region.north).contains(&latitude)
                 && (longitude - region.west).rem_euclid(360.0) <= width
     })
@@ -255,27 +262,6 @@ fn touches_degrees(region: &RegionPlan, width: f64, grid: &GridPlan, origin: (f6
     let columns = (region.west - west).rem_euclid(360.0) <= span(grid.width)
         || (west - region.west).rem_euclid(360.0) <= width;
     rows && columns
-}
-
-/// The same on a polar stereographic grid (Snyder 1987, equations 21-5 to 21-8), looked at from the region only.
-fn touches_polar(region: &RegionPlan, width: f64, grid: &GridPlan, (true_at, down): (f64, f64)) -> bool {
-    let forward = |latitude: f64, longitude: f64| {
-        let rho = EARTH * (1.0 + true_at.to_radians().sin()) / Plane::height(latitude);
-        let angle = (longitude - down).to_radians();
-        (rho * angle.sin(), -rho * angle.cos())
-    };
-    let span = |points: usize| points as f64 * grid.spacing;
-    let centred = (-span(grid.width) / 2.0, forward(true_at, down).1 - span(grid.height) / 2.0);
-    let origin = grid.southwest.map_or(centred, |[latitude, longitude]| forward(latitude, longitude));
-    let share = |k: usize| k as f64 / LOOKS as f64;
-    (0..=LOOKS).any(|i| {
-        (0..=LOOKS).any(|j| {
-            let latitude = region.south + (region.north - region.south) * share(i);
-            let (x, y) = forward(latitude, region.west + width * share(j));
-            (0.0..=span(grid.width)).contains(&(x - origin.0))
-                && (0.0..=span(grid.height)).contains(&(y - origin.1))
-        })
-    })
 }
 
 /// The map of a grid, on a sphere of GRIB's radius (Snyder 1987, equations 7-1 to 7-5 and 15-1 to 15-5): metres
@@ -392,7 +378,14 @@ mod tests {
     #[test]
     fn a_region_touches_a_grid_of_degrees() {
         let projection = Projection::LatLon { north: 60.0, west: 350.0, step: 0.25 };
-        let grid = GridPlan { name: "europe".into(), projection, width: 161, height: 101, spacing: 27_800.0 };
+        let grid = GridPlan {
+            name: "europe".into(),
+            projection,
+            width: 161,
+            height: 101,
+            spacing: 27_800.0,
+            southwest: None,
+        };
         let region = |south, north, west, east| RegionPlan { south, north, west, east };
         assert!(touches(&region(45.0, 50.0, 5.0, 15.0), &grid));
         assert!(touches(&region(30.0, 36.0, -20.0, -9.0), &grid));
@@ -408,6 +401,7 @@ mod tests {
             width: 64,
             height: 64,
             spacing: 12_000.0,
+            southwest: None,
         };
         let region = |south, north, west, east| RegionPlan { south, north, west, east };
         assert!(touches(&region(30.0, 45.0, -105.0, -92.0), &grid));

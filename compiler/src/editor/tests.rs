@@ -314,8 +314,8 @@ fn no_question_anywhere_is_too_much() {
 fn the_tables_know_what_the_checks_accept() {
     use crate::vocabulary::values;
     for (old, new, table) in [
-        ("aurora(patch = 4,", "aurora(zzzzzzzz = 4,", values::ARCHITECTURE),
-        ("adamw(rate", "adamw(zzzzzzzz = 1, rate", values::OPTIMISER),
+        ("aurora(patch = 4,", "aurora(zzzzzzzz = 4,", values::inputs_of("aurora")),
+        ("adamw(rate", "adamw(zzzzzzzz = 1, rate", values::inputs_of("adamw")),
     ] {
         let compilation = compile("r.aurora", &QUICKSTART.replacen(old, new, 1), &world());
         let said = compilation.diagnostics.iter().find(|d| d.code == "unknown-argument").expect("refused");
