@@ -555,6 +555,11 @@ impl<'a> Offers<'a> {
         let score = self.context.first() == "score";
         match (little, self.context.first()) {
             (Some("within"), "score") => like(LENGTH),
+            // A tolerance is in the unit of what is on the left.
+            (Some("within"), "constraint") => {
+                let relation = line.split_once(':').map_or(line, |(_, relation)| relation);
+                self.measured(relation.split(['<', '>', '=']).next().unwrap_or_default())
+            }
             (Some("in"), "score" | "favour") => Wanted::Counts(&["bins", "%"]),
             (Some("over"), "variable") => like(TIME),
             (Some("on"), _) if !self.context.calls.is_empty() => like(LENGTH),

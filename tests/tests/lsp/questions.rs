@@ -22,6 +22,10 @@ fn a_mistake_is_shown_where_it_is_made() {
     let line = related["range"]["start"]["line"].as_u64().unwrap() as usize;
     assert!(library.lines().nth(line).unwrap().starts_with("variable refc"));
     assert!(std::fs::metadata(file).unwrap().permissions().readonly());
+    // What the code means can be read, too.
+    let page = list[0]["codeDescription"]["href"].as_str().unwrap().strip_prefix("file://").unwrap();
+    assert!(page.ends_with("unknown-name.md"), "{page}");
+    assert!(std::fs::read_to_string(page).expect("a page").len() > 200);
 
     client.change(&uri, json!([{ "text": QUICKSTART }]));
     assert_eq!(client.diagnostics(&uri), Vec::<Value>::new());
@@ -227,4 +231,27 @@ fn a_quick_fix_cures() {
             json!({ "textDocument": { "uri": uri }, "range": top, "context": { "diagnostics": [] } });
         assert_eq!(client.result("textDocument/codeAction", params), json!([]));
     }
+}
+
+/// Laid out as `aurorac fmt` does it, in as few lines as need be.
+#[test]
+fn a_recipe_is_laid_out() {
+    let mut client = Client::ready();
+    let text = QUICKSTART.replacen("    batch       2\n", "  batch 2 # °🌩\n", 1);
+    let uri = client.open("r.aurora", &text);
+    let options = json!({ "tabSize": 4, "insertSpaces": true });
+    let params = json!({ "textDocument": { "uri": uri }, "options": options });
+    let edits = client.result("textDocument/formatting", params.clone());
+    let laid_out = aurora_grammar::format(&text).expect("it can be read");
+    assert_ne!(laid_out, text);
+    let edits = edits.as_array().unwrap();
+    assert_eq!(super::client::applied(&text, edits), laid_out);
+    let lines = |position: &str| edits[0]["range"][position]["line"].as_u64().unwrap();
+    assert!(lines("end") - lines("start") < 10, "{edits:?}");
+    client.change(&uri, json!([{ "text": laid_out }]));
+    assert_eq!(client.result("textDocument/formatting", params.clone()), json!([]));
+    // What cannot be read is not touched.
+    client.change(&uri, json!([{ "text": text.replacen("loss storms  =", "loss storms  = =", 1) }]));
+    let error = client.error("textDocument/formatting", params);
+    assert!(error["message"].as_str().unwrap().contains("cannot be laid out"), "{error}");
 }

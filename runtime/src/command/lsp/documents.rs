@@ -10,6 +10,7 @@ use aurora_compiler::plan::data::TimeRange;
 use aurora_compiler::site::{ArchiveIndex, CheckpointHeader, MachineProfile, Site};
 
 use super::address;
+use super::shelf::Shelf;
 use crate::model::checkpoint;
 use crate::site::Site as Machine;
 
@@ -31,6 +32,8 @@ pub struct Document {
 #[derive(Debug, Default)]
 pub struct Documents {
     open: BTreeMap<String, Document>,
+    /// Files for what is carried in the compiler.
+    pub shelf: Shelf,
 }
 
 impl Documents {

@@ -7,9 +7,9 @@ use aurora_compiler::editor::{Analysis, Place};
 use lsp_types::Range;
 use serde_json::{Value, json};
 
+use super::address;
 use super::documents::Documents;
 use super::position::{Encoding, Lines};
-use super::{address, shelf};
 
 /// The address of a file of an analysis: as the editor spells it if it is open there, on the shelf if it is a
 /// library; nothing if no editor could open it.
@@ -18,7 +18,7 @@ pub fn uri(documents: &Documents, file: &str) -> Option<String> {
         return Some(open.uri.clone());
     }
     if let Some(library) = Analysis::library_of(file) {
-        return shelf::library(library).map(|path| address::uri_of(&path));
+        return documents.shelf.library(library).map(|path| address::uri_of(&path));
     }
     Some(address::uri_of(Path::new(file)))
 }

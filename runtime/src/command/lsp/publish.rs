@@ -6,6 +6,7 @@ use aurora_compiler::editor::{Analysis, Place};
 use aurora_grammar::{Diagnostic, Severity, Span};
 use serde_json::{Value, json};
 
+use super::address;
 use super::documents::{Documents, LARGEST};
 use super::place;
 use super::position::Encoding;
@@ -121,6 +122,9 @@ pub fn described(
     if let Some(fields) = value.as_object_mut() {
         if !related.is_empty() {
             fields.insert("relatedInformation".to_string(), json!(related));
+        }
+        if let Some(page) = documents.shelf.explanation(diagnostic.code) {
+            fields.insert("codeDescription".to_string(), json!({ "href": address::uri_of(&page) }));
         }
         if diagnostic.code == "unused-loss" {
             fields.insert("tags".to_string(), json!([1])); // unnecessary: shown faded

@@ -47,8 +47,6 @@ pub struct Server {
     archives: Archives,
     /// The client tells of files that change on disk, if it is asked to.
     watches: bool,
-    /// The client can be asked to show a file.
-    pub shows: bool,
     asked: i32,
 }
 
@@ -77,7 +75,6 @@ impl Server {
             sites: BTreeMap::new(),
             archives: Archives::default(),
             watches: false,
-            shows: false,
             asked: 0,
         }
     }
@@ -219,8 +216,6 @@ impl Server {
         let workspace = params.capabilities.workspace.as_ref();
         let watched = workspace.and_then(|workspace| workspace.did_change_watched_files.as_ref());
         self.watches = watched.and_then(|watched| watched.dynamic_registration) == Some(true);
-        let window = params.capabilities.window.as_ref();
-        self.shows = window.and_then(|window| window.show_document.as_ref()).is_some_and(|show| show.support);
         json!({
             "capabilities": answer::capabilities(self.encoding),
             "serverInfo": { "name": "aurorac", "version": env!("CARGO_PKG_VERSION") },
@@ -356,11 +351,6 @@ impl Server {
             }
             self.notify("textDocument/publishDiagnostics", &params);
         }
-    }
-
-    /// The address of a file of an analysis: as the editor spells it if it is open there.
-    pub fn uri(&self, file: &str) -> Option<String> {
-        super::place::uri(&self.documents, file)
     }
 }
 

@@ -1,23 +1,55 @@
 //! Texts that the compiler carries, as files that any editor can open: read-only, in the user's cache folder,
 //! under a name that changes with what is in them.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use aurora_compiler::library::LIBRARIES;
+use aurora_compiler::manual;
 
 use crate::durable;
 
-/// The file of a library, written if it is not there yet; nothing where nothing can be written.
-pub fn library(name: &str) -> Option<PathBuf> {
-    let (_, text) = LIBRARIES.iter().find(|(known, _)| *known == name)?;
+/// The shelf, and what is known to stand on it.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    known: RefCell<BTreeMap<String, Option<PathBuf>>>,
+}
+
+impl Shelf {
+    /// The file of a library, written if it is not there yet; nothing where nothing can be written.
+    pub fn library(&self, name: &str) -> Option<PathBuf> {
+        let (_, text) = LIBRARIES.iter().find(|(known, _)| *known == name)?;
+        self.file(&format!("{}.aurora", name.replace('.', "/")), text)
+    }
+
+    /// The file of the manual's page about a code.
+    pub fn explanation(&self, code: &str) -> Option<PathBuf> {
+        self.file(&format!("explain/{code}.md"), manual::page(code)?)
+    }
+
+    fn file(&self, name: &str, text: &str) -> Option<PathBuf> {
+        if let Some(known) = self.known.borrow().get(name)
+            && known.as_ref().is_none_or(|path| path.is_file())
+        {
+            return known.clone();
+        }
+        // One folder for each version of the compiler, so that no two write over each other.
+        let path =
+            folder().map(|folder| folder.join(version()).join(name)).and_then(|path| page(&path, text));
+        self.known.borrow_mut().insert(name.to_string(), path.clone());
+        path
+    }
+}
+
+/// What changes whenever a library does.
+fn version() -> String {
     let mut hash = blake3::Hasher::new();
     for (name, text) in LIBRARIES {
         hash.update(name.as_bytes()).update(text.as_bytes());
     }
-    let version = hash.finalize().to_hex()[..16].to_string();
-    let file = format!("{}.aurora", name.replace('.', "/"));
-    page(&folder()?.join("library").join(version).join(file), text)
+    hash.finalize().to_hex()[..16].to_string()
 }
 
 /// Where the user's caches lie, as the system has it.
