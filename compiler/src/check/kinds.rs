@@ -254,6 +254,7 @@ impl Checker<'_> {
                             (range.span, "begins above its end"),
                             "turn its two ends round",
                         );
+                        return range::UNKNOWN;
                     }
                     (low, high)
                 }
