@@ -80,9 +80,9 @@ fn sort_clauses(item: &mut Item) {
     };
     match &mut item.kind {
         ItemKind::Block(block) => sort(&mut block.block),
-        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => {
-            sort(block)
-        }
+        ItemKind::Variable { block: Some(block), .. }
+        | ItemKind::Levels { block: Some(block), .. }
+        | ItemKind::Derive { block: Some(block), .. } => sort(block),
         _ => {}
     }
 }
@@ -172,7 +172,8 @@ fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             ty.iter().for_each(|t| type_names(t, names));
             inner.iter().for_each(|b| block(b, names));
         }
-        ItemKind::Derive { parameters, ty, value, bindings, .. } => {
+        ItemKind::Derive { parameters, ty, value, bindings, block: inner, .. } => {
+            inner.iter().for_each(|b| block(b, names));
             parameters.iter().for_each(|p| type_names(&p.ty, names));
             ty.iter().for_each(|t| type_names(t, names));
             expr(value, names);

@@ -23,6 +23,58 @@ pub trait Site {
     fn count_above(&self, _archive: &str, _from: &str, _threshold: f64, _range: TimeRange) -> Option<u64> {
         None
     }
+
+    /// The header of the checkpoint `name` as written in `base`; nothing if the file is not at hand.
+    ///
+    /// # Errors
+    /// A sentence that says why a file that is there cannot be read.
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let _ = name;
+        None
+    }
+
+    /// What the device that trains can do; nothing if it has not been measured or named.
+    fn machine(&self) -> Option<MachineProfile> {
+        None
+    }
+}
+
+/// Names, shapes and kinds of the weights in a file, without their values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointHeader {
+    /// BLAKE3 of the whole file, in hexadecimal.
+    pub digest: String,
+    /// In the order of their names.
+    pub tensors: Vec<CheckpointTensor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointTensor {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// `f32`, `bf16` …
+    pub kind: String,
+}
+
+/// What `site.toml` and a measurement say of the device that trains. It changes how a recipe is run, never
+/// what it says: micro-batches and recomputation give the same gradient.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct MachineProfile {
+    /// `cpu`, `cuda`, `cuda:1`.
+    pub device: String,
+    /// Memory for weights, gradients and activations; unknown if absent.
+    pub memory_bytes: Option<u64>,
+    /// Sustained in matrix products of 32-bit numbers.
+    pub flops_per_second: Option<f64>,
+    /// Sustained in forward and backward of a small Aurora, all told.
+    pub model_flops_per_second: Option<f64>,
+    /// Sustained between memory and processor.
+    pub bytes_per_second: Option<f64>,
+    /// Activations are computed again in the backward pass instead of kept.
+    pub recompute: bool,
+    /// Samples held at a time; a batch is made of several. All of the batch if absent.
+    pub micro_batch: Option<usize>,
 }
 
 /// What an archive holds, without its data.

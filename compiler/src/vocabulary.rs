@@ -1,6 +1,10 @@
 //! The words of the language, each with what it says and an example. Checks, suggestions, the editors'
 //! keyword lists and the reference manual all read this table: a word that is not here does not exist.
 
+mod architecture;
+
+pub use architecture::{ARCHITECTURE, Argument, ELSEWHERE, Takes, argument_of};
+
 /// A word, what it says in a sentence, and how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {

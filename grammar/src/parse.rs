@@ -255,12 +255,16 @@ impl<'a> Reader<'a> {
         let parts = self.parts(rule, &mut line, head.clone());
         let last = self.text[head].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
         let says_where = parts.as_ref().map_or(last == Some("where"), |parts| parts.says_where);
-        if parts.is_some() && says_where != line.block.is_some() {
+        // A `derive` may say how its field is normalised and named, as a `variable` does.
+        let clauses =
+            word == "derive" && !says_where && line.block.as_ref().is_some_and(|b| self.says_clauses(b));
+        if parts.is_some() && says_where != line.block.is_some() && !clauses {
             self.diagnostics.push(complaint::lone_where(self.base, &line, says_where));
         }
-        let bindings = match line.block {
-            Some(block) if says_where => self.bindings(block),
-            _ => Vec::new(),
+        let (bindings, block) = match line.block {
+            Some(block) if says_where => (self.bindings(block), None),
+            Some(block) if clauses => (Vec::new(), Some(self.block(block))),
+            _ => (Vec::new(), None),
         };
         let parts = parts?;
         let (name, title) = (parts.names.into_iter().next()?, parts.title);
@@ -272,11 +276,21 @@ impl<'a> Reader<'a> {
                 value: parts.value?,
                 title,
                 bindings,
+                block,
             },
             "constraint" => {
                 ItemKind::Constraint { name, relation: parts.value?, mode: parts.mode, title, bindings }
             }
             _ => ItemKind::Loss { name, value: parts.value?, title, bindings },
+        })
+    }
+
+    /// Whether a block holds clauses and not names: its first line has no `=` behind its first word.
+    fn says_clauses(&self, block: &Body) -> bool {
+        block.lines.first().is_none_or(|line| {
+            let rest = self.text[line.text.clone()]
+                .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            !rest.trim_start().starts_with('=')
         })
     }
 

@@ -42,9 +42,8 @@ fn stands_apart(item: &Item) -> bool {
     match &item.kind {
         ItemKind::Amend(_) | ItemKind::Block(_) => true,
         ItemKind::Levels { block, .. } | ItemKind::Variable { block, .. } => block.is_some(),
-        ItemKind::Derive { bindings, .. }
-        | ItemKind::Constraint { bindings, .. }
-        | ItemKind::Loss { bindings, .. } => !bindings.is_empty(),
+        ItemKind::Derive { bindings, block, .. } => !bindings.is_empty() || block.is_some(),
+        ItemKind::Constraint { bindings, .. } | ItemKind::Loss { bindings, .. } => !bindings.is_empty(),
         _ => false,
     }
 }
@@ -129,7 +128,7 @@ fn item(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result {
 
 fn formula(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result {
     match &shown.kind {
-        ItemKind::Derive { name, parameters, ty, value, title: t, bindings } => {
+        ItemKind::Derive { name, parameters, ty, value, title: t, bindings, block: body } => {
             write!(out, "derive {}", name.text)?;
             if !parameters.is_empty() {
                 let all: Vec<_> = parameters.iter().map(|p| format!("{} : {}", p.name.text, p.ty)).collect();
@@ -138,7 +137,8 @@ fn formula(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result 
             typed(out, ty)?;
             write!(out, " = {value}")?;
             title(out, t)?;
-            explained(out, bindings, indent)
+            explained(out, bindings, indent)?;
+            optional_block(out, body, indent)
         }
         ItemKind::Constraint { name, relation, mode, title: t, bindings } => {
             write!(out, "constraint {} : {relation}", name.text)?;

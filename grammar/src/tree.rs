@@ -67,7 +67,8 @@ pub enum ItemKind {
     Quantity { name: Name, unit: Name, title: Option<Name> },
     /// `variable t : temperature on pl from "TMP" { … }`. An `amend variable` may leave the type out.
     Variable { name: Name, ty: Option<Type>, from: Option<Name>, title: Option<Name>, block: Option<Block> },
-    /// `derive x : TYPE = EXPR where { … }`, with parameters a function.
+    /// `derive x : TYPE = EXPR where { … }`, with parameters a function. Instead of `where` it may have a
+    /// block of clauses, like a variable: `derive u10 : eastward_wind = … { named "10u" }`.
     Derive {
         name: Name,
         parameters: Vec<Parameter>,
@@ -75,6 +76,7 @@ pub enum ItemKind {
         value: Expr,
         title: Option<Name>,
         bindings: Vec<Binding>,
+        block: Option<Block>,
     },
     /// `constraint x : A <= B within C`.
     Constraint {

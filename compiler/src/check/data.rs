@@ -112,9 +112,10 @@ impl Checker<'_> {
         Some((Name { text: archive, span: name.span }, part.is_some()))
     }
 
-    /// Whether this site has an archive; a diagnostic if not.
+    /// Whether this site has an archive, or a library describes it, so that a recipe can be planned where its data
+    /// are not at hand; a diagnostic if not.
     pub(super) fn known_archive(&mut self, archive: &str, span: Span, site: &dyn Site) -> bool {
-        if site.archive(archive).is_some() {
+        if site.archive(archive).is_some() || crate::library::describes_archive(archive) {
             return true;
         }
         let known = site.archives();

@@ -382,7 +382,9 @@ fn at_span(value: &Typed, span: Span) -> Typed {
         TypedKind::Constant(c) => {
             Rc::new(TypedExpr::new(TypedKind::Constant(*c), value.ty.clone(), span, value.unit.clone()))
         }
-        TypedKind::Variable(id) => node(TypedKind::Variable(id.clone()), value.ty.clone(), span),
+        TypedKind::Variable(_) | TypedKind::Coordinate(_) | TypedKind::State { .. } => {
+            node(value.kind.clone(), value.ty.clone(), span)
+        }
         _ => value.clone(),
     }
 }

@@ -141,7 +141,7 @@ impl Checker<'_> {
     }
 
     fn derive_once(&mut self, definition: &Definition) -> Option<Derived> {
-        let ItemKind::Derive { ty, value, bindings, .. } = &definition.item.kind else { return None };
+        let ItemKind::Derive { ty, value, bindings, block, .. } = &definition.item.kind else { return None };
         if !self.enter(definition) {
             return None;
         }
@@ -166,8 +166,22 @@ impl Checker<'_> {
                 (self.declared(&declared, typed, value.span)?, range, units)
             }
         };
-        let (id, span) = (definition.id.clone(), definition.name.span);
-        Some(Derived { id, ty: value.ty.clone(), declared, units, value, span })
+        let mut said = Variable {
+            id: definition.id.clone(),
+            ty: value.ty.clone(),
+            from: String::new(),
+            units,
+            named: None,
+            centre: None,
+            spread: None,
+            since: None,
+            span: definition.name.span,
+        };
+        if let Some(block) = block {
+            self.variable_block(definition.scope, block, &mut said);
+        }
+        let Variable { id, ty, units, named, centre, spread, span, .. } = said;
+        Some(Derived { id, ty, declared, units, value, named, centre, spread, span })
     }
 
     /// Marks a definition as being worked out; says so if it already is.

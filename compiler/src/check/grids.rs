@@ -1,6 +1,6 @@
 //! Grids and sets of levels.
 
-use aurora_grammar::tree::{Expr, ExprKind, Input, ItemKind, Name};
+use aurora_grammar::tree::{Expr, ExprKind, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::Checker;
@@ -10,8 +10,9 @@ use crate::resolve::Definition;
 
 /// Points of a grid in one direction: more than any model has, and still safe to multiply.
 const MOST_POINTS: usize = 100_000;
-/// The radius of GRIB's spherical Earth (code table 3.2, shape 6), in metres.
+/// Radius of the sphere, in metres, on which degrees become metres: HRRR's.
 const EARTH_RADIUS: f64 = 6_371_229.0;
+const PROJECTIONS: [&str; 4] = ["lambert", "latlon", "mercator", "stereographic"];
 
 impl Checker<'_> {
     /// Grids and level sets of every file, so that types can name them.
@@ -88,119 +89,46 @@ impl Checker<'_> {
             );
             return None;
         };
-        if function.text == "latlon" {
-            return self.latlon(definition, value, function, inputs);
-        }
-        self.projected(definition, value, function, inputs)
-    }
-
-    /// `latlon(lat = 90 .. -90 deg, lon = 0 .. 359.75 deg, spacing = 0.25 deg)`, north to south, west to east.
-    fn latlon(
-        &mut self,
-        definition: &Definition,
-        value: &Expr,
-        function: &Name,
-        inputs: &[Input],
-    ) -> Option<GridPlan> {
-        const EXAMPLE: &str =
-            "for instance: latlon(lat = 90 .. -90 deg, lon = 0 .. 359.75 deg, spacing = 0.25 deg)";
         let mut arguments = self.arguments(function, inputs);
-        let (lat, lon) = (arguments.optional("lat"), arguments.optional("lon"));
-        let step = arguments.measure(self, "spacing", Dimension::NONE).map(f64::to_degrees);
-        arguments.finish(self);
-        let (Some(lat), Some(lon)) = (lat, lon) else {
-            let message = "`latlon` needs `lat` and `lon`, each from one edge to the other";
-            self.error_with_help("missing-argument", message, (function.span, "not given"), EXAMPLE);
-            return None;
-        };
-        let step = tidy(step?);
-        let (north, south) = self.edges(&lat, EXAMPLE)?;
-        let (west, east) = self.edges(&lon, EXAMPLE)?;
-        let points = |length: f64| {
-            let steps = length / step;
-            let whole =
-                (steps - steps.round()).abs() < 1e-6 && (0.0..MOST_POINTS as f64).contains(&steps.round());
-            whole.then(|| steps.round() as usize + 1)
-        };
-        let reason = if step <= 0.0 {
-            "the points of a grid lie some way apart"
-        } else if north < south {
-            "a grid begins in the north"
-        } else if north > 90.0 || south < -90.0 {
-            "latitudes lie between 90 and -90 degrees"
-        } else if east < west || east - west >= 360.0 || west < -360.0 || east > 720.0 {
-            "longitudes run from west to east, less than once around the globe"
-        } else if points(north - south).is_none() || points(east - west).is_none() {
-            "the edges of a grid lie a whole number of steps apart"
-        } else {
-            ""
-        };
-        let (Some(height), Some(width)) = (points(north - south), points(east - west)) else {
-            self.error_with_help("wrong-argument", reason, (value.span, "this grid"), EXAMPLE);
-            return None;
-        };
-        if !reason.is_empty() {
-            self.error_with_help("wrong-argument", reason, (value.span, "this grid"), EXAMPLE);
-            return None;
-        }
-        let projection = Projection::LatLon { north, west, step };
-        let spacing = (step.to_radians() * EARTH_RADIUS).round();
-        Some(GridPlan { name: definition.name.text.clone(), projection, width, height, spacing })
-    }
-
-    /// The two ends of a range of angles, in degrees.
-    fn edges(&mut self, expr: &Expr, example: &str) -> Option<(f64, f64)> {
-        let ends = match &expr.kind {
-            ExprKind::Range { start, end, towards: false } => {
-                let start = super::numbers::with_unit_of(start, end);
-                Some((self.numbers(&start)?, self.numbers(end)?))
+        let round = |radians: f64| (radians.to_degrees() * 1e9).round() / 1e9;
+        let mut angle =
+            |checker: &mut Self, word| arguments.measure(checker, word, Dimension::NONE).map(round);
+        let (projection, spacing) = match function.text.as_str() {
+            "latlon" => {
+                let (north, west, step) = (angle(self, "north"), angle(self, "west"), angle(self, "spacing"));
+                let metres = step.map(|step| step.to_radians() * EARTH_RADIUS);
+                let projection = north.zip(west).zip(step);
+                (projection.map(|((north, west), step)| Projection::LatLon { north, west, step }), metres)
             }
-            _ => None,
-        };
-        if let Some((start, end)) = ends
-            && let ([(a, first, _)], [(b, second, _)]) = (&start[..], &end[..])
-            && first.dimension.is_none()
-            && second.dimension.is_none()
-        {
-            return Some((tidy(a.to_degrees()), tidy(b.to_degrees())));
-        }
-        let label = (expr.span, "not from one angle to another");
-        self.error_with_help("wrong-argument", "an edge of a grid is an angle", label, example);
-        None
-    }
-
-    fn projected(
-        &mut self,
-        definition: &Definition,
-        value: &Expr,
-        function: &Name,
-        inputs: &[Input],
-    ) -> Option<GridPlan> {
-        let mut arguments = self.arguments(function, inputs);
-        let degrees = |radians: f64| radians.to_degrees();
-        let latitude = arguments.measure(self, "lat", Dimension::NONE).map(degrees);
-        let longitude = arguments.measure(self, "lon", Dimension::NONE).map(degrees);
-        let spacing = arguments.measure(self, "spacing", Dimension::LENGTH);
-        let size = arguments.whole_numbers(self, "size");
-        arguments.finish(self);
-        let (latitude, longitude, spacing, size) = (latitude?, longitude?, spacing?, size?);
-        let (latitude, longitude) = (tidy(latitude), tidy(longitude));
-        let projection = match function.text.as_str() {
-            "lambert" => Projection::Lambert { latitude, longitude },
-            "mercator" => Projection::Mercator { latitude, longitude },
+            name @ ("lambert" | "mercator" | "stereographic") => {
+                let centre = angle(self, "lat").zip(angle(self, "lon"));
+                let projection = centre.map(|(latitude, longitude)| match name {
+                    "lambert" => Projection::Lambert { latitude, longitude },
+                    "mercator" => Projection::Mercator { latitude, longitude },
+                    _ => Projection::Stereographic { latitude, longitude },
+                });
+                (projection, arguments.measure(self, "spacing", Dimension::LENGTH))
+            }
             other => {
                 let mut diagnostic =
                     Diagnostic::error("unknown-name", format!("no projection is called `{other}`"))
                         .label(function.span, "not found");
-                if let Some(near) = nearest(other, ["lambert", "mercator", "latlon"]) {
+                if let Some(near) = nearest(other, PROJECTIONS) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near);
                 } else {
-                    diagnostic = diagnostic.help("there are `lambert`, `mercator` and `latlon`");
+                    diagnostic = diagnostic.help(format!("there are {}", PROJECTIONS.join(", ")));
                 }
                 self.diagnostics.push(diagnostic);
                 return None;
             }
         };
+        let size = arguments.whole_numbers(self, "size");
+        let southwest = match arguments.optional("southwest") {
+            Some(corner) => Some(self.corner(&corner)?.map(round)),
+            None => None,
+        };
+        arguments.finish(self);
+        let (projection, spacing, size) = (projection?, spacing?, size?);
         let [width, height] = size[..] else {
             self.error_with_help(
                 "wrong-argument",
@@ -214,12 +142,8 @@ impl Checker<'_> {
             format!("a grid has between 1 and {MOST_POINTS} points each way, not {width} × {height}")
         } else if spacing <= 0.0 {
             "the points of a grid lie some way apart".to_string()
-        } else if latitude.abs() > 89.0 || longitude.abs() > 360.0 {
-            format!(
-                "{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?"
-            )
         } else {
-            String::new()
+            impossible_place(&projection, height)
         };
         if !reason.is_empty() {
             self.error_with_help(
@@ -231,13 +155,53 @@ impl Checker<'_> {
             return None;
         }
         let name = definition.name.text.clone();
-        Some(GridPlan { name, projection, width, height, spacing })
+        Some(GridPlan { name, projection, width, height, spacing, southwest })
+    }
+
+    /// `southwest = [21.1, -122.7] deg`, in radians.
+    fn corner(&mut self, value: &Expr) -> Option<[f64; 2]> {
+        let numbers = self.numbers(value)?;
+        match numbers[..] {
+            [(latitude, unit, _), (longitude, ..)]
+                if unit.dimension.is_none()
+                    && latitude.abs() <= std::f64::consts::FRAC_PI_2
+                    && longitude.abs() <= std::f64::consts::TAU =>
+            {
+                Some([latitude, longitude])
+            }
+            _ => {
+                self.error_with_help(
+                    "wrong-argument",
+                    "`southwest` is a latitude and a longitude",
+                    (value.span, "this is no place on Earth"),
+                    "for instance: southwest = [21.138123, -122.719528] deg",
+                );
+                None
+            }
+        }
     }
 }
 
-/// Degrees without the rounding of their way through radians.
-fn tidy(degrees: f64) -> f64 {
-    (degrees * 1e9).round() / 1e9
+/// Why a projection cannot have this centre; nothing if it can.
+fn impossible_place(projection: &Projection, height: usize) -> String {
+    match *projection {
+        Projection::LatLon { north, west, step } => {
+            let south = north - step * (height.saturating_sub(1)) as f64;
+            if north > 90.0 || south < -90.0 - 1e-9 || west.abs() > 360.0 {
+                return format!("a grid from {north}° to {south}° north is not on Earth; is `deg` missing?");
+            }
+        }
+        Projection::Lambert { latitude, longitude }
+        | Projection::Mercator { latitude, longitude }
+        | Projection::Stereographic { latitude, longitude } => {
+            if latitude.abs() > 89.0 || longitude.abs() > 360.0 {
+                return format!(
+                    "{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?"
+                );
+            }
+        }
+    }
+    String::new()
 }
 
 fn example_of(coordinate: &str) -> &'static str {

@@ -1,7 +1,9 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod architecture;
 mod agreement;
 mod arguments;
+mod base;
 mod clauses;
 mod column;
 mod comparison;
@@ -16,6 +18,7 @@ mod fields;
 mod function;
 mod grids;
 mod groups;
+mod head;
 mod intrinsic;
 mod kinds;
 mod loss;
@@ -26,6 +29,7 @@ mod phase;
 mod place;
 mod repair;
 mod role;
+mod role_quantity;
 mod sampling;
 mod schedule;
 mod science;
@@ -48,9 +52,12 @@ use crate::site::Site;
 use crate::typed::Typed;
 use crate::types::FieldType;
 
+pub use architecture::{Given, Value};
+pub use base::BaseChoice;
 pub use data::DataChoice;
 pub use ensemble::EnsembleChoice;
-pub use model::{ModelChoice, Preset};
+pub use model::ModelChoice;
+pub use role::Cast;
 pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
@@ -68,6 +75,8 @@ pub struct Checked {
     pub conditions: BTreeMap<String, Typed>,
     pub data: Option<DataChoice>,
     pub model: Option<ModelChoice>,
+    /// What the device that trains can do, if the site says so.
+    pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
     pub ensemble: Option<EnsembleChoice>,
@@ -100,6 +109,10 @@ pub struct Derived {
     pub declared: Range,
     pub units: String,
     pub value: Typed,
+    /// As of a variable: what the checkpoint calls it, and how it is scaled.
+    pub named: Option<String>,
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
     pub span: Span,
 }
 
@@ -161,6 +174,7 @@ fn check_one(
     checker.data(site);
     checker.own_items();
     checker.model(site);
+    checker.checked.machine = site.machine();
     checker.quantities_of_roles();
     checker.phases();
     checker.ensemble();
@@ -274,18 +288,6 @@ impl Checker<'_> {
     ) {
         self.diagnostics
             .push(Diagnostic::error(code, message.into()).label(span, label.to_string()).help(help.into()));
-    }
-
-    /// What the language has a word for, but this version cannot do yet: refused, never ignored.
-    fn not_yet(&mut self, what: &str, span: Span) {
-        self.diagnostics.push(
-            Diagnostic::error(
-                "not-yet",
-                format!("{what} is part of the language, but this version cannot do it yet"),
-            )
-            .label(span, "refused rather than ignored")
-            .help("take it out, or wait for the version that brings it"),
-        );
     }
 }
 

@@ -1,53 +1,70 @@
-//! `model { }`: the architecture, the step, and the role of each variable.
+//! `model { }`: the base, the architecture, the step, and the role of each variable.
 
-use aurora_grammar::tree::{Chain, Expr, ExprKind, Input, Name};
-use aurora_grammar::{Diagnostic, Span, nearest};
+use aurora_grammar::tree::{Clause, Entry, Expr, ExprKind};
+use aurora_grammar::{Diagnostic, Span};
 
+use super::Checker;
+use super::architecture::Given;
+use super::base::BaseChoice;
 use super::clauses::Clauses;
 use super::evaluation::spoken_time;
-use super::numbers::only_value;
-use super::{Checker, bare_name};
-use crate::resolve::{Definition, RECIPE};
-use crate::types::Support;
+use super::numbers::{only_value, single, with_unit};
+use super::role::Cast;
+use crate::dimension::Dimension;
+use crate::plan::Part;
+use crate::plan::head::HeadPlan;
+use crate::plan::model::Preset;
+use crate::site::Site;
 
 /// What `model` says, before grid and levels are filled in.
 #[derive(Clone, Debug)]
 pub struct ModelChoice {
     pub preset: Preset,
-    pub patch: Option<usize>,
-    pub embed: Option<usize>,
-    pub depths: Option<Vec<usize>>,
-    pub decoder_depths: Option<Vec<usize>>,
-    pub heads: Option<Vec<usize>>,
-    pub decoder_heads: Option<Vec<usize>>,
-    pub perceiver_heads: Option<usize>,
-    pub window: Option<Vec<usize>>,
-    pub latent_levels: Option<usize>,
-    pub mlp_ratio: Option<f64>,
-    pub decoder_mlp_ratio: Option<f64>,
-    pub encoder_perceiver_depth: Option<usize>,
-    pub decoder_perceiver_depth: Option<usize>,
-    pub stabilise: bool,
-    /// Seconds.
+    /// Arguments of `architecture`, by the names of `vocabulary::ARCHITECTURE`.
+    pub arguments: Vec<Given>,
+    pub base: Option<BaseChoice>,
+    /// Seconds; the longest, if lead times vary.
     pub step: i64,
+    /// Shortest and longest lead time in seconds, where it varies.
+    pub lead_times: Option<(i64, i64)>,
     pub history: usize,
     /// Ids of variables and derived fields.
     pub prognostic: Vec<String>,
+    pub diagnostic: Vec<String>,
+    pub forcing: Vec<String>,
     pub statics: Vec<String>,
-    /// The `model` block's name, for messages.
+    /// The same, with the places where `model` names them.
+    pub cast: Vec<Cast>,
+    /// Decoders beside Aurora's own, and where they are named.
+    pub heads: Vec<(HeadPlan, Span)>,
+    /// What names the architecture, for messages: its clause, or that of the base.
     pub span: Span,
+    pub history_span: Span,
+    pub step_span: Span,
+    /// The clause `grid` of `data`.
+    pub grid_span: Option<Span>,
+    /// Every phase cuts tiles out of the grid, so that the grid itself need not fit the patches.
+    pub tiled: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preset {
-    Pretrained,
-    Small,
-}
+impl ModelChoice {
+    /// Ids of all fields in a role, in the order prognostic, diagnostic, forcing, static.
+    pub fn fields(&self) -> impl Iterator<Item = (&String, Part)> {
+        let prognostic = self.prognostic.iter().map(|id| (id, Part::Prognostic));
+        let diagnostic = self.diagnostic.iter().map(|id| (id, Part::Diagnostic));
+        let forcing = self.forcing.iter().map(|id| (id, Part::Forcing));
+        let statics = self.statics.iter().map(|id| (id, Part::Static));
+        prognostic.chain(diagnostic).chain(forcing).chain(statics)
+    }
 
-const LATER: [&str; 3] = ["base", "diagnostic", "forcing"];
+    /// An argument of `architecture`, if it was given.
+    pub fn argument(&self, name: &str) -> Option<&Given> {
+        self.arguments.iter().find(|given| given.name == name)
+    }
+}
 
 impl Checker<'_> {
-    pub(super) fn model(&mut self, _site: &dyn crate::site::Site) {
+    pub(super) fn model(&mut self, site: &dyn Site) {
         let Some(block) = self.resolved.blocks_of("model").next().cloned() else {
             self.diagnostics.push(
                 Diagnostic::error("missing-block", "this recipe names no model")
@@ -57,43 +74,103 @@ impl Checker<'_> {
             return;
         };
         let clauses = self.block_clauses(&block);
-        for word in LATER {
-            if let Some(clause) = clauses.get(word) {
-                self.not_yet(&format!("`{word}`"), clause.span);
+        let base = clauses.get("base").cloned().and_then(|clause| self.base(&clause, site));
+        let step = clauses.require(self, "step", "1 h").and_then(|clause| self.lead_times(&clause));
+        let history = self.history(&clauses);
+        let mut cast: Vec<Cast> = Vec::new();
+        for (word, part, example) in [
+            ("prognostic", Part::Prognostic, Some("t, u, v, q, z, t2m")),
+            ("diagnostic", Part::Diagnostic, None),
+            ("forcing", Part::Forcing, None),
+            ("static", Part::Static, Some("orog")),
+        ] {
+            let clause = match example {
+                Some(example) => clauses.require(self, word, example),
+                None => clauses.get(word).cloned(),
+            };
+            if let Some(clause) = clause {
+                self.role(&clause.values, part, &mut cast);
             }
         }
-        let step = clauses.require(self, "step", "1 h").and_then(|c| self.duration(&c));
-        let history = self.history(&clauses);
-        let prognostic = clauses.require(self, "prognostic", "t, u, v, q, z, t2m");
-        let prognostic = prognostic.map(|c| self.role(&c.values, false)).unwrap_or_default();
-        let statics = clauses.require(self, "static", "orog");
-        let statics = statics.map(|c| self.role(&c.values, true)).unwrap_or_default();
-        let Some(step) = step else { return };
-        let mut choice = ModelChoice {
-            preset: Preset::Pretrained,
-            patch: None,
-            embed: None,
-            depths: None,
-            decoder_depths: None,
-            heads: None,
-            decoder_heads: None,
-            perceiver_heads: None,
-            window: None,
-            latent_levels: None,
-            mlp_ratio: None,
-            decoder_mlp_ratio: None,
-            encoder_perceiver_depth: None,
-            decoder_perceiver_depth: None,
-            stabilise: false,
-            step,
-            history,
-            prognostic,
-            statics,
-            span: clauses.opened,
-        };
-        self.architecture(&clauses, &mut choice);
+        let heads = self.head_plans(&cast);
+        let architecture = self.architecture(&clauses, base.as_ref());
+        let Some((shortest, step)) = step else { return };
+        let of = |part: Part| cast.iter().filter(|c| c.part == part).map(|c| c.id.clone()).collect();
+        let span_of = |word: &str| clauses.get(word).map_or(clauses.opened, |clause| clause.span);
+        self.step_fits_cadence(&clauses, shortest);
         self.step_fits_cadence(&clauses, step);
-        self.checked.model = Some(choice);
+        let Some((preset, arguments, span)) = architecture else { return };
+        self.checked.model = Some(ModelChoice {
+            preset,
+            arguments,
+            base,
+            step,
+            lead_times: (shortest != step).then_some((shortest, step)),
+            history,
+            prognostic: of(Part::Prognostic),
+            diagnostic: of(Part::Diagnostic),
+            forcing: of(Part::Forcing),
+            statics: of(Part::Static),
+            cast: cast.clone(),
+            heads,
+            span,
+            history_span: span_of("history"),
+            step_span: span_of("step"),
+            grid_span: self.clause_of("data", "grid"),
+            tiled: self.every_phase_has_tiles(),
+        });
+    }
+
+    /// Where the clause `word` of the block `kind` stands.
+    fn clause_of(&self, kind: &str, word: &str) -> Option<Span> {
+        let block = self.resolved.blocks_of(kind).next()?;
+        block.block.entries.iter().find_map(|entry| match entry {
+            Entry::Clause(clause) if clause.word.text == word => Some(clause.span),
+            _ => None,
+        })
+    }
+
+    fn every_phase_has_tiles(&self) -> bool {
+        let mut phases = self.resolved.blocks_of("phase").peekable();
+        let tiled = |block: &aurora_grammar::tree::BlockItem| {
+            block.block.entries.iter().any(|entry| matches!(entry, Entry::Clause(c) if c.word.text == "tile"))
+        };
+        phases.peek().is_some() && phases.all(tiled)
+    }
+
+    /// Shortest and longest time from the newest input to the prediction, in seconds: `1 h` or `1 .. 6 h`.
+    fn lead_times(&mut self, clause: &Clause) -> Option<(i64, i64)> {
+        let Some(Expr { kind: ExprKind::Range { start, end, towards: false }, span }) = single(clause) else {
+            return self.duration(clause).map(|step| (step, step));
+        };
+        let unit = match &end.kind {
+            ExprKind::Measure { unit, .. } => unit.clone(),
+            _ => None,
+        };
+        let ends = [with_unit(start, unit.as_ref()), (**end).clone()];
+        let mut seconds = Vec::new();
+        for one in &ends {
+            match self.numbers(one)?[..] {
+                [(value, unit, _)] if unit.dimension == Dimension::TIME && value.fract() == 0.0 => {
+                    seconds.push(value as i64);
+                }
+                _ => {}
+            }
+        }
+        match seconds[..] {
+            [shortest, longest] if 1 <= shortest && shortest < longest && longest <= 366 * 86_400 => {
+                Some((shortest, longest))
+            }
+            _ => {
+                self.error_with_help(
+                    "wrong-argument",
+                    "lead times go from a shorter to a longer one",
+                    (*span, "these do not"),
+                    "for instance: step  1 .. 6 h",
+                );
+                None
+            }
+        }
     }
 
     fn history(&mut self, clauses: &Clauses) -> usize {
@@ -118,152 +195,6 @@ impl Checker<'_> {
                 2
             }
         }
-    }
-
-    fn architecture(&mut self, clauses: &Clauses, choice: &mut ModelChoice) {
-        let Some(clause) = clauses.require(self, "architecture", "aurora.small") else { return };
-        choice.span = clause.span;
-        let Some(value) = self.value_of(&clause, "aurora.small") else { return };
-        let (name, inputs): (Name, Vec<Input>) = match &value.kind {
-            ExprKind::Call { function, inputs } => (function.clone(), inputs.clone()),
-            ExprKind::Path(text) => (Name { text: text.clone(), span: value.span }, Vec::new()),
-            _ => {
-                self.error_with_help(
-                    "wrong-argument",
-                    "an architecture has a name",
-                    (value.span, "this is none"),
-                    "for instance: architecture  aurora.small",
-                );
-                return;
-            }
-        };
-        choice.preset = match name.text.as_str() {
-            "aurora" | "aurora.pretrained" => Preset::Pretrained,
-            "aurora.small" => Preset::Small,
-            "aurora.high_res"
-            | "aurora.air_pollution"
-            | "aurora.wave"
-            | "aurora.v1p5"
-            | "aurora.v1p5_ensemble" => {
-                self.not_yet(&format!("`{}`", name.text), name.span);
-                return;
-            }
-            other => {
-                let known = ["aurora", "aurora.pretrained", "aurora.small"];
-                let message = format!("there is no architecture `{other}`");
-                let mut diagnostic = Diagnostic::error("unknown-name", message).label(name.span, "not found");
-                diagnostic = match nearest(other, known) {
-                    Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
-                    None => diagnostic.help(format!("there are {}", known.join(", "))),
-                };
-                self.diagnostics.push(diagnostic);
-                return;
-            }
-        };
-        let mut given = self.arguments(&name, &inputs);
-        choice.patch = given.whole(self, "patch");
-        choice.embed = given.whole(self, "embed");
-        choice.depths = given.whole_numbers(self, "depths");
-        choice.decoder_depths = given.whole_numbers(self, "decoder_depths");
-        choice.heads = given.whole_numbers(self, "heads");
-        choice.decoder_heads = given.whole_numbers(self, "decoder_heads");
-        choice.perceiver_heads = given.whole(self, "perceiver_heads");
-        choice.window = given.whole_numbers(self, "window");
-        choice.latent_levels = given.whole(self, "latent_levels");
-        choice.mlp_ratio = given.number(self, "mlp_ratio");
-        choice.decoder_mlp_ratio = given.number(self, "decoder_mlp_ratio");
-        choice.encoder_perceiver_depth = given.whole(self, "encoder_perceiver_depth");
-        choice.decoder_perceiver_depth = given.whole(self, "decoder_perceiver_depth");
-        if let Some(value) = given.optional("stabilise") {
-            choice.stabilise = self.truth_value(&value);
-        }
-        for later in ["condition", "drop_path", "drop_rate", "dynamic", "stochastic"] {
-            if let Some(value) = given.optional(later) {
-                self.not_yet(&format!("`{later}`"), value.span);
-            }
-        }
-        given.finish(self);
-    }
-
-    fn truth_value(&mut self, value: &Expr) -> bool {
-        match &value.kind {
-            ExprKind::Path(text) if text == "true" || text == "false" => text == "true",
-            _ => {
-                self.error_with_help(
-                    "wrong-argument",
-                    "`true` or `false` is wanted here",
-                    (value.span, "neither"),
-                    "stabilise = true",
-                );
-                false
-            }
-        }
-    }
-
-    /// The fields of one role, each known and with a place where this role may live.
-    fn role(&mut self, values: &[Chain], is_static: bool) -> Vec<String> {
-        let mut ids: Vec<String> = Vec::new();
-        for chain in values {
-            let Some(value) = only_value(chain) else {
-                self.error_with_help(
-                    "wrong-argument",
-                    "names are wanted here",
-                    (chain.span, "more than a name"),
-                    "separate names by commas: t, u, v",
-                );
-                continue;
-            };
-            let Some(name) = bare_name(value) else {
-                self.error_with_help(
-                    "wrong-argument",
-                    "a name is wanted here",
-                    (value.span, "this is something else"),
-                    "give it one: derive NAME = …",
-                );
-                continue;
-            };
-            let Some(definition) = self.resolved.lookup(RECIPE, &name.text).cloned() else {
-                self.unknown(RECIPE, &name.text, name.span, "");
-                continue;
-            };
-            if ids.contains(&definition.id) {
-                let message = format!("`{}` stands here twice", name.text);
-                self.error_with_help("repeated-name", message, (name.span, "again"), "take one of them out");
-                continue;
-            }
-            if self.has_place(&definition, &name, is_static) {
-                ids.push(definition.id);
-            }
-        }
-        ids
-    }
-
-    fn has_place(&mut self, definition: &Definition, name: &Name, is_static: bool) -> bool {
-        let Some(expr) =
-            self.expression(RECIPE, &Expr { kind: ExprKind::Path(name.text.clone()), span: name.span })
-        else {
-            return false;
-        };
-        let support = expr.ty.support.clone();
-        let fits = match support {
-            Support::Static => is_static,
-            Support::Constant => false,
-            _ => !is_static,
-        };
-        if !fits {
-            let message = if is_static {
-                format!("`{}` changes with time", name.text)
-            } else {
-                format!("`{}` does not change with time", name.text)
-            };
-            self.diagnostics.push(
-                Diagnostic::error("wrong-role", message)
-                    .label(name.span, format!("on {support}"))
-                    .label(definition.name.span, "defined here")
-                    .help(if is_static { "name it in `prognostic`" } else { "name it in `static`" }),
-            );
-        }
-        fits
     }
 
     /// The model's step is the archive's cadence (other multiples come with other samplings).

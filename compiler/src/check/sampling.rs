@@ -66,8 +66,11 @@ impl Checker<'_> {
                     | Projection::Mercator { latitude, longitude } => {
                         format!("the grid lies around {latitude}° north, {longitude}° east")
                     }
+                    Projection::Stereographic { longitude, .. } => {
+                        format!("the grid lies around the meridian {longitude}° east")
+                    }
                     Projection::LatLon { north, west, .. } => {
-                        format!("the grid begins at {north}° north, {west}° east")
+                        format!("the grid begins at {north}° north, {west}° east, and goes south and east")
                     }
                 };
                 self.error_with_help("outside-grid", message, (clause.span, "somewhere else"), help);
@@ -220,38 +223,35 @@ fn midnight(date: Date) -> Option<Timestamp> {
 fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
     let width =
         if region.west < region.east { region.east - region.west } else { region.east - region.west + 360.0 };
-    let (centre_north, centre_east) = match grid.projection {
-        Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
-            (latitude, longitude)
+    if let Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } =
+        grid.projection
+    {
+        let east_of_west = (longitude - region.west).rem_euclid(360.0);
+        if (region.south..=region.north).contains(&latitude) && east_of_west <= width {
+            return true;
         }
-        Projection::LatLon { north, west, step } => {
-            let half = |points: usize| step * points.saturating_sub(1) as f64 / 2.0;
-            (north - half(grid.height), west + half(grid.width))
-        }
-    };
-    let east_of_west = (centre_east - region.west).rem_euclid(360.0);
-    if (region.south..=region.north).contains(&centre_north) && east_of_west <= width {
-        return true;
     }
+    let span = |points: usize| points as f64 * grid.spacing;
+    let origin = grid.southwest.map_or((-span(grid.width) / 2.0, -span(grid.height) / 2.0), |[north, east]| {
+        plane(&grid.projection, north, east)
+    });
     (0..=LOOKS).any(|i| {
         (0..=LOOKS).any(|j| {
             let share = |k: usize| k as f64 / LOOKS as f64;
             let latitude = region.south + (region.north - region.south) * share(i);
             let longitude = region.west + width * share(j);
             if let Projection::LatLon { north, west, step } = grid.projection {
-                let south = north - step * grid.height as f64;
-                let east = (longitude - west).rem_euclid(360.0);
-                return (south..=north).contains(&latitude) && east <= step * grid.width as f64;
+                let (down, across) = (north - latitude, (longitude - west).rem_euclid(360.0));
+                return (0.0..=step * grid.height as f64).contains(&down) && across <= step * grid.width as f64;
             }
             let (x, y) = plane(&grid.projection, latitude, longitude);
-            let half = |points: usize| points as f64 * grid.spacing / 2.0;
-            x.abs() <= half(grid.width) && y.abs() <= half(grid.height)
+            (0.0..=span(grid.width)).contains(&(x - origin.0)) && (0.0..=span(grid.height)).contains(&(y - origin.1))
         })
     })
 }
 
-/// Metres east and north of the grid's centre on the map (Snyder 1987, equations 7-1 and 15-1 to 15-4, on a
-/// sphere).
+/// Metres east and north of the grid's centre on the map (Snyder 1987, equations 7-1, 15-1 to 15-4 and 21-5, on
+/// a sphere); of the pole on a stereographic one.
 fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
     const EARTH: f64 = 6_371_229.0;
     let height =
@@ -280,6 +280,11 @@ fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
             let radius = |degrees: f64| EARTH * factor / height(degrees).powf(sine);
             let (rho, angle) = (radius(latitude), sine * east.to_radians());
             (rho * angle.sin(), radius(true_at) - rho * angle.cos())
+        }
+        Projection::Stereographic { latitude: true_at, longitude: down } => {
+            let rho = EARTH * (1.0 + true_at.to_radians().sin()) / height(latitude);
+            let angle = (longitude - down).to_radians();
+            (rho * angle.sin(), -rho * angle.cos())
         }
     }
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_grammar::{Diagnostic, Diagnostics};
 
+use super::architecture::architecture;
 use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
 use super::evaluation::Score;
 use super::model::ModelPlan;
 use super::training::{ConstraintPlan, TrainingPlan};
-use super::{Plan, Role, RolePlan, SCHEMA};
-use crate::check::{Checked, ModelChoice, Preset};
+use super::{Part, Plan, Role, RolePlan, SCHEMA, start};
+use crate::check::{Checked, ModelChoice};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
 use crate::resolve::{RECIPE, Resolved};
@@ -65,6 +66,7 @@ pub(super) fn one(
         history: model.history,
         step: model.step,
         roles: roles(checked, model),
+        base: None,
         training: TrainingPlan::default(),
         evaluations: checked.evaluations.clone(),
         ensemble: None,
@@ -74,6 +76,7 @@ pub(super) fn one(
     plan.data.levels = levels(checked, &used);
     plan.training = training(resolved, checked, &mut module);
     plan.model = architecture(checked, model, &plan, diagnostics)?;
+    plan.base = start::base(checked, model, &plan, diagnostics)?;
     crate::check::tile_not_multiple(&plan, resolved, diagnostics);
     Some((plan, module))
 }
@@ -103,7 +106,7 @@ fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostic
 pub(crate) fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
     let mut used = Vec::new();
     let lookup = |name: &str| resolved.lookup(RECIPE, name).map(|d| d.id.clone());
-    let model = checked.model.iter().flat_map(|m| m.prognostic.iter().chain(&m.statics)).cloned();
+    let model = checked.model.iter().flat_map(|m| m.fields().map(|(id, _)| id.clone()));
     let errors = checked.losses.values().flat_map(|l| &l.terms).filter_map(|t| lookup(&t.field));
     let constraints = checked.constraints.values().flat_map(|c| c.violation.variables());
     let scores = checked.evaluations.iter().flat_map(|e| &e.scores).filter_map(|s| lookup(&s.field));
@@ -207,23 +210,26 @@ fn support(ty: &FieldType) -> SupportPlan {
 }
 
 fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
-    let role = |id: &String| {
+    let role = |(id, part): (&String, Part)| {
         let variable = checked.variables.get(id);
-        let ty = variable.map(|v| &v.ty).or_else(|| checked.derived.get(id).map(|d| &d.ty))?;
+        let derived = checked.derived.get(id);
+        let ty = variable.map(|v| &v.ty).or_else(|| derived.map(|d| &d.ty))?;
+        let named = variable.map(|v| &v.named).or_else(|| derived.map(|d| &d.named)).cloned().flatten();
         let field = input_name(id).to_string();
         Some(RolePlan {
-            named: variable.and_then(|v| v.named.clone()).unwrap_or_else(|| field.clone()),
+            named: named.unwrap_or_else(|| field.clone()),
             field,
             role: match ty.support {
                 Support::Levels(_) => Role::Atmosphere,
                 Support::Static | Support::Constant => Role::Static,
                 Support::Surface | Support::Column => Role::Surface,
             },
-            centre: variable.and_then(|v| v.centre),
-            spread: variable.and_then(|v| v.spread),
+            part,
+            centre: variable.and_then(|v| v.centre).or_else(|| derived.and_then(|d| d.centre)),
+            spread: variable.and_then(|v| v.spread).or_else(|| derived.and_then(|d| d.spread)),
         })
     };
-    model.prognostic.iter().chain(&model.statics).filter_map(role).collect()
+    model.fields().filter_map(role).collect()
 }
 
 fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> TrainingPlan {
@@ -278,154 +284,4 @@ fn in_tolerances(violation: &Typed, tolerance: f64) -> Typed {
     let scale = node(TypedKind::Constant(tolerance), FieldType::number());
     let ty = FieldType { support: violation.ty.support.clone(), ..FieldType::number() };
     node(TypedKind::Binary(Binary::Divide, violation.clone(), scale), ty)
-}
-
-/// The preset, with what the recipe changes; its rules are checked by the plan itself.
-fn architecture(
-    checked: &Checked,
-    choice: &ModelChoice,
-    plan: &Plan,
-    diagnostics: &mut Diagnostics,
-) -> Option<ModelPlan> {
-    let named = |role: Role| -> Vec<String> {
-        plan.roles.iter().filter(|r| r.role == role).map(|r| r.named.clone()).collect()
-    };
-    let mut model = match choice.preset {
-        Preset::Pretrained => ModelPlan::pretrained(),
-        Preset::Small => ModelPlan::small(),
-    };
-    model.surface = named(Role::Surface);
-    model.statics = named(Role::Static);
-    model.atmosphere = named(Role::Atmosphere);
-    model.levels = atmosphere_levels(checked, choice, diagnostics)?;
-    (model.height, model.width) = (plan.data.grid.height, plan.data.grid.width);
-    model.wrap = plan.data.grid.wraps();
-    model.history = choice.history;
-    model.timestep = choice.step as f64 / 3600.0;
-    model.stabilise_level_aggregation = choice.stabilise;
-    model.patch = choice.patch.unwrap_or(model.patch);
-    model.embed_dim = choice.embed.unwrap_or(model.embed_dim);
-    if let Some(depths) = &choice.depths {
-        model.encoder_depths = depths.clone();
-        model.decoder_depths = depths.iter().rev().copied().collect();
-    }
-    if let Some(heads) = &choice.heads {
-        model.encoder_heads = heads.clone();
-        model.decoder_heads = heads.iter().rev().copied().collect();
-        model.num_heads = heads.first().copied().unwrap_or(model.num_heads);
-    }
-    model.decoder_depths = choice.decoder_depths.clone().unwrap_or(model.decoder_depths);
-    model.decoder_heads = choice.decoder_heads.clone().unwrap_or(model.decoder_heads);
-    model.num_heads = choice.perceiver_heads.unwrap_or(model.num_heads);
-    if let Some(window) = &choice.window {
-        match window[..] {
-            [levels, rows, columns] => model.window = [levels, rows, columns],
-            _ => {
-                refuse(
-                    choice,
-                    &["`window` has three sides: latent levels, rows, columns".into()],
-                    diagnostics,
-                );
-                return None;
-            }
-        }
-    }
-    model.latent_levels = choice.latent_levels.unwrap_or(model.latent_levels);
-    model.mlp_ratio = choice.mlp_ratio.unwrap_or(model.mlp_ratio);
-    model.dec_mlp_ratio = choice.decoder_mlp_ratio.unwrap_or(model.dec_mlp_ratio);
-    model.enc_depth = choice.encoder_perceiver_depth.unwrap_or(model.enc_depth);
-    model.dec_depth = choice.decoder_perceiver_depth.unwrap_or(model.dec_depth);
-    // Before anything is counted: the work of counting grows with the depth.
-    let blocks =
-        model.encoder_depths.iter().chain(&model.decoder_depths).try_fold(0usize, |a, b| a.checked_add(*b));
-    if blocks.is_none_or(|blocks| blocks > MOST_BLOCKS) || model.enc_depth.max(model.dec_depth) > MOST_BLOCKS
-    {
-        refuse(choice, &[format!("a model has at most {MOST_BLOCKS} blocks")], diagnostics);
-        return None;
-    }
-    if let Err(reasons) = model.validate() {
-        let reasons: Vec<String> = reasons.iter().map(|reason| in_recipe_words(reason)).collect();
-        refuse(choice, &reasons, diagnostics);
-        return None;
-    }
-    Some(model)
-}
-
-/// More blocks than any Aurora has.
-const MOST_BLOCKS: usize = 1_000;
-
-/// One diagnostic for all reasons: most often one number is wrong and several rules say so.
-fn refuse(choice: &ModelChoice, reasons: &[String], diagnostics: &mut Diagnostics) {
-    let Some((first, rest)) = reasons.split_first() else { return };
-    let help = match rest {
-        [] => "one that works: architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [4, 8], \
-               window = [2, 4, 4])"
-            .to_string(),
-        _ => format!("and for the same model: {}", rest.join("; ")),
-    };
-    diagnostics.push(
-        Diagnostic::error("impossible-architecture", first.clone())
-            .label(choice.span, "this model cannot be built")
-            .help(help),
-    );
-}
-
-/// The plan's names for what a recipe calls otherwise.
-fn in_recipe_words(reason: &str) -> String {
-    const WORDS: [(&str, &str); 10] = [
-        ("encoder_heads", "`heads`"),
-        ("decoder_heads", "`decoder_heads`"),
-        ("encoder_depths", "`depths`"),
-        ("decoder_depths", "`decoder_depths`"),
-        ("embed_dim", "`embed`"),
-        ("num_heads", "`perceiver_heads`"),
-        ("dec_mlp_ratio", "`decoder_mlp_ratio`"),
-        ("enc_depth", "`encoder_perceiver_depth`"),
-        ("dec_depth", "`decoder_perceiver_depth`"),
-        ("latent_levels", "`latent_levels`"),
-    ];
-    let word = |word: &str| {
-        WORDS.iter().find(|(plan, _)| *plan == word).map_or(word.to_string(), |(_, own)| (*own).to_string())
-    };
-    reason.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// Pressure in hPa; all prognostic fields on levels must be on one set.
-fn atmosphere_levels(
-    checked: &Checked,
-    choice: &ModelChoice,
-    diagnostics: &mut Diagnostics,
-) -> Option<Vec<f64>> {
-    let mut sets: Vec<&String> = choice
-        .prognostic
-        .iter()
-        .filter_map(|id| {
-            let ty = checked.variables.get(id).map(|v| &v.ty);
-            match &ty.or_else(|| checked.derived.get(id).map(|d| &d.ty))?.support {
-                Support::Levels(set) => Some(set),
-                _ => None,
-            }
-        })
-        .collect();
-    sets.sort();
-    sets.dedup();
-    let [set] = sets[..] else {
-        let reason = if sets.is_empty() {
-            "Aurora needs at least one prognostic field on pressure levels"
-        } else {
-            "Aurora's fields on levels must share one set of levels"
-        };
-        refuse(choice, &[reason.to_string()], diagnostics);
-        return None;
-    };
-    let levels = checked.levels.get(set)?;
-    if levels.coordinate != "pressure" {
-        refuse(
-            choice,
-            &["Aurora's levels are pressures; bring the fields there with `at`".into()],
-            diagnostics,
-        );
-        return None;
-    }
-    Some(levels.values.iter().map(|p| p / 100.0).collect())
 }

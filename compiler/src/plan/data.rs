@@ -110,8 +110,20 @@ pub struct GridPlan {
     pub width: usize,
     /// Cells from north to south.
     pub height: usize,
-    /// Distance between neighbouring points in metres.
+    /// Distance between neighbouring points in metres; on a grid of latitude and longitude, at the equator.
     pub spacing: f64,
+    /// Latitude and longitude in degrees of the south-western point, where it is known; else the grid lies
+    /// around the centre of its projection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub southwest: Option<[f64; 2]>,
+}
+
+impl GridPlan {
+    /// Whether the easternmost column is a neighbour of the westernmost one.
+    #[must_use]
+    pub fn wraps(&self) -> bool {
+        matches!(self.projection, Projection::LatLon { step, .. } if step * self.width as f64 > 360.0 - step / 2.0)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,19 +133,10 @@ pub enum Projection {
     Lambert { latitude: f64, longitude: f64 },
     /// Mercator, true at `latitude`, centred on (latitude, longitude) in degrees.
     Mercator { latitude: f64, longitude: f64 },
-    /// Latitudes and longitudes themselves, in degrees: the north-western point, and the step between points both ways.
-    /// The grid's spacing is that step along a meridian.
+    /// Polar stereographic seen from the north, true at `latitude`, `longitude` pointing down, in degrees.
+    Stereographic { latitude: f64, longitude: f64 },
+    /// Latitude and longitude themselves: the first point and the step of both, in degrees.
     LatLon { north: f64, west: f64, step: f64 },
-}
-
-impl GridPlan {
-    /// Whether the eastern edge meets the western one.
-    pub fn wraps(&self) -> bool {
-        match self.projection {
-            Projection::LatLon { step, .. } => (self.width as f64 * step - 360.0).abs() < step / 2.0,
-            Projection::Lambert { .. } | Projection::Mercator { .. } => false,
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,11 +1,18 @@
 //! What will happen, as plain data: the recipe's data, model, training and evaluation.
 
+mod architecture;
 mod assemble;
+pub mod base;
 pub mod data;
 pub mod ensemble;
 pub mod evaluation;
 mod members;
+mod fit;
+pub mod head;
+mod layout;
+mod list;
 pub mod model;
+mod start;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +39,9 @@ pub struct Plan {
     pub step: i64,
     /// The fields the model reads and predicts, in the recipe's order.
     pub roles: Vec<RolePlan>,
+    /// The checkpoint whose weights are the start, and what becomes of each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<base::BasePlan>,
     pub training: training::TrainingPlan,
     pub evaluations: Vec<evaluation::EvaluationPlan>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,6 +55,7 @@ pub struct RolePlan {
     /// What the checkpoint calls it.
     pub named: String,
     pub role: Role,
+    pub part: Part,
     /// Fixed by the recipe, in the field's canonical units; otherwise from the train split.
     pub centre: Option<f64>,
     pub spread: Option<f64>,
@@ -58,6 +69,46 @@ pub enum Role {
     Surface,
     /// One value per level.
     Atmosphere,
+}
+
+/// The part a field plays: what the recipe calls its role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Predicted and fed back.
+    #[default]
+    Prognostic,
+    /// Predicted only.
+    Diagnostic,
+    /// Fed only.
+    Forcing,
+    /// Fed, and the same at all times.
+    Static,
+}
+
+impl Part {
+    /// The clause of `model` that says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Part::Prognostic => "prognostic",
+            Part::Diagnostic => "diagnostic",
+            Part::Forcing => "forcing",
+            Part::Static => "static",
+        }
+    }
+
+    /// Whether the model predicts it.
+    #[must_use]
+    pub fn predicted(self) -> bool {
+        matches!(self, Part::Prognostic | Part::Diagnostic)
+    }
+
+    /// Whether the model is fed it.
+    #[must_use]
+    pub fn fed(self) -> bool {
+        self != Part::Diagnostic
+    }
 }
 
 impl Plan {

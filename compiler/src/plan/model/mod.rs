@@ -1,10 +1,20 @@
 //! The full description of Aurora as configured, and what follows from it alone: the names and shapes
 //! of the weights, their number, the work of a forward pass, and the rules a configuration must keep.
 
+mod groups;
+mod presets;
 mod rules;
 mod tensors;
+mod work;
 
 use serde::{Deserialize, Serialize};
+
+use super::head::HeadPlan;
+
+pub use groups::{Tensor, parameters_of};
+pub use presets::{Preset, Published};
+pub use rules::Fault;
+pub(super) use work::perceiver_products;
 
 /// Aurora, configured. Variables carry the names of the checkpoint (`2t`, `10u`, `msl`, ...).
 ///
@@ -88,6 +98,69 @@ pub struct ModelOptions {
     pub updated_lead_time_embedding: bool,
     /// A lead time for each sample.
     pub variable_lead_time: bool,
+    /// Shortest and longest lead time in hours, where it varies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead_times: Option<(f64, f64)>,
+    /// Attention whose logits are kept inside the range of 16-bit floating point.
+    pub fp16_safe_attention: bool,
+    /// What a published class does before the encoder and after the decoder.
+    pub family: Family,
+    /// Variables of `surface` and `atmosphere` that are predicted and never read. The published Aurora 1.5
+    /// embeds them all the same, as zeros; elsewhere they have no embedding.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub output_only: Vec<OutputOnly>,
+    /// Surface variables that are read and not predicted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forcing_surface: Vec<String>,
+    /// Variables on levels that are read and not predicted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forcing_atmosphere: Vec<String>,
+    /// Bounds in physical units (SI), put on a prediction before it is fed back.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clips: Vec<Clip>,
+    /// Surface variables (of waves) with a channel that says where they exist.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub density_channels: Vec<String>,
+    /// Surface variables that are angles in degrees, read and predicted as sine and cosine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub angles: Vec<String>,
+    /// Decoders beside Aurora's own; what none of them claims Aurora's own predicts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<HeadPlan>,
+}
+
+/// Whose hooks a model has: what happens to a batch before the encoder and after the decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// None.
+    #[default]
+    Base,
+    /// Pollutants are combined with their logarithms, and predicted as changes of an earlier state.
+    AirPollution,
+    /// Waves have angles and are absent in places.
+    Wave,
+    /// Logarithmic accumulations, insolation by formula, output-only variables embedded as zeros.
+    V1p5,
+}
+
+/// A variable that is predicted and never read, by its kind, for `z` may be both on levels and static.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputOnly {
+    Surface(String),
+    Atmosphere(String),
+}
+
+/// Bounds of one variable; an open end is absent. Those of a variable on levels hold on all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clip {
+    pub variable: String,
+    /// The variable lives on levels.
+    #[serde(default)]
+    pub levels: bool,
+    pub least: Option<f64>,
+    pub greatest: Option<f64>,
 }
 
 /// Low-rank adaptation of the backbone's attention.
@@ -109,65 +182,26 @@ pub enum LoraMode {
 }
 
 /// Numbers of parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterCount {
     pub total: u64,
     pub encoder: u64,
     pub backbone: u64,
     pub decoder: u64,
+    /// Of heads beside Aurora's own decoder.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub heads: u64,
+    /// Outside of the three parts: the combiners of the air pollution model.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl ModelPlan {
-    /// `AuroraPretrained`, 1.3 billion parameters, on the 0.25° grid.
-    pub fn pretrained() -> ModelPlan {
-        let names = |list: &[&str]| list.iter().map(|name| name.to_string()).collect();
-        ModelPlan {
-            surface: names(&["2t", "10u", "10v", "msl"]),
-            statics: names(&["lsm", "z", "slt"]),
-            atmosphere: names(&["z", "u", "v", "t", "q"]),
-            levels: vec![
-                50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 700.0, 850.0, 925.0, 1000.0,
-            ],
-            height: 721,
-            width: 1440,
-            patch: 4,
-            window: [2, 6, 12],
-            encoder_depths: vec![6, 10, 8],
-            encoder_heads: vec![8, 16, 32],
-            decoder_depths: vec![8, 10, 6],
-            decoder_heads: vec![32, 16, 8],
-            latent_levels: 4,
-            embed_dim: 512,
-            num_heads: 16,
-            mlp_ratio: 4.0,
-            enc_depth: 1,
-            dec_depth: 1,
-            dec_mlp_ratio: 2.0,
-            perceiver_ln_eps: 1e-5,
-            history: 2,
-            timestep: 6.0,
-            stabilise_level_aggregation: false,
-            wrap: true,
-            positive_surface: Vec::new(),
-            positive_atmosphere: Vec::new(),
-            clamp_at_first_step: false,
-            options: ModelOptions::default(),
-        }
-    }
-
-    /// `AuroraSmallPretrained`, 113 million parameters, on the 0.25° grid.
-    pub fn small() -> ModelPlan {
-        ModelPlan {
-            encoder_depths: vec![2, 6, 2],
-            encoder_heads: vec![4, 8, 16],
-            decoder_depths: vec![2, 6, 2],
-            decoder_heads: vec![16, 8, 4],
-            embed_dim: 256,
-            num_heads: 8,
-            ..ModelPlan::pretrained()
-        }
-    }
-
     /// Stages of the U-Net.
     pub fn stages(&self) -> usize {
         self.encoder_depths.len()
@@ -212,6 +246,8 @@ mod tests {
             encoder: 1_743_616,
             backbone: 108_616_704,
             decoder: 2_437_264,
+            heads: 0,
+            other: 0,
         };
         assert_eq!(ModelPlan::small().parameters(), small);
         assert_eq!(ModelPlan::small().tensors().len(), 332);
@@ -220,6 +256,8 @@ mod tests {
             encoder: 6_764_032,
             backbone: 1_239_943_168,
             decoder: 9_592_976,
+            heads: 0,
+            other: 0,
         };
         assert_eq!(ModelPlan::pretrained().parameters(), large);
         assert_eq!(ModelPlan::pretrained().tensors().len(), 668);
@@ -227,8 +265,9 @@ mod tests {
 
     #[test]
     fn presets_are_valid_and_survive_serialisation() {
-        for plan in [ModelPlan::small(), ModelPlan::pretrained()] {
-            assert_eq!(plan.validate(), Ok(()));
+        for preset in Preset::ALL {
+            let plan = preset.plan();
+            assert_eq!(plan.validate(), Ok(()), "{}", preset.word());
             let text = serde_json::to_string(&plan).unwrap();
             assert_eq!(serde_json::from_str::<ModelPlan>(&text).unwrap(), plan);
         }

@@ -1,7 +1,11 @@
-//! What follows from a plan alone: the names and shapes of the weights in Aurora 2.0.1, their number, and the
-//! work of a forward pass.
+//! What follows from a plan alone: the names and shapes of the weights in Aurora 2.0.1, and their number.
+//! Weights of heads that Aurora does not have stand under `heads.NAME`.
 
-use super::{ModelPlan, ParameterCount};
+use super::{Family, LoraMode, ModelPlan, OutputOnly, ParameterCount};
+use crate::plan::list::Tensors;
+
+/// The six channels of the time of day, of the week and (so upstream calls it) of the year.
+const DYNAMIC: [&str; 6] = ["tod_cos", "tod_sin", "dow_cos", "dow_sin", "doy_cos", "doy_sin"];
 
 impl ModelPlan {
     /// Every weight: its name in Aurora 2.0.1 and its shape in torch's layout.
@@ -10,61 +14,106 @@ impl ModelPlan {
         self.encoder_tensors(&mut list);
         self.backbone_tensors(&mut list);
         self.decoder_tensors(&mut list);
+        self.combiner_tensors(&mut list);
+        for head in &self.options.heads {
+            head.tensors(self, &mut list);
+        }
         list.0
     }
 
     /// The number of parameters, in all and by part.
     pub fn parameters(&self) -> ParameterCount {
-        let mut count = ParameterCount { total: 0, encoder: 0, backbone: 0, decoder: 0 };
+        let mut count = ParameterCount::default();
         for (name, shape) in self.tensors() {
             let size = shape.iter().product::<usize>() as u64;
             count.total += size;
             match name.split('.').next() {
                 Some("encoder") => count.encoder += size,
                 Some("backbone") => count.backbone += size,
-                _ => count.decoder += size,
+                Some("decoder") => count.decoder += size,
+                Some("heads") => count.heads += size,
+                _ => count.other += size,
             }
         }
         count
     }
 
-    /// Floating-point operations of one forward pass for one sample, matrix products only (a product of
-    /// m×k and k×n counts 2mkn). Padding to windows is not counted.
-    pub fn forward_flops(&self) -> f64 {
-        let (rows, columns) = self.patch_grid();
-        let patches = (rows * columns) as f64;
-        let (width, levels) = (self.embed_dim as f64, self.levels.len() as f64);
-        let area = (self.patch * self.patch) as f64;
-        let latents = self.latent_levels as f64 - 1.0;
-        let channel = self.history as f64 * area * width;
-        let surface = (self.surface.len() + self.statics.len()) as f64 * channel
-            + 2.0 * width * ModelPlan::hidden(self.embed_dim, self.mlp_ratio) as f64;
-        let embedding = surface + levels * self.atmosphere.len() as f64 * channel;
-        let encoder = embedding + perceiver(width, self.mlp_ratio, latents, levels, self.enc_depth);
-        let heads = 2.0 * width * area;
-        let decoder = perceiver(2.0 * width, self.dec_mlp_ratio, levels, latents, self.dec_depth)
-            + heads * (self.surface.len() as f64 + levels * self.atmosphere.len() as f64);
-        2.0 * (patches * (encoder + decoder) + self.backbone_products())
+    /// The surface channels that have a patch embedding, statics and time included, in the encoder's order.
+    pub fn surface_inputs(&self) -> Vec<String> {
+        let read = self.surface.iter().filter(|name| !self.only_predicted(name, false));
+        let mut list: Vec<String> = read.flat_map(|name| self.channels(name)).collect();
+        list.extend(self.options.forcing_surface.iter().cloned());
+        list.extend(self.fixed_inputs());
+        list
     }
 
-    /// Multiplications of the backbone.
-    fn backbone_products(&self) -> f64 {
-        let mut products = 0.0;
-        for (stage, resolution) in self.resolutions().iter().enumerate() {
-            let tokens = resolution.iter().product::<usize>() as f64;
-            let width = self.stage_width(stage) as f64;
-            let window = (0..3).map(|axis| self.window[axis].min(resolution[axis])).product::<usize>() as f64;
-            let block = width * width * (4.0 + 2.0 * self.mlp_ratio) + 2.0 * window * width;
-            let mirror = self.stages() - 1 - stage;
-            let blocks =
-                self.encoder_depths[stage] + self.decoder_depths.get(mirror).copied().unwrap_or_default();
-            products += tokens * blocks as f64 * block;
-            if stage + 1 < self.stages() {
-                // Merging to (4d → 2d) on a quarter of the tokens; splitting back from it.
-                products += tokens * width * width * (2.0 + 2.0 + 1.0);
-            }
+    /// The channels on levels that have a patch embedding, in the encoder's order.
+    pub fn atmosphere_inputs(&self) -> Vec<String> {
+        let read = self.atmosphere.iter().filter(|name| !self.only_predicted(name, true));
+        let mut list: Vec<String> = read.cloned().collect();
+        list.extend(self.options.forcing_atmosphere.iter().cloned());
+        if self.options.atmosphere_statics {
+            list.extend(self.fixed_inputs().iter().map(|name| format!("static_{name}")));
         }
-        products
+        list
+    }
+
+    /// The surface channels that Aurora's own decoder predicts.
+    pub fn surface_outputs(&self) -> Vec<String> {
+        let own = self.surface.iter().filter(|name| !self.claimed(name, false));
+        own.flat_map(|name| self.channels(name)).flat_map(|name| self.modulated(name)).collect()
+    }
+
+    /// The channels on levels that Aurora's own decoder predicts.
+    pub fn atmosphere_outputs(&self) -> Vec<String> {
+        let own = self.atmosphere.iter().filter(|name| !self.claimed(name, true));
+        own.flat_map(|name| self.modulated(name.clone())).collect()
+    }
+
+    /// Whether a head beside Aurora's own decoder predicts the variable.
+    fn claimed(&self, name: &str, levels: bool) -> bool {
+        self.options
+            .heads
+            .iter()
+            .any(|head| head.predicts.iter().any(|one| one.named == name && one.levels == levels))
+    }
+
+    /// Predicted and not read; Aurora 1.5 as published embeds such variables all the same.
+    fn only_predicted(&self, name: &str, levels: bool) -> bool {
+        self.options.family != Family::V1p5
+            && self.options.output_only.iter().any(|one| match one {
+                OutputOnly::Surface(other) => !levels && other == name,
+                OutputOnly::Atmosphere(other) => levels && other == name,
+            })
+    }
+
+    /// A surface variable as the network sees it: waves have sine and cosine, and a channel of presence.
+    fn channels(&self, name: &str) -> Vec<String> {
+        let mut list = if self.options.angles.iter().any(|angle| angle == name) {
+            vec![format!("{name}_sin"), format!("{name}_cos")]
+        } else {
+            vec![name.to_string()]
+        };
+        if self.options.density_channels.iter().any(|other| other == name) {
+            list.push(format!("{name}_density"));
+        }
+        list
+    }
+
+    fn modulated(&self, name: String) -> Vec<String> {
+        if self.options.modulation_heads.contains(&name) {
+            let modulation = format!("{name}_mod");
+            return vec![name, modulation];
+        }
+        vec![name]
+    }
+
+    fn fixed_inputs(&self) -> Vec<String> {
+        let mut list = self.statics.clone();
+        if self.options.dynamic_variables {
+            list.extend(DYNAMIC.map(str::to_string));
+        }
+        list
     }
 
     fn encoder_tensors(&self, list: &mut Tensors) {
@@ -78,26 +127,45 @@ impl ModelPlan {
         {
             list.linear(&format!("encoder.{name}"), width, width, true);
         }
-        let shape = [width, 1, self.history, self.patch, self.patch];
-        let surface = sorted(self.surface.iter().chain(&self.statics));
-        for (part, names) in [("surf", surface), ("atmos", sorted(self.atmosphere.iter()))] {
-            list.add(format!("encoder.{part}_token_embeds.bias"), [width]);
-            for name in names {
-                list.add(format!("encoder.{part}_token_embeds.weights.{name}"), shape);
+        self.embedding(list, "encoder.surf_token_embeds", &self.surface_inputs());
+        match &self.options.level_condition {
+            None => self.embedding(list, "encoder.atmos_token_embeds", &self.atmosphere_inputs()),
+            Some(levels) => {
+                for level in levels {
+                    let prefix = format!("encoder.atmos_token_embeds.layers.{}", level_name(*level));
+                    self.embedding(list, &prefix, &self.atmosphere_inputs());
+                }
             }
         }
         let stabilise = self.stabilise_level_aggregation;
         list.perceiver("encoder.level_agg", width, self.mlp_ratio, self.enc_depth, stabilise);
     }
 
-    fn backbone_tensors(&self, list: &mut Tensors) {
-        let stages = self.stages();
-        for index in [0, 2] {
-            list.linear(&format!("backbone.time_mlp.{index}"), self.embed_dim, self.embed_dim, true);
+    fn embedding(&self, list: &mut Tensors, prefix: &str, names: &[String]) {
+        let shape = [self.embed_dim, 1, self.history, self.patch, self.patch];
+        list.add(format!("{prefix}.bias"), [self.embed_dim]);
+        for name in sorted(names) {
+            list.add(format!("{prefix}.weights.{name}"), shape);
         }
-        for stage in 0..stages {
+    }
+
+    fn backbone_tensors(&self, list: &mut Tensors) {
+        let (stages, width) = (self.stages(), self.embed_dim);
+        for index in [0, 2] {
+            list.linear(&format!("backbone.time_mlp.{index}"), width, width, true);
+        }
+        if self.options.stochastic {
+            for index in [0, 2] {
+                list.linear(&format!("backbone.noise_mlp.{index}"), width, width, true);
+            }
+            for stage in 0..stages.saturating_sub(1) {
+                let name = format!("backbone.context_down_layers.{stage}.reduction");
+                list.linear(&name, 4 * width, width, false);
+            }
+        }
+        for (stage, &depth) in self.encoder_depths.iter().enumerate() {
             let (prefix, width) = (format!("backbone.encoder_layers.{stage}"), self.stage_width(stage));
-            self.block_tensors(list, &prefix, self.encoder_depths[stage], width);
+            self.block_tensors(list, &prefix, depth, width);
             if stage + 1 < stages {
                 list.linear(&format!("{prefix}.downsample.reduction"), 4 * width, 2 * width, false);
                 list.norm(&format!("{prefix}.downsample.norm"), 4 * width);
@@ -122,6 +190,10 @@ impl ModelPlan {
             list.linear(&format!("{prefix}.norm1.ln_modulation.1"), self.embed_dim, 2 * width, true);
             list.linear(&format!("{prefix}.attn.qkv"), width, 3 * width, true);
             list.linear(&format!("{prefix}.attn.proj"), width, width, true);
+            if let Some(lora) = &self.options.lora {
+                let steps = if lora.mode == LoraMode::All { lora.steps } else { 1 };
+                list.adapters(&prefix, width, lora.rank, steps);
+            }
             list.linear(&format!("{prefix}.norm2.ln_modulation.1"), self.embed_dim, 2 * width, true);
             list.linear(&format!("{prefix}.mlp.fc1"), width, hidden, true);
             list.linear(&format!("{prefix}.mlp.fc2"), hidden, width, true);
@@ -131,68 +203,53 @@ impl ModelPlan {
     fn decoder_tensors(&self, list: &mut Tensors) {
         let (width, area) = (2 * self.embed_dim, self.patch * self.patch);
         list.perceiver("decoder.level_decoder", width, self.dec_mlp_ratio, self.dec_depth, false);
-        for (part, names) in [("surf", &self.surface), ("atmos", &self.atmosphere)] {
-            for name in sorted(names.iter()) {
-                list.linear(&format!("decoder.{part}_heads.{name}"), width, area, true);
-            }
+        if !self.options.separate_perceiver.is_empty() {
+            let name = "decoder.level_decoder_alternate";
+            list.perceiver(name, width, self.dec_mlp_ratio, self.dec_depth, false);
+        }
+        for name in sorted(&self.surface_outputs()) {
+            list.linear(&format!("decoder.surf_heads.{name}"), width, area, true);
+        }
+        for name in sorted(&self.atmosphere_outputs()) {
+            self.level_outputs(list, &format!("decoder.atmos_heads.{name}"), area);
         }
         list.linear("decoder.atmos_levels_embed", width, width, true);
     }
-}
 
-/// Multiplications of a Perceiver for one patch: `queries` tokens read `context` tokens.
-fn perceiver(width: f64, ratio: f64, queries: f64, context: f64, depth: usize) -> f64 {
-    let projections = 2.0 * width * width * (queries + context);
-    let attention = 2.0 * queries * context * width;
-    let mlp = 2.0 * ratio * width * width * queries;
-    depth as f64 * (projections + attention + mlp)
-}
-
-/// Names and shapes as they are listed.
-#[derive(Default)]
-struct Tensors(Vec<(String, Vec<usize>)>);
-
-impl Tensors {
-    fn add<const D: usize>(&mut self, name: impl Into<String>, shape: [usize; D]) {
-        self.0.push((name.into(), shape.to_vec()));
-    }
-
-    fn linear(&mut self, name: &str, input: usize, output: usize, bias: bool) {
-        self.add(format!("{name}.weight"), [output, input]);
-        if bias {
-            self.add(format!("{name}.bias"), [output]);
-        }
-    }
-
-    fn norm(&mut self, name: &str, width: usize) {
-        self.add(format!("{name}.weight"), [width]);
-        self.add(format!("{name}.bias"), [width]);
-    }
-
-    fn mlp(&mut self, name: &str, width: usize, hidden: usize) {
-        self.linear(&format!("{name}.net.0"), width, hidden, true);
-        self.linear(&format!("{name}.net.2"), hidden, width, true);
-    }
-
-    fn perceiver(&mut self, name: &str, width: usize, ratio: f64, depth: usize, stabilise: bool) {
-        for layer in 0..depth {
-            let prefix = format!("{name}.layers.{layer}");
-            self.linear(&format!("{prefix}.0.to_q"), width, width, false);
-            self.linear(&format!("{prefix}.0.to_kv"), width, 2 * width, false);
-            self.linear(&format!("{prefix}.0.to_out"), width, width, false);
-            if stabilise && layer == 0 {
-                self.norm(&format!("{prefix}.0.ln_k"), width);
-                self.norm(&format!("{prefix}.0.ln_q"), width);
+    /// The last layer of a variable on levels: one, or one for each level.
+    pub(in crate::plan) fn level_outputs(&self, list: &mut Tensors, name: &str, outputs: usize) {
+        let width = 2 * self.embed_dim;
+        match &self.options.level_condition {
+            None => list.linear(name, width, outputs, true),
+            Some(levels) => {
+                for level in levels {
+                    list.linear(&format!("{name}.layers.{}", level_name(*level)), width, outputs, true);
+                }
             }
-            self.mlp(&format!("{prefix}.1"), width, ModelPlan::hidden(width, ratio));
-            self.norm(&format!("{prefix}.2"), width);
-            self.norm(&format!("{prefix}.3"), width);
+        }
+    }
+
+    /// A pollutant and its logarithm become one channel.
+    fn combiner_tensors(&self, list: &mut Tensors) {
+        if self.options.family != Family::AirPollution {
+            return;
+        }
+        for (part, names) in [("surf", &self.positive_surface), ("atmos", &self.positive_atmosphere)] {
+            for name in sorted(names) {
+                list.linear(&format!("{part}_feature_combiner.{name}"), 2, 1, true);
+            }
         }
     }
 }
 
-fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a String> {
-    let mut list: Vec<_> = names.collect();
+/// A level in a name: three decimals at most, `2.5` as `2_5`.
+fn level_name(level: f64) -> String {
+    let rounded = (level * 1000.0).round() / 1000.0;
+    rounded.to_string().replace('.', "_")
+}
+
+fn sorted(names: &[String]) -> Vec<&String> {
+    let mut list: Vec<_> = names.iter().collect();
     list.sort();
     list
 }

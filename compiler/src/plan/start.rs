@@ -1,0 +1,273 @@
+//! The model beside the checkpoint it starts from: what agrees, and in people's words what does not.
+
+use aurora_grammar::{Diagnostic, Diagnostics};
+
+use super::base::{BasePlan, Mismatch};
+use super::model::{ModelPlan, Preset};
+use super::{Plan, Role};
+use crate::check::{BaseChoice, Checked, ModelChoice};
+
+/// What Aurora's own names measure, apart from winds, whose frame is checked where they are declared.
+const MEASURES: [(&str, Role, &str); 8] = [
+    ("t", Role::Atmosphere, "temperature"),
+    ("q", Role::Atmosphere, "specific_humidity"),
+    ("z", Role::Atmosphere, "geopotential"),
+    ("z", Role::Static, "geopotential"),
+    ("2t", Role::Surface, "temperature"),
+    ("2d", Role::Surface, "temperature"),
+    ("msl", Role::Surface, "pressure"),
+    ("sp", Role::Surface, "pressure"),
+];
+
+/// Compares the plan's model with its base. The outer nothing is an error that has been told.
+#[allow(clippy::option_option)] // no base, no error; no base, an error; a base
+pub fn base(
+    checked: &Checked,
+    choice: &ModelChoice,
+    plan: &Plan,
+    diagnostics: &mut Diagnostics,
+) -> Option<Option<BasePlan>> {
+    let Some(base) = &choice.base else { return Some(None) };
+    if measures_otherwise(checked, choice, base, plan, diagnostics)
+        || levels_all_fresh(choice, base, &plan.model, diagnostics)
+        || means_otherwise(choice, base, &plan.model, diagnostics)
+    {
+        return None;
+    }
+    match BasePlan::compare(&base.name, &plan.model, base.header.as_ref())? {
+        Ok(compared) => Some(Some(compared)),
+        Err(mismatches) => {
+            diagnostics.push(shapes_differ(choice, base, &plan.model, &mismatches));
+            None
+        }
+    }
+}
+
+/// A field under a name of the checkpoint's that means another quantity there: it would fit by accident.
+fn measures_otherwise(
+    checked: &Checked,
+    choice: &ModelChoice,
+    base: &BaseChoice,
+    plan: &Plan,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    for ((id, _), role) in choice.fields().zip(&plan.roles) {
+        let known = MEASURES.iter().find(|(name, kind, _)| *name == role.named && *kind == role.role);
+        let Some((name, _, wanted)) = known else { continue };
+        let variable = checked.variables.get(id).map(|v| &v.ty);
+        let Some(ty) = variable.or_else(|| checked.derived.get(id).map(|d| &d.ty)) else { continue };
+        let Some(quantity) = ty.quantity.as_ref().filter(|quantity| quantity != wanted) else { continue };
+        let message = format!("the base's `{name}` is {wanted}, but `{}` is {quantity}", role.field);
+        let place = choice.cast.iter().find(|one| one.id == *id).map_or(choice.span, |one| one.name.span);
+        let help = match (*wanted, quantity.as_str()) {
+            ("geopotential", "height") => format!(
+                "Aurora was trained on geopotential: derive {name} : geopotential on {} = g0 * {}",
+                if role.role == Role::Static { "static" } else { "pl" },
+                role.field
+            ),
+            _ => format!(
+                "give it a name that the base does not know: amend variable {} {{ named \"…\" }}",
+                role.field
+            ),
+        };
+        diagnostics.push(
+            Diagnostic::error("quantity-mismatch", message)
+                .label(place, format!("{quantity}, under the name `{name}`"))
+                .label(base.span, format!("knows `{name}` as {wanted}"))
+                .help(help),
+        );
+        return true;
+    }
+    false
+}
+
+/// `condition` on a base without levels of their own: none of its embeddings of levels would be used.
+fn levels_all_fresh(
+    choice: &ModelChoice,
+    base: &BaseChoice,
+    model: &ModelPlan,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    const EMBEDDINGS: &str = "encoder.atmos_token_embeds.layers.";
+    let Some(levels) = &model.options.level_condition else { return false };
+    let class = base.published.map(Preset::plan);
+    let has = match &base.header {
+        Some(header) => header.tensors.iter().any(|one| one.name.contains("atmos_token_embeds.layers.")),
+        None => class.is_some_and(|class| class.options.level_condition.is_some()),
+    };
+    if has {
+        return false;
+    }
+    let fresh: Vec<_> = model
+        .tensors()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with(EMBEDDINGS) || name.starts_with("decoder.atmos_heads."))
+        .collect();
+    let numbers = super::model::parameters_of(&fresh);
+    let place = choice.argument("condition").map_or(choice.span, |given| given.span);
+    diagnostics.push(
+        Diagnostic::error("fresh-levels", "every level embedding would be fresh: the base has none by level")
+            .label(
+                place,
+                format!(
+                    "{} levels with embeddings and output layers of their own, {numbers} weights at random",
+                    levels.len()
+                ),
+            )
+            .label(base.span, "has one patch embedding for all levels")
+            .help(
+                "leave `condition` out, which keeps what the base has learnt of levels; or start from \
+                 \"microsoft/aurora:aurora-0.4-air-pollution.ckpt\", which has them; or from scratch, without `base`",
+            ),
+    );
+    true
+}
+
+/// Numbers that change what weights mean but not their shapes.
+fn means_otherwise(
+    choice: &ModelChoice,
+    base: &BaseChoice,
+    model: &ModelPlan,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(class) = base.published.map(Preset::plan) else { return false };
+    if class.embed_dim != model.embed_dim || class.stages() != model.stages() {
+        return false; // the shapes differ, which is told in its own words
+    }
+    let list = |numbers: &[usize]| format!("{numbers:?}");
+    let shorter = |one: &[usize], other: &[usize]| one.iter().zip(other).any(|(a, b)| a < b);
+    let cases = [
+        ("heads", "heads of attention", list(&model.encoder_heads), list(&class.encoder_heads)),
+        (
+            "decoder_heads",
+            "heads of attention upwards",
+            list(&model.decoder_heads),
+            list(&class.decoder_heads),
+        ),
+        (
+            "perceiver_heads",
+            "heads in its Perceivers",
+            model.num_heads.to_string(),
+            class.num_heads.to_string(),
+        ),
+        (
+            "updated_lead_time",
+            "for the lead time of Aurora 1.5",
+            model.options.updated_lead_time_embedding.to_string(),
+            class.options.updated_lead_time_embedding.to_string(),
+        ),
+    ];
+    let shallow = [
+        ("depths", &model.encoder_depths, &class.encoder_depths),
+        ("decoder_depths", &model.decoder_depths, &class.decoder_depths),
+    ];
+    let said = cases.into_iter().find(|(_, _, ours, theirs)| ours != theirs).or_else(|| {
+        let (name, ours, theirs) = shallow.into_iter().find(|(_, ours, theirs)| shorter(ours, theirs))?;
+        Some((name, "blocks in its stages", list(ours), list(theirs)))
+    });
+    let Some((argument, what, ours, theirs)) = said else { return false };
+    let message =
+        format!("the base has {theirs} {what}, this model {ours}: its weights would mean something else");
+    let given =
+        choice.argument(argument).or_else(|| choice.argument(argument.trim_start_matches("decoder_")));
+    let mut diagnostic = Diagnostic::error("base-mismatch", message)
+        .label(given.map_or(choice.span, |given| given.span), format!("{ours} here"))
+        .label(base.span, format!("{theirs} there"))
+        .help(format!("write {argument} = {theirs}, or leave it out; or start from scratch, without `base`"));
+    if let Some(given) = given.filter(|given| given.name == argument) {
+        diagnostic = diagnostic.fix(given.span, theirs);
+    }
+    diagnostics.push(diagnostic);
+    true
+}
+
+/// One error for all weights whose shapes differ: most often one number is behind them.
+fn shapes_differ(
+    choice: &ModelChoice,
+    base: &BaseChoice,
+    model: &ModelPlan,
+    mismatches: &[Mismatch],
+) -> Diagnostic {
+    let count = mismatches.len();
+    let Some(cause) = cause(model, mismatches) else {
+        let first = mismatches.first();
+        let example = first.map_or(String::new(), |m| {
+            format!("; the first is {}: {:?} here, {:?} in the base", m.name, m.model, m.checkpoint)
+        });
+        return Diagnostic::error("base-mismatch", format!("{count} weights do not fit the base{example}"))
+            .label(choice.span, "this model")
+            .label(base.span, "this checkpoint")
+            .help("take the base's own class as `architecture`, or start from scratch, without `base`");
+    };
+    let Cause { argument, what, ours, theirs } = cause;
+    let given = choice.argument(argument);
+    let place = match argument {
+        "history" => choice.history_span,
+        _ => given.map_or(choice.span, |given| given.span),
+    };
+    let message = format!("the base has {what} {theirs}, this model {ours}: {count} weights do not fit");
+    let own = base.published.filter(|_| given.is_none() && argument != "history");
+    let help = match own {
+        Some(class) => format!("write architecture  {}, or start from scratch, without `base`", class.word()),
+        None if argument == "history" => {
+            format!("write history  {theirs} steps, or start from scratch, without `base`")
+        }
+        None => {
+            format!("write {argument} = {theirs}, or leave it out; or start from scratch, without `base`")
+        }
+    };
+    let mut diagnostic = Diagnostic::error("base-mismatch", message)
+        .label(place, format!("{what} {ours}"))
+        .label(base.span, format!("{what} {theirs}"))
+        .help(help);
+    if let Some(given) = given {
+        diagnostic = diagnostic.fix(given.span, theirs);
+    }
+    diagnostic
+}
+
+/// The number behind weights that do not fit.
+struct Cause {
+    argument: &'static str,
+    what: &'static str,
+    ours: String,
+    theirs: String,
+}
+
+fn cause(model: &ModelPlan, mismatches: &[Mismatch]) -> Option<Cause> {
+    let of = |name: &str| mismatches.iter().find(|one| one.name == name);
+    let embedding =
+        mismatches.iter().find(|one| one.name.contains("_token_embeds.") && one.name.contains("weights."));
+    let say = |argument, what, ours: usize, theirs: usize| {
+        (ours != theirs).then(|| Cause { argument, what, ours: ours.to_string(), theirs: theirs.to_string() })
+    };
+    let first = |one: &Mismatch| Some((*one.model.first()?, *one.checkpoint.first()?));
+    let width = of("encoder.surf_level_encoding").and_then(first);
+    if let Some((ours, theirs)) = width {
+        return say("embed", "a width of", ours, theirs);
+    }
+    if let Some(one) = embedding
+        && let ([_, _, ours_times, ours_patch, _], [_, _, times, patch, _]) =
+            (&one.model[..], &one.checkpoint[..])
+    {
+        return say("patch", "patches of", *ours_patch, *patch)
+            .or_else(|| say("history", "a history of", *ours_times, *times));
+    }
+    if let Some((ours, theirs)) = of("encoder.atmos_latents").and_then(first) {
+        return say("latent_levels", "latent levels:", ours + 1, theirs + 1);
+    }
+    let ratio = |argument, name: &str, width: usize| {
+        let (_, theirs) = of(name).and_then(first)?;
+        let ours = if argument == "mlp_ratio" { model.mlp_ratio } else { model.dec_mlp_ratio };
+        let theirs = theirs as f64 / width.max(1) as f64;
+        Some(Cause {
+            argument,
+            what: "a hidden ratio of",
+            ours: ours.to_string(),
+            theirs: theirs.to_string(),
+        })
+    };
+    ratio("mlp_ratio", "encoder.surf_mlp.net.0.weight", model.embed_dim).or_else(|| {
+        ratio("decoder_mlp_ratio", "decoder.level_decoder.layers.0.1.net.0.weight", 2 * model.embed_dim)
+    })
+}
