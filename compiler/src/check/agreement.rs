@@ -114,7 +114,7 @@ impl Checker<'_> {
         let sign = if verb.starts_with("subtracted") { "-" } else { "+" };
         match (share(left), share(right)) {
             (Some(a), Some(b)) if verb.starts_with("added") || sign == "-" => {
-                format!("to combine them as numbers, give each a scale:\n        {a} {sign} {b}")
+                format!("to combine them as numbers, give each a scale:\n  {a} {sign} {b}")
             }
             _ => "to combine them as numbers, divide each by a scale of its own".to_string(),
         }

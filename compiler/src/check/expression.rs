@@ -227,23 +227,21 @@ impl Checker<'_> {
         let support = self.broadcast(left, right)?;
         let (a, b) = (&left.ty, &right.ty);
         let Some(scale) = sum_scale(op, a.scale, b.scale) else {
-            let affine = a.scale == Scale::Affine || b.scale == Scale::Affine;
-            let (code, message, label, help) = if affine {
-                (
+            if a.scale == Scale::Affine || b.scale == Scale::Affine {
+                self.error_with_help(
                     "affine-sum",
                     "a temperature in °C or °F is a point on its scale, not an amount to add",
-                    "point + point is no temperature",
+                    (span, "point + point is no temperature"),
                     "write the amount in kelvin: `t + 5 K`, not `t + 5 degC`",
-                )
-            } else {
-                (
-                    "logarithmic-sum",
-                    "two values on a logarithmic scale cannot be added",
-                    "dBZ + dBZ is no reflectivity",
-                    "a difference of two is in dB, and dBZ + dB is dBZ",
-                )
-            };
-            self.error_with_help(code, message, (span, label), help);
+                );
+                return None;
+            }
+            self.error_with_help(
+                "logarithmic-sum",
+                "two values on a logarithmic scale cannot be added",
+                (span, "dBZ + dBZ is no reflectivity"),
+                "a difference of two is in dB, and dBZ + dB is dBZ",
+            );
             return None;
         };
         let ty = FieldType {
@@ -384,7 +382,9 @@ fn at_span(value: &Typed, span: Span) -> Typed {
         TypedKind::Constant(c) => {
             Rc::new(TypedExpr::new(TypedKind::Constant(*c), value.ty.clone(), span, value.unit.clone()))
         }
-        TypedKind::Variable(id) => node(TypedKind::Variable(id.clone()), value.ty.clone(), span),
+        TypedKind::Variable(_) | TypedKind::Coordinate(_) | TypedKind::State { .. } => {
+            node(value.kind.clone(), value.ty.clone(), span)
+        }
         _ => value.clone(),
     }
 }

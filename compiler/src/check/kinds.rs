@@ -254,6 +254,7 @@ impl Checker<'_> {
                                 .help("turn its two ends round")
                                 .fix(range.span, format!("{end} .. {start}")),
                         );
+                        return range::UNKNOWN;
                     }
                     (low, high)
                 }

@@ -78,15 +78,15 @@ impl Checker<'_> {
                 let stored = if name == "z" { "hgt" } else { name };
                 format!(
                     "archives store geopotential height: declare it as {stored} : height, and feed what is derived from \
-                     it:\n        derive z : geopotential on {} = g0 * {stored}",
+                     it:\n  derive z : geopotential on {} = g0 * {stored}",
                     ty.support
                 )
             }
             ("eastward_wind", _) if frame => {
-                format!("turn it to the globe first:\n        derive u : eastward_wind on {} = eastward({name}, vy)", ty.support)
+                format!("turn it to the globe first:\n  derive u : eastward_wind on {} = eastward({name}, vy)", ty.support)
             }
             ("northward_wind", _) if frame => {
-                format!("turn it to the globe first:\n        derive v : northward_wind on {} = northward(ux, {name})", ty.support)
+                format!("turn it to the globe first:\n  derive v : northward_wind on {} = northward(ux, {name})", ty.support)
             }
             _ => format!("feed a field that is {wanted}, or give this one another name than `{known}`"),
         });

@@ -23,10 +23,11 @@
 //! derive rain : precipitation on surface, sum over 1 h = large + small
 //! ```
 
+use aurora_grammar::tree::ItemKind;
 use aurora_grammar::{Diagnostic, Span};
 
 use crate::check::Checker;
-use crate::typed::Typed;
+use crate::typed::{Typed, TypedKind};
 use crate::types::{Cell, FieldType, Method, Support};
 
 impl Checker<'_> {
@@ -41,12 +42,21 @@ impl Checker<'_> {
             .label(left.span, spoken(a))
             .label(right.span, spoken(b));
         for side in [left, right] {
-            if let Some((text, span)) = self.declared_as(side) {
+            if let Some((text, span)) = self.cell_declared(side) {
                 diagnostic = diagnostic.label(span, text);
             }
         }
         self.diagnostics.push(diagnostic.help(cure(a, b)));
         None
+    }
+
+    /// Where a field's cell is declared, or its kind if it has none.
+    fn cell_declared(&self, side: &Typed) -> Option<(String, Span)> {
+        let TypedKind::Variable(id) = &side.kind else { return None };
+        let definition = self.resolved.definitions.get(id)?;
+        let ItemKind::Variable { ty: Some(ty), .. } = &definition.item.kind else { return None };
+        let span = ty.cell.as_ref().map_or(ty.quantity.span, |cell| cell.method.span.to(cell.over.span));
+        Some((format!("{} is {}", definition.name.text, spoken(side.ty.cell)), span))
     }
 
     /// A declared cell is the value's own; a value cannot become a maximum by being called one.

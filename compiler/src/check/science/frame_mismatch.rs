@@ -244,13 +244,13 @@ fn turning(name: &str, stored: &Stored, from: &str) -> String {
         "y_wind" => (partner(own, 'u', 'x'), own.clone(), "northward"),
         _ => {
             return format!(
-                "declare what is stored:\n        variable {name} : {}{support} from \"{from}\"",
+                "declare what is stored:\n  variable {name} : {}{support} from \"{from}\"",
                 stored.ty.quantity.text
             );
         }
     };
     format!(
-        "declare what is stored, then turn it:\n        variable {own} : {}{support}  from \"{from}\"\n        derive   {name} = {function}({first}, {second})",
+        "declare what is stored, then turn it:\n  variable {own} : {}{support}  from \"{from}\"\n  derive   {name} = {function}({first}, {second})",
         stored.ty.quantity.text
     )
 }

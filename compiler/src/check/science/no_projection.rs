@@ -96,14 +96,13 @@ impl Checker<'_> {
             _ => format!("ties {} together", fields.join(", ")),
         };
         let ties = if equation && !columns { format!("{ties}, as an equation") } else { ties };
-        let tolerance = self.units_spoken(&left.ty);
-        let tolerance = if tolerance == "plain numbers" { String::new() } else { format!(" {tolerance}") };
+        let tolerance = self.spelt(&left.ty);
         self.diagnostics.push(
             Diagnostic::error("no-projection", "this relation cannot be made to hold exactly")
                 .label(side.span, ties)
                 .label(always, "only a bound on one prediction can be projected")
                 .help(format!(
-                    "give it a tolerance and name it in `minimise`: constraint {name} : …    within 1{tolerance}"
+                    "give it a tolerance and name it in `minimise`:\n  constraint {name} : …    within 1{tolerance}"
                 )),
         );
     }
@@ -137,7 +136,10 @@ fn same_place(checker: &Checker<'_>, id: &str, bound: &Typed) -> bool {
         (_, Some(derived)) => &derived.ty.support,
         _ => return false,
     };
-    support.broadcast(&bound.ty.support).as_ref() == Some(support)
+    match (support.levels(), bound.ty.support.levels()) {
+        (_, None) => true,
+        (own, other) => own == other,
+    }
 }
 
 /// Whether neighbouring levels or points are tied together somewhere in it.

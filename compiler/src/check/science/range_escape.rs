@@ -77,8 +77,8 @@ impl Checker<'_> {
     /// What is rooted is not known to become negative.
     pub(in crate::check) fn is_not_negative(&mut self, value: &Typed, verb: &str) -> Option<()> {
         let (low, high) = range::ends(value.ty.range);
-        let reaches = low < 0.0 && low.is_finite() && is_met(value);
-        if high >= 0.0 && !reaches {
+        let reaches = low < 0.0 && (high <= 0.0 || low.is_finite() && is_met(value));
+        if !reaches {
             return Some(());
         }
         let message = match self.name_of(value) {
@@ -143,7 +143,8 @@ impl Checker<'_> {
         format!("{}{}", sign * size, self.spelt(ty))
     }
 
-    fn spelt(&self, ty: &FieldType) -> String {
+    /// A space and the unit in which a value of that type is written, if any.
+    pub(in crate::check) fn spelt(&self, ty: &FieldType) -> String {
         match ty.scale {
             Scale::Logarithmic => return " dBZ".to_string(),
             Scale::Decibel => return " dB".to_string(),
@@ -158,14 +159,19 @@ impl Checker<'_> {
 /// `0 or more`, `between 180 and 340`.
 fn spoken(range: Range) -> String {
     match range::shown(range) {
-        (Some(low), Some(high)) if low == high => format!("always {low}"),
-        (Some(low), Some(high)) => format!("between {low} and {high}"),
-        (Some(low), None) if range.0 != Some(low) => format!("more than {low}"),
-        (Some(low), None) => format!("{low} or more"),
-        (None, Some(high)) if range.1 != Some(high) => format!("less than {high}"),
-        (None, Some(high)) => format!("{high} or less"),
+        (Some(low), Some(high)) if low == high => format!("always {}", short(low)),
+        (Some(low), Some(high)) => format!("between {} and {}", short(low), short(high)),
+        (Some(low), None) if range.0 != Some(low) => format!("more than {}", short(low)),
+        (Some(low), None) => format!("{} or more", short(low)),
+        (None, Some(high)) if range.1 != Some(high) => format!("less than {}", short(high)),
+        (None, Some(high)) => format!("{} or less", short(high)),
         (None, None) => "any number".to_string(),
     }
+}
+
+/// Six digits are enough for people.
+fn short(value: f64) -> f64 {
+    format!("{value:.5e}").parse().unwrap_or(value)
 }
 
 /// Whether both ends of the range can be met: where no field stands on both sides of an operation, interval arithmetic
