@@ -121,8 +121,7 @@ impl HeadPlan {
     fn entry(&self, model: &ModelPlan, list: &mut Tensors, latent: usize, width: usize) {
         let prefix = format!("heads.{}", self.name);
         list.linear(&format!("{prefix}.latent"), latent, width, true);
-        // One filter as large as a patch, transposed: (in, out, P, P).
-        list.convolution(&format!("{prefix}.spread"), width, width, model.patch);
+        list.transposed(&format!("{prefix}.spread"), width, width, model.patch);
         convolution(list, &format!("{prefix}.enter"), width + self.inputs(model), width);
     }
 
@@ -176,7 +175,7 @@ fn unet_shrink(name: &str) -> f64 {
         let below = i32::from(name.contains(".merge."));
         return 4f64.powi(stage + below);
     }
-    stage(".up.").map_or(1.0, |stage| 4f64.powi(stage))
+    stage(".up.").map_or(1.0, |stage| 4f64.powi(stage + i32::from(name.contains(".split."))))
 }
 
 /// A filter of 3×3 points and the norm after it.
@@ -198,7 +197,7 @@ fn unet(list: &mut Tensors, prefix: &str, width: usize, depth: usize) {
     }
     for stage in (0..depth).rev() {
         let name = format!("{prefix}.up.{stage}");
-        list.convolution(&format!("{name}.split"), wide(stage), wide(stage + 1), 2);
+        list.transposed(&format!("{name}.split"), wide(stage + 1), wide(stage), 2);
         convolution(list, &format!("{name}.first"), 2 * wide(stage), wide(stage));
         convolution(list, &format!("{name}.second"), wide(stage), wide(stage));
     }

@@ -25,6 +25,12 @@ impl Tensors {
         self.add(format!("{name}.bias"), [output]);
     }
 
+    /// A filter that spreads one point over `side`×`side`: (in, out, side, side), and a bias.
+    pub fn transposed(&mut self, name: &str, input: usize, output: usize, side: usize) {
+        self.add(format!("{name}.weight"), [input, output, side, side]);
+        self.add(format!("{name}.bias"), [output]);
+    }
+
     pub fn norm(&mut self, name: &str, width: usize) {
         self.add(format!("{name}.weight"), [width]);
         self.add(format!("{name}.bias"), [width]);

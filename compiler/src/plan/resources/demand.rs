@@ -76,7 +76,7 @@ impl Demand {
         let of_backbone = if self.recompute { kept.block_inputs + kept.largest_block } else { kept.backbone };
         let when = |wanted: bool, bytes: f64| if wanted { bytes } else { 0.0 };
         when(encoder, 4.0 * kept.encoder)
-            + when(backbone, number * of_backbone)
+            + when(backbone, number * (of_backbone + kept.largest_block))
             + when(self.moved.total() > 0, 4.0 * (kept.decoder + kept.heads))
     }
 

@@ -32,7 +32,7 @@ pub struct Kept {
     pub heads: f64,
     /// Instead of `backbone`, if blocks are computed again: the input of each block.
     pub block_inputs: f64,
-    /// The largest block, which is held while it is computed again.
+    /// The largest block: what is held of it while it is computed again, and as much for gradients in flight.
     pub largest_block: f64,
 }
 
@@ -135,8 +135,8 @@ mod tests {
     use super::*;
 
     /// Peak memory of AuroraSmallPretrained in torch on a CPU (microsoft-aurora 2.0.1), forward and backward of one
-    /// sample, less 1.21 GiB before the first step and 0.42 GiB of gradients: GiB by rows, columns, levels. Peaks of
-    /// resident memory hold what is freed later and passing results too, so 25 % are allowed.
+    /// sample: GiB by rows, columns, levels. 1.21 GiB are held before the first step, and gradients grow to 0.42 GiB
+    /// while activations go, so that the activations at the peak lie between the peak less both and less the first.
     #[test]
     fn activations_are_what_torch_holds() {
         let measured = [
@@ -151,13 +151,29 @@ mod tests {
             let mut model = ModelPlan::small();
             model.levels.truncate(levels);
             let kept = Kept::of(&model, height, width);
-            let found = 4.0 * (kept.encoder + kept.backbone + kept.decoder) / 1024f64.powi(3);
-            let expected = peak - 1.21 - 0.42;
-            println!("{height}×{width}×{levels}: {found:.2} GiB by count, {expected:.2} measured");
+            let all = kept.encoder + kept.backbone + kept.decoder + kept.largest_block;
+            let found = 4.0 * all / 1024f64.powi(3);
+            let (least, most) = (peak - 1.21 - 0.42, peak - 1.21);
             assert!(
-                (found / expected - 1.0).abs() < 0.25,
-                "{height}×{width}×{levels}: {found}, not {expected}"
+                (least..=most).contains(&found),
+                "{height}×{width}×{levels}: {found}, not {least} to {most}"
             );
+        }
+    }
+
+    /// With recomputation the measured peaks fell to 1.91, 2.11 and 2.34 GiB: the blocks' inputs, one block, its
+    /// gradients, and 0.1 GiB that the libraries hold whatever the size.
+    #[test]
+    fn recomputation_holds_little_more_than_the_inputs_of_blocks() {
+        for (height, width, peak) in [(64, 128, 1.91), (96, 192, 2.11), (128, 256, 2.34)] {
+            let mut model = ModelPlan::small();
+            model.levels.truncate(4);
+            let kept = Kept::of(&model, height, width);
+            let again = kept.encoder + kept.decoder + kept.block_inputs + 2.0 * kept.largest_block;
+            let found = 4.0 * again / 1024f64.powi(3) + 0.1;
+            let (least, most) = (peak - 1.21 - 0.42, peak - 1.21);
+            assert!((least..=most).contains(&found), "{height}×{width}: {found}, not {least} to {most}");
+            assert!(kept.block_inputs + kept.largest_block < 0.3 * kept.backbone);
         }
     }
 }
