@@ -148,6 +148,9 @@ fn every_word_has_its_colour() {
     }
 }
 
+/// Where the groups of a match are.
+type Groups = Vec<Option<(usize, usize)>>;
+
 /// As much of a TextMate engine as the grammar needs: the rule that matches first wins, the earlier one of two
 /// that match at one place; a rule with `begin` holds to the end of its line.
 struct Colours {
@@ -166,7 +169,7 @@ impl Colours {
         let mut found = Vec::new();
         let mut at = 0;
         while at < line.len() {
-            let mut best: Option<(usize, usize, Value, Vec<Option<(usize, usize)>>)> = None;
+            let mut best: Option<(usize, usize, Value, Groups)> = None;
             for rule in &rules {
                 let pattern =
                     rule["match"].as_str().or(rule["begin"].as_str()).expect("a pattern").to_string();

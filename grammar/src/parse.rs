@@ -416,7 +416,8 @@ impl<'a> Reader<'a> {
 
     /// Reads text of a line by a rule of the grammar, or complains.
     fn shape(&mut self, rule: Rule, line: &Line, text: Range<usize>) -> Read<Pairs<'a, Rule>> {
-        if line.lost {
+        // Told when the line's inner blocks were read; a line that may have none still says so itself.
+        if line.lost && line.inner.is_empty() {
             return None;
         }
         let complaint = if let Some(deep) = line.too_deep {

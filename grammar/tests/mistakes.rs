@@ -290,6 +290,14 @@ fn an_unclosed_walk_costs_only_itself() {
 }
 
 #[test]
+fn a_walk_where_none_may_be_is_told_whatever_is_in_it() {
+    for head in ["aurora 1.0 = ", "recipe x ", "use std.x ", "drop phase ", "phase x "] {
+        let text = format!("{head} iterate 3 {{\n    start a = \"open\n}}\nloss y = 1\n");
+        assert!(read(&text).codes().contains(&"syntax"), "{text}");
+    }
+}
+
+#[test]
 fn walks_within_walks_are_limited() {
     let deep = format!(
         "aurora 1.0\nloss x = {}1{}\nloss y = 1",
