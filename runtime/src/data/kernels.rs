@@ -23,7 +23,7 @@ pub struct Kernels {
 /// What runs a kernel.
 #[derive(Debug)]
 enum Executor {
-    Machine(Compiled),
+    Machine(Box<Compiled>),
     /// For instructions that there is no machine code for yet.
     Interpreter(Kernel),
 }
@@ -31,7 +31,7 @@ enum Executor {
 impl Executor {
     fn new(kernel: &Kernel) -> Result<Self, JitError> {
         match Compiled::new(kernel) {
-            Ok(code) => Ok(Self::Machine(code)),
+            Ok(code) => Ok(Self::Machine(Box::new(code))),
             Err(JitError::Unsupported(_)) => Ok(Self::Interpreter(optimise::<f32>(kernel))),
             Err(error) => Err(error),
         }
@@ -99,5 +99,49 @@ impl Deriver for Kernels {
         let output = result.as_slice_mut().ok_or_else(|| refused("no room for its values".to_string()))?;
         code.run(&slices, &mut [output], height * width).map_err(|error| refused(error.to_string()))?;
         Ok(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aurora_compiler::kernel::text::parse;
+    use aurora_compiler::plan::data::SupportPlan;
+
+    use super::*;
+
+    /// The same field by machine code and, with an instruction that it lacks, by the interpreter.
+    #[test]
+    fn what_has_no_machine_code_is_interpreted() {
+        let module = parse(
+            "kernel fast(a: cell) {\n%0 = input a\n%1 = mul %0 %0\noutput fast = %1\n}
+            kernel slow(a: cell) {
+                %0 = input a
+                %1 = levels [0.0 1.0]
+                %2 = interpolate %1 on %1 at %0
+                %3 = constant 0.0
+                %4 = mul %2 %3
+                %5 = mul %0 %0
+                %6 = add %5 %4
+                output slow = %6
+            }",
+        )
+        .unwrap();
+        let plan = |name: &str| DerivedPlan {
+            name: name.to_string(),
+            kernel: name.to_string(),
+            inputs: vec!["a".to_string()],
+            quantity: "index".to_string(),
+            units: "1".to_string(),
+            support: SupportPlan::Column,
+            range: (None, None),
+        };
+        let plans = [plan("fast"), plan("slow")];
+        let kernels = Kernels::new(&module, &plans).unwrap();
+        assert!(matches!(kernels.executors["fast"].0, Executor::Machine(_)));
+        assert!(matches!(kernels.executors["slow"].0, Executor::Interpreter(_)));
+        let a = Array3::from_shape_fn((1, 50, 301), |(_, i, j)| ((i * 7 + j * 3) % 97) as f32 / 97.0);
+        let [fast, slow] = plans.each_ref().map(|plan| kernels.derive(plan, &[a.view()]).unwrap());
+        assert_eq!(fast, slow);
+        assert!(kernels.derive(&plans[1], &[Array3::zeros((2, 50, 301)).view()]).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Kernels that machine code cannot do yet, interpreted in `f32` over bands of rows side by side: right, but some
-//! ten times slower.
+//! Kernels that machine code cannot do yet, interpreted in `f32` over bands of rows side by side: right, but
+//! slower.
 
 use aurora_compiler::kernel::interpret::{Extent, InterpretError, interpret_on};
 use aurora_compiler::kernel::ir::Kernel;
