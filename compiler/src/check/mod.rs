@@ -291,18 +291,6 @@ impl Checker<'_> {
         self.diagnostics
             .push(Diagnostic::error(code, message.into()).label(span, label.to_string()).help(help.into()));
     }
-
-    /// What the language has a word for, but this version cannot do yet: refused, never ignored.
-    fn not_yet(&mut self, what: &str, span: Span) {
-        self.diagnostics.push(
-            Diagnostic::error(
-                "not-yet",
-                format!("{what} is part of the language, but this version cannot do it yet"),
-            )
-            .label(span, "refused rather than ignored")
-            .help("take it out, or wait for the version that brings it"),
-        );
-    }
 }
 
 /// The one value of a clause, or a diagnostic: nothing that is written may be passed over.
