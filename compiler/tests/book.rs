@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use aurora_compiler::site::{ArchiveIndex, Site};
-use aurora_compiler::{Compilation, compile, vocabulary};
+use aurora_compiler::{Compilation, compile, manual, vocabulary};
 use aurora_grammar::{Severity, render};
 
 fn repository(path: &str) -> PathBuf {
@@ -125,6 +125,7 @@ fn every_chapter_is_in_the_summary() {
 #[test]
 fn the_generated_chapters_are_what_the_compiler_says() {
     generated("words.md", &words());
+    generated("errors.md", &errors());
 }
 
 /// Compares a chapter with what it should say, or writes it.
@@ -135,6 +136,26 @@ fn generated(name: &str, text: &str) {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(found, text, "docs/src/{name} has drifted; write it again with AURORAC_WRITE=1");
+}
+
+/// The pages that `aurorac explain CODE` prints, one behind the other.
+fn errors() -> String {
+    let mut text = String::from(
+        "# Every error\n\nWritten by a test from the pages that `aurorac explain CODE` prints. `aurorac check --fix` \
+         applies the cures that are obvious.\n",
+    );
+    for code in manual::codes() {
+        let page = manual::page(code).unwrap_or_default();
+        // One heading deeper than in the terminal, and none within a snippet.
+        let mut fenced = false;
+        text.push('\n');
+        for line in page.trim_end().lines() {
+            fenced ^= line.starts_with("```");
+            let deeper = !fenced && line.starts_with('#');
+            let _ = writeln!(text, "{}{line}", if deeper { "#" } else { "" });
+        }
+    }
+    text
 }
 
 fn words() -> String {
@@ -152,7 +173,13 @@ fn words() -> String {
         }
     }
     let quoted = |words: &[&str]| words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(text, "\n## Little words\n\n{} join values. ", quoted(vocabulary::JOINTS).trim_end());
+    let _ = writeln!(text, "\n## Options of `architecture`\n");
+    let _ = writeln!(text, "| option | says | unless said | Aurora calls it |\n|---|---|---|---|");
+    for option in vocabulary::ARCHITECTURE {
+        let (name, says, default, upstream) = (option.name, option.says, option.default, option.upstream);
+        let _ = writeln!(text, "| `{name}` | {says} | {default} | `{upstream}` |");
+    }
+    let _ = writeln!(text, "\n## Little words\n\n{} join values.", quoted(vocabulary::JOINTS));
     let _ = writeln!(text, "Of further meaning are {}.", quoted(vocabulary::OTHERS));
     text
 }
