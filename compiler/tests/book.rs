@@ -6,36 +6,14 @@
 //! - `fragment`: what a recipe adds to `recipes/1-extend.aurora`, without error;
 //! - `fails=CODE`: such an addition, that has an error of this code.
 
+mod desk;
+
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use aurora_compiler::site::{ArchiveIndex, Site};
-use aurora_compiler::{Compilation, compile, manual, vocabulary};
-use aurora_grammar::{Severity, render};
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// The recipes of the repository, and the built-in world.
-struct Shelf;
-
-impl Site for Shelf {
-    fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-        let text =
-            std::fs::read_to_string(repository("recipes").join(path)).map_err(|error| error.to_string())?;
-        Ok((path.into(), text))
-    }
-
-    fn archive(&self, name: &str) -> Option<ArchiveIndex> {
-        let (from, to) = ("2020-01-01T00:00:00Z".parse().ok()?, "2029-12-31T23:00:00Z".parse().ok()?);
-        (name == "synthetic").then_some(ArchiveIndex { fields: Vec::new(), from, to })
-    }
-
-    fn archives(&self) -> Vec<String> {
-        vec!["synthetic".into()]
-    }
-}
+use aurora_compiler::{manual, vocabulary};
+use aurora_grammar::Severity;
+use desk::{beside_the_recipes, drawn, repository};
 
 /// A fenced block of a chapter.
 struct Fenced {
@@ -78,11 +56,6 @@ fn blocks() -> Vec<Fenced> {
     found
 }
 
-fn drawn(compilation: &Compilation) -> String {
-    let style = render::Style { color: false, width: 110, unicode: true };
-    render::human(&compilation.diagnostics, &compilation.sources, style)
-}
-
 #[test]
 fn every_recipe_in_the_book_is_right_or_wrong_as_it_says() {
     let (mut wrong, mut seen) = (String::new(), 0);
@@ -94,7 +67,7 @@ fn every_recipe_in_the_book_is_right_or_wrong_as_it_says() {
             true => block.text.clone(),
             false => format!("aurora 1.0\nrecipe fragment\n  extends \"1-extend.aurora\"\n\n{}", block.text),
         };
-        let compilation = compile("fragment.aurora", &text, &Shelf);
+        let compilation = beside_the_recipes(&text);
         let errors = compilation.diagnostics.iter().filter(|d| d.severity == Severity::Error);
         let codes: Vec<&str> = errors.map(|d| d.code).collect();
         let right = match kind {
