@@ -22,7 +22,8 @@ struct Shelf;
 
 impl Site for Shelf {
     fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-        let text = std::fs::read_to_string(repository("recipes").join(path)).map_err(|error| error.to_string())?;
+        let text =
+            std::fs::read_to_string(repository("recipes").join(path)).map_err(|error| error.to_string())?;
         Ok((path.into(), text))
     }
 
@@ -114,7 +115,10 @@ fn every_chapter_is_in_the_summary() {
     let summary = std::fs::read_to_string(repository("docs/src/SUMMARY.md")).expect("a summary");
     for entry in std::fs::read_dir(repository("docs/src")).expect("docs/src") {
         let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
-        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name} is not in the summary");
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name} is not in the summary"
+        );
     }
 }
 

@@ -10,8 +10,7 @@ use ndarray::Array2;
 use world::{QUICKSTART, compiled, drawn};
 
 /// The levels of `std.synthetic`, in Pa, as they are stored.
-const PL: [f64; 13] =
-    [5e3, 10e3, 15e3, 20e3, 25e3, 30e3, 40e3, 50e3, 60e3, 70e3, 85e3, 92.5e3, 100e3];
+const PL: [f64; 13] = [5e3, 10e3, 15e3, 20e3, 25e3, 30e3, 40e3, 50e3, 60e3, 70e3, 85e3, 92.5e3, 100e3];
 
 /// Quickstart with more items.
 fn module(items: &str) -> Module {
@@ -82,7 +81,9 @@ fn a_walk_downward_begins_at_the_top() {
     step   n = twice / 2 + 1
     step   twice = twice + 2
 } + 0 * t / 1 K";
-    let expected = on_levels(|p| if p >= 30e3 { f64::from(PL.iter().filter(|q| **q >= 30e3 && **q <= p).count() as u32) } else { 0.0 });
+    let expected = on_levels(|p| {
+        if p >= 30e3 { f64::from(PL.iter().filter(|q| **q >= 30e3 && **q <= p).count() as u32) } else { 0.0 }
+    });
     near(&value(scan, &[("t", &[280.0; 13])]), &expected, 1e-15);
     // Without a beginning the walk has the whole column, and nothing before the first level.
     let scan = "derive x : pressure on pl = scan pl upward {
@@ -126,7 +127,9 @@ fn a_layer_is_measured_along_what_it_says() {
     let q = on_levels(f64::ln);
     let exact = |a: f64, b: f64| (b.ln().powi(2) - a.ln().powi(2)) / 2.0;
     for (from, to, inputs) in [("300 hPa", "850 hPa", 85e3), ("300 hPa", "sp", 91e3)] {
-        let text = format!("derive x : index on column = integral(q over {from} .. {to}, in log(pl)) + 0 * sp / 1 Pa");
+        let text = format!(
+            "derive x : index on column = integral(q over {from} .. {to}, in log(pl)) + 0 * sp / 1 Pa"
+        );
         near(&value(&text, &[("q", &q), ("sp", &[inputs])]), &[exact(30e3, inputs)], 1e-12);
     }
     // Ends in metres, measured along pressure: the ends are looked up on the way.

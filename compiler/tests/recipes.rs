@@ -76,7 +76,8 @@ fn extend_has_the_surface_variables_and_statistics_that_were_asked_for() {
 #[test]
 fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
     let plan = planned("2-levels.aurora", LEVELS);
-    let thirteen = [50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 700.0, 850.0, 925.0, 1000.0];
+    let thirteen =
+        [50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 700.0, 850.0, 925.0, 1000.0];
     assert_eq!(plan.model.levels, thirteen);
     assert_eq!(plan.model.level_condition.as_deref(), Some(&thirteen[..]));
     assert!(plan.model.stabilise_level_aggregation);

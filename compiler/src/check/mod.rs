@@ -1,7 +1,7 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
-mod architecture;
 mod agreement;
+mod architecture;
 mod arguments;
 mod base;
 mod clauses;

@@ -232,9 +232,10 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
         }
     }
     let span = |points: usize| points as f64 * grid.spacing;
-    let origin = grid.southwest.map_or((-span(grid.width) / 2.0, -span(grid.height) / 2.0), |[north, east]| {
-        plane(&grid.projection, north, east)
-    });
+    let origin =
+        grid.southwest.map_or((-span(grid.width) / 2.0, -span(grid.height) / 2.0), |[north, east]| {
+            plane(&grid.projection, north, east)
+        });
     (0..=LOOKS).any(|i| {
         (0..=LOOKS).any(|j| {
             let share = |k: usize| k as f64 / LOOKS as f64;
@@ -242,10 +243,12 @@ fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
             let longitude = region.west + width * share(j);
             if let Projection::LatLon { north, west, step } = grid.projection {
                 let (down, across) = (north - latitude, (longitude - west).rem_euclid(360.0));
-                return (0.0..=step * grid.height as f64).contains(&down) && across <= step * grid.width as f64;
+                return (0.0..=step * grid.height as f64).contains(&down)
+                    && across <= step * grid.width as f64;
             }
             let (x, y) = plane(&grid.projection, latitude, longitude);
-            (0.0..=span(grid.width)).contains(&(x - origin.0)) && (0.0..=span(grid.height)).contains(&(y - origin.1))
+            (0.0..=span(grid.width)).contains(&(x - origin.0))
+                && (0.0..=span(grid.height)).contains(&(y - origin.1))
         })
     })
 }
