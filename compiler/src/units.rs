@@ -36,7 +36,7 @@ pub enum Scale {
 impl Unit {
     /// A value in this unit, in SI (logarithmic values unchanged).
     pub fn to_si(&self, value: f64) -> f64 {
-        value * self.factor + self.offset
+        crate::exact::scaled(value, self.factor, self.offset)
     }
 
     /// A value in SI, in this unit.

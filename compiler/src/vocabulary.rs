@@ -2,6 +2,7 @@
 //! keyword lists and the reference manual all read this table: a word that is not here does not exist.
 
 mod architecture;
+pub mod values;
 
 pub use architecture::{ARCHITECTURE, Argument, ELSEWHERE, Takes, argument_of};
 

@@ -79,7 +79,7 @@ fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
     let thirteen =
         [50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 700.0, 850.0, 925.0, 1000.0];
     assert_eq!(plan.model.levels, thirteen);
-    assert_eq!(plan.model.level_condition.as_deref(), Some(&thirteen[..]));
+    assert_eq!(plan.model.options.level_condition.as_deref(), Some(&thirteen[..]));
     assert!(plan.model.stabilise_level_aggregation);
     assert_eq!(plan.model.surface, ["2t", "10u", "10v", "msl", "cape", "cin"]);
     let mut levels = plan.model.atmosphere.clone();
@@ -91,8 +91,8 @@ fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
 #[test]
 fn head_has_a_decoder_for_storms_and_a_modulated_perceiver_of_its_own() {
     let plan = planned("3-head.aurora", HEAD);
-    let json = serde_json::to_value(&plan.model).expect("as JSON");
-    let heads = json["heads"].as_array().expect("heads").clone();
+    let json = serde_json::to_value(&plan).expect("as JSON");
+    let heads = json["model"]["heads"].as_array().expect("heads").clone();
     let of = |name: &str| heads.iter().find(|head| head["name"] == name).expect("a head").clone();
     let named = |head: &serde_json::Value| -> Vec<String> {
         let fields = head["predicts"].as_array().expect("fields");

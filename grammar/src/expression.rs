@@ -11,6 +11,9 @@ use crate::tree::*;
 /// input may exhaust their stack.
 const DEEPEST: usize = 250;
 
+/// The raised digits, each at its own place.
+const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+
 /// Builds the parts of one line, whose text begins at a global offset.
 ///
 /// Its methods are handed pairs of the rule they are named for and take the grammar's word for what
@@ -56,6 +59,28 @@ impl Builder {
 
     pub fn name(&self, pair: &Pair<'_, Rule>) -> Name {
         Name { text: pair.as_str().to_string(), span: self.span(pair) }
+    }
+
+    /// A unit in one spelling, whichever was used: `m²·s⁻²` is `m^2*s^-2`, and µ the micro sign.
+    pub fn unit(&self, pair: &Pair<'_, Rule>) -> Name {
+        let mut text = String::new();
+        let mut raised = false;
+        for character in pair.as_str().chars() {
+            let (plain, is_raised) = match character {
+                '⁻' => ('-', true),
+                '·' | '⋅' => ('*', false),
+                'μ' => ('µ', false),
+                other => SUPERSCRIPTS.iter().position(|s| *s == other).map_or((other, false), |digit| {
+                    (char::from_digit(digit as u32, 10).unwrap_or(other), true)
+                }),
+            };
+            if is_raised && !raised {
+                text.push('^');
+            }
+            raised = is_raised;
+            text.push(plain);
+        }
+        Name { text, span: self.span(pair) }
     }
 
     /// A string without its quotes; the span keeps them.
@@ -375,7 +400,7 @@ impl Builder {
         for inner in pair.into_inner() {
             match inner.as_rule() {
                 Rule::number => value = self.number(&inner),
-                _ => unit = Some(self.name(&inner)),
+                _ => unit = Some(self.unit(&inner)),
             }
         }
         ExprKind::Measure { value, unit }
@@ -445,7 +470,7 @@ impl Builder {
         let (mut items, mut unit, mut height) = (Vec::new(), None, 0);
         for inner in pair.into_inner() {
             match inner.as_rule() {
-                Rule::unit => unit = Some(self.name(&inner)),
+                Rule::unit => unit = Some(self.unit(&inner)),
                 _ => {
                     for item in inner.into_inner().filter(|item| item.as_rule() == Rule::arg) {
                         items.push(self.arg(item));

@@ -442,7 +442,7 @@ impl<'a> Reader<'a> {
         for pair in pairs {
             match pair.as_rule() {
                 Rule::name => parts.names.push(build.name(&pair)),
-                Rule::unit | Rule::one => parts.unit = Some(build.name(&pair)),
+                Rule::unit | Rule::one => parts.unit = Some(build.unit(&pair)),
                 Rule::word => parts.word = Some(build.name(&pair)),
                 Rule::string => parts.text = Some(build.text(&pair)),
                 Rule::title => parts.title = Some(build.text(&pair)),

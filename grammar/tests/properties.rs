@@ -172,6 +172,10 @@ fn holds(text: &str) {
     whole.edition = Some(name("1.0".into()));
     let printed = print(&whole);
     assert_eq!(sound(&printed), whole, "{text}\n────\n{printed}");
+    if let Ok(shown) = aurora_grammar::format(text) {
+        assert_eq!(sound(&shown).items, whole.items, "{text}\n────\n{shown}");
+        assert_eq!(aurora_grammar::format(&shown).expect("can be read"), shown, "{text}\n────\n{shown}");
+    }
 }
 
 proptest! {
@@ -182,6 +186,15 @@ proptest! {
         let file = sound(&format!("aurora 1.0\nloss x = {value}\n"));
         let ItemKind::Loss { value: again, .. } = &file.items[0].kind else { panic!("a loss") };
         prop_assert_eq!(again, &value, "{}", value);
+    }
+
+    #[test]
+    fn expressions_are_laid_out_without_a_change(value in expressions()) {
+        let text = format!("aurora 1.0\n\n\n\nderive   x=\n{value}\nphase y {{\nminimise\t2*({value})\n}}\n");
+        let shown = aurora_grammar::format(&text).expect("can be read");
+        prop_assert!(shown.starts_with("aurora 1.0\n\nderive x"), "{}", shown);
+        prop_assert_eq!(sound(&shown), sound(&text), "{}", shown);
+        prop_assert_eq!(aurora_grammar::format(&shown).expect("can be read"), shown);
     }
 
     #[test]

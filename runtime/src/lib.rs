@@ -3,6 +3,7 @@
 pub mod command;
 pub mod data;
 pub mod device;
+mod digest;
 pub mod durable;
 pub mod evaluate;
 pub mod model;

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aurora_compiler::site::{ArchiveField, ArchiveIndex};
+use aurora_compiler::site::{ArchiveField, ArchiveIndex, CheckpointHeader, MachineProfile};
 use serde::Deserialize;
 
 use crate::data::archive::{Archive, DataError};
 use crate::data::synthetic::Synthetic;
 use crate::data::wrf::Wrf;
+use crate::digest;
+use crate::model::checkpoint;
 
 /// The seed of the built-in world. Another seed would be another archive.
 const SYNTHETIC_SEED: u64 = 1982;
@@ -31,12 +33,20 @@ struct Settings {
     runs: Option<PathBuf>,
     /// Seconds between two checkpoints, besides those at the ends of phases; 60 if absent.
     checkpoint_seconds: Option<f64>,
+    /// Memory of the device, for instance `80 GB`; a recipe that needs more is refused.
+    memory: Option<String>,
+    /// Compute activations again in the backward pass instead of keeping them; false if absent.
+    recompute: bool,
+    /// Samples held at a time; a batch is made of several. All of it if absent.
+    micro_batch: Option<usize>,
+    /// Where checkpoints are looked for by their file names; beside `site.toml` if absent.
+    checkpoints: Option<PathBuf>,
     /// Archives that are not built in: a file of WRF output with all its times.
     archives: BTreeMap<String, PathBuf>,
 }
 
 /// This machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     settings: Settings,
     /// The folder against which relative paths of `site.toml` are read.
@@ -56,7 +66,9 @@ impl Site {
         for path in candidates {
             match fs::read_to_string(&path) {
                 Ok(text) => {
-                    let settings = toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
+                    let settings: Settings =
+                        toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
+                    settings.sound().map_err(|reason| format!("{}: {reason}", path.display()))?;
                     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
                     return Ok(Site { settings, base, unopened: Arc::default() });
                 }
@@ -83,6 +95,29 @@ impl Site {
     pub fn checkpoint_every(&self) -> Duration {
         let seconds = self.settings.checkpoint_seconds.unwrap_or(60.0);
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Whether activations are to be computed again in the backward pass.
+    pub fn recompute(&self) -> bool {
+        self.settings.recompute
+    }
+
+    /// Samples to hold at a time, if not a whole batch.
+    pub fn micro_batch(&self) -> Option<usize> {
+        self.settings.micro_batch
+    }
+
+    /// Where the measured profile of this machine lies: beside `site.toml`.
+    pub fn profile(&self) -> PathBuf {
+        self.base.join("machine.toml")
+    }
+
+    /// The file that `base` names: a path, or the file behind the colon of `microsoft/aurora:NAME.ckpt` among
+    /// this site's checkpoints. Nothing if it is not there.
+    pub fn checkpoint_file(&self, name: &str) -> Option<PathBuf> {
+        let folder = self.folder(self.settings.checkpoints.as_deref(), "checkpoints");
+        let file = name.rsplit_once(':').map_or(name, |(_, file)| file);
+        [self.base.join(name), folder.join(file)].into_iter().find(|path| path.is_file())
     }
 
     /// The folder of training stores.
@@ -113,6 +148,41 @@ impl Site {
         };
         Ok(Box::new(Wrf::open(&self.base.join(path))?))
     }
+}
+
+impl Settings {
+    /// Says what a line that TOML understands cannot mean.
+    fn sound(&self) -> Result<(), String> {
+        if self.micro_batch == Some(0) {
+            return Err("`micro_batch` is at least 1".to_string());
+        }
+        match &self.memory {
+            Some(text) => bytes(text).map(|_| ()).ok_or_else(|| {
+                format!("`memory` is a size such as \"80 GB\", \"512 MB\" or \"24 GiB\", not \"{text}\"")
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// `80 GB`, `24 GiB`, `512 MB`.
+fn bytes(text: &str) -> Option<u64> {
+    const UNITS: [(&str, f64); 8] = [
+        ("KiB", 1024.0),
+        ("MiB", 1_048_576.0),
+        ("GiB", 1_073_741_824.0),
+        ("TiB", 1_099_511_627_776.0),
+        ("kB", 1e3),
+        ("MB", 1e6),
+        ("GB", 1e9),
+        ("TB", 1e12),
+    ];
+    let text = text.trim();
+    let (number, factor) =
+        UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))?;
+    let number: f64 = number.trim().parse().ok()?;
+    let bytes = number * factor;
+    (bytes.is_finite() && (1.0..1e18).contains(&bytes)).then_some(bytes as u64)
 }
 
 /// `site.toml:2:1: unknown field …`.
@@ -157,10 +227,60 @@ impl aurora_compiler::Site for Site {
         })
     }
 
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let path = self.checkpoint_file(name)?;
+        let mut tensors = match checkpoint::header(&path) {
+            Ok(tensors) => tensors,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        let digest = match digest::of(&path, &self.stores()) {
+            Ok(digest) => digest,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        Some(Ok(CheckpointHeader { digest, tensors }))
+    }
+
+    /// What was measured on this machine, with what `site.toml` says of it. A profile of another device, or one
+    /// that cannot be read, is as none.
+    fn machine(&self) -> Option<MachineProfile> {
+        let text = fs::read_to_string(self.profile()).ok();
+        let measured: Option<MachineProfile> = text.and_then(|text| toml::from_str(&text).ok());
+        let measured = measured.filter(|profile| profile.device == self.device());
+        let named = self.settings.memory.as_deref().and_then(bytes);
+        let said = named.is_some() || self.settings.recompute || self.settings.micro_batch.is_some();
+        if measured.is_none() && !said {
+            return None;
+        }
+        let measured = measured.unwrap_or_default();
+        Some(MachineProfile {
+            device: self.device().to_string(),
+            memory_bytes: named.or(measured.memory_bytes),
+            recompute: self.settings.recompute,
+            micro_batch: self.settings.micro_batch,
+            ..measured
+        })
+    }
+
     fn archives(&self) -> Vec<String> {
         let own = self.settings.archives.keys().cloned();
         let mut all: Vec<String> = own.chain(["synthetic".to_string()]).collect();
         all.sort();
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_memory_are_read() {
+        assert_eq!(bytes("80 GB"), Some(80_000_000_000));
+        assert_eq!(bytes("24GiB"), Some(25_769_803_776));
+        assert_eq!(bytes("0.5 MB"), Some(500_000));
+        for wrong in ["80", "GB", "-1 GB", "nan GB", "1e300 GB", "80 gigs"] {
+            assert_eq!(bytes(wrong), None, "{wrong}");
+        }
     }
 }

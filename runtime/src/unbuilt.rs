@@ -7,6 +7,7 @@ use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
+use crate::site::Site;
 
 /// Refuses a plan that asks for what cannot be run yet.
 ///
@@ -24,6 +25,21 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
     )))
 }
 
+/// Refuses settings of `site.toml` that training cannot follow yet.
+///
+/// # Errors
+/// A sentence that names the line.
+pub fn refuse_settings(site: &Site) -> Result<(), Failure> {
+    let line = match (site.recompute(), site.micro_batch()) {
+        (true, _) => "recompute = true",
+        (false, Some(_)) => "micro_batch",
+        (false, None) => return Ok(()),
+    };
+    Err(Failure::because(format!(
+        "site.toml asks for `{line}`, which `aurorac plan` counts with, but this version cannot train that way yet"
+    )))
+}
+
 /// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
     let mut list = plan.model.not_built();
@@ -32,6 +48,9 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
             list.push(what);
         }
     };
+    if let Some(base) = &plan.base {
+        add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
+    }
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }

@@ -14,6 +14,12 @@ use crate::types::Support;
 impl Checker<'_> {
     /// The expression as one error term, if it averages something over the field; nothing said if it does not.
     pub(super) fn comparison(&mut self, scope: ScopeId, expr: &Expr) -> Option<Option<Vec<ErrorTerm>>> {
+        // A plain weight stays a weight.
+        if let ExprKind::Binary { operator: Operator::Multiply | Operator::Divide, left, right } = &expr.kind
+            && (super::loss::plain(left).is_some() || super::loss::plain(right).is_some())
+        {
+            return None;
+        }
         let inner = averaged(expr)?;
         Some(self.mean_term(scope, expr, &inner))
     }
@@ -205,11 +211,13 @@ fn averaged(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// Whether the truth is asked anywhere in an expression.
+/// Whether the truth is asked outside of any measure or mean.
 pub(super) fn asks_truth(expr: &Expr) -> bool {
     match &expr.kind {
         ExprKind::Call { function, inputs } => {
-            function.text == "truth" || inputs.iter().any(|input| asks_truth(&input.value))
+            let name = function.text.as_str();
+            let measure = name == "mean" || super::loss::MEASURES.contains(&name);
+            name == "truth" || !measure && inputs.iter().any(|input| asks_truth(&input.value))
         }
         ExprKind::Relation { left, right, .. } | ExprKind::Binary { left, right, .. } => {
             asks_truth(left) || asks_truth(right)

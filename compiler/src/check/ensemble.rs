@@ -1,7 +1,7 @@
 //! `ensemble NAME { }`: members that are recipes of their own, what they share, and how they are blended.
 
 use aurora_grammar::tree::{Block, BlockItem, Clause, Entry, ExprKind, Input, Item, ItemKind, Name};
-use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
+use aurora_grammar::{Diagnostic, Diagnostics, Severity, Span, nearest};
 
 use super::loss::names_in_role;
 use super::numbers::{only_value, single};
@@ -47,14 +47,18 @@ pub(super) fn members(resolved: &Resolved, site: &dyn Site) -> (Vec<(String, Che
 pub(super) fn gather(own: Diagnostics, members: Vec<Diagnostics>, diagnostics: &mut Diagnostics) {
     let place = |d: &Diagnostic| (d.code, d.labels.first().map(|label| label.span));
     let mut told: Vec<_> = own.iter().map(place).collect();
+    let wrong = own.has_errors();
     diagnostics.extend(own.into_iter().filter(|d| members.is_empty() || !OF_MEMBERS.contains(&d.code)));
-    for said in &members {
+    for (at, said) in members.iter().enumerate() {
         for diagnostic in said {
             // A loss that one member leaves out may be another's.
             let all = diagnostic.code != "unused-loss"
                 || members.iter().all(|other| other.iter().any(|d| place(d) == place(diagnostic)));
-            let new = OF_MEMBERS.contains(&diagnostic.code) || !told.contains(&place(diagnostic));
-            if all && new {
+            let whole = OF_MEMBERS.contains(&diagnostic.code)
+                && !members[..at].iter().any(|other| other.iter().any(|d| place(d) == place(diagnostic)));
+            let new = whole || !told.contains(&place(diagnostic));
+            let worth = !wrong || diagnostic.severity == Severity::Error;
+            if all && new && worth {
                 told.push(place(diagnostic));
                 diagnostics.push(diagnostic.clone());
             }

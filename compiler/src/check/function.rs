@@ -17,7 +17,7 @@ use crate::units::Scale;
 const MOST_CALLS: usize = 10_000;
 
 /// Functions that have a meaning in a loss only.
-const LOSS_ONLY: [&str; 7] = ["mae", "mse", "huber", "crps", "spectral", "fss", "truth"];
+pub(super) const LOSS_ONLY: [&str; 7] = ["mae", "mse", "huber", "crps", "spectral", "fss", "truth"];
 
 impl Checker<'_> {
     pub(super) fn call(

@@ -10,7 +10,7 @@ use crate::dimension::Dimension;
 use crate::plan::training::{ErrorTerm, LossPlan, Measure};
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 
-const MEASURES: [&str; 6] = ["mae", "mse", "huber", "crps", "spectral", "fss"];
+pub(super) const MEASURES: [&str; 6] = ["mae", "mse", "huber", "crps", "spectral", "fss"];
 /// Roles whose variables a measure may be taken of.
 const ROLES: [&str; 2] = ["prognostic", "diagnostic"];
 /// Errors in one loss: losses may use losses, and none may grow without bound.
@@ -67,6 +67,11 @@ impl Checker<'_> {
         if let Some(terms) = self.comparison(scope, expr) {
             return terms;
         }
+        let sum = matches!(&expr.kind, ExprKind::Binary { operator: Operator::Add | Operator::Subtract, left, right } if is_error(left) || is_error(right));
+        if !sum && asks_truth(expr) {
+            self.diagnostics.push(not_averaged(expr));
+            return None;
+        }
         match &expr.kind {
             ExprKind::Binary { operator: operator @ (Operator::Add | Operator::Subtract), left, right } => {
                 let mut terms = self.errors(scope, left)?;
@@ -117,10 +122,6 @@ impl Checker<'_> {
                 self.diagnostics.push(diagnostic);
                 None
             }
-            _ if asks_truth(expr) => {
-                self.diagnostics.push(not_averaged(expr));
-                None
-            }
             _ => self.not_a_loss(scope, expr),
         }
     }
@@ -148,7 +149,7 @@ impl Checker<'_> {
             None => None,
         };
         if let (Some(metres), Some(value)) = (scale, labelled.iter().find(|i| labelled_as(i, "scale"))) {
-            self.scale_is_multiple(metres, value.value.span);
+            self.scale_is_multiple(metres, value.value.span, true);
         }
         let when = match arguments.optional("when") {
             Some(relation) => Some(self.condition(scope, &relation, "when")?),
@@ -391,6 +392,18 @@ pub(super) fn names_in_role(resolved: &Resolved, role: &str) -> Vec<String> {
         .flat_map(|clause| &clause.values)
         .filter_map(|chain| only_value(chain).and_then(bare_name).map(|name| name.text))
         .collect()
+}
+
+/// Whether a measure or a mean stands in an expression.
+fn is_error(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Call { function, .. } => {
+            function.text == "mean" || MEASURES.contains(&function.text.as_str())
+        }
+        ExprKind::Binary { left, right, .. } => is_error(left) || is_error(right),
+        ExprKind::Negate(inner) => is_error(inner),
+        _ => false,
+    }
 }
 
 fn term(weight: f64, measure: Measure, field: String) -> ErrorTerm {

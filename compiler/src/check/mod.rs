@@ -29,12 +29,12 @@ mod phase;
 mod place;
 mod repair;
 mod role;
-mod role_quantity;
 mod sampling;
 mod schedule;
 mod science;
 mod score;
 mod split;
+mod trained;
 mod walk;
 mod watching;
 
@@ -54,8 +54,10 @@ use crate::types::FieldType;
 
 pub use architecture::{Given, Value};
 pub use base::BaseChoice;
+pub(crate) use clauses::REPEATED;
 pub use data::DataChoice;
 pub use ensemble::EnsembleChoice;
+pub use function::INTRINSICS;
 pub use model::ModelChoice;
 pub use role::Cast;
 pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
@@ -140,7 +142,7 @@ pub struct Projection {
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
     let (members, said) = ensemble::members(resolved, site);
-    let mut own = Diagnostics::new();
+    let mut own = std::mem::take(diagnostics);
     let checked = check_one(resolved, members, site, &mut own);
     ensemble::gather(own, said, diagnostics);
     checked
@@ -174,8 +176,8 @@ fn check_one(
     checker.data(site);
     checker.own_items();
     checker.model(site);
-    checker.checked.machine = site.machine();
     checker.quantities_of_roles();
+    checker.checked.machine = site.machine();
     checker.phases();
     checker.ensemble();
     checker.evaluations(site);
@@ -331,4 +333,9 @@ fn bare_name(expr: &Expr) -> Option<Name> {
         aurora_grammar::tree::ExprKind::Path(text) => Some(Name { text: text.clone(), span: expr.span }),
         _ => None,
     }
+}
+
+/// The functions that the checks know themselves, for editors: those of fields, and those of losses.
+pub(crate) fn function_words() -> impl Iterator<Item = &'static str> {
+    function::INTRINSICS.into_iter().chain(function::LOSS_ONLY)
 }

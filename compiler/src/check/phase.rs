@@ -198,7 +198,8 @@ impl Checker<'_> {
                 );
                 return Vec::new();
             }
-            self.scale_is_multiple(metres, span);
+            let whole = !matches!(lengths.kind, ExprKind::List { .. });
+            self.scale_is_multiple(metres, span, whole);
             scales.push(ScaleShare { spacing: metres, share: 1.0 });
         }
         if let Some(weights) = weights {

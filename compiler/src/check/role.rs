@@ -27,13 +27,14 @@ impl Checker<'_> {
                 self.unknown(RECIPE, &name.text, name.span, "");
                 continue;
             };
+            if !self.has_place(&definition, &name, part == Part::Static) {
+                continue;
+            }
             if let Some(other) = cast.iter().find(|other| other.id == definition.id) {
                 self.cast_twice(&name, part, &other.clone());
                 continue;
             }
-            if self.has_place(&definition, &name, part == Part::Static) {
-                cast.push(Cast { id: definition.id, part, name });
-            }
+            cast.push(Cast { id: definition.id, part, name });
         }
     }
 

@@ -67,10 +67,10 @@ impl Checker<'_> {
                         format!("the grid lies around {latitude}° north, {longitude}° east")
                     }
                     Projection::Stereographic { longitude, .. } => {
-                        format!("the grid lies around the meridian {longitude}° east")
+                        format!("the grid lies around the meridian of {longitude}° east")
                     }
                     Projection::LatLon { north, west, .. } => {
-                        format!("the grid begins at {north}° north, {west}° east, and goes south and east")
+                        format!("the grid begins at {north}° north, {west}° east")
                     }
                 };
                 self.error_with_help("outside-grid", message, (clause.span, "somewhere else"), help);
@@ -218,76 +218,110 @@ fn midnight(date: Date) -> Option<Timestamp> {
     date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// Whether some point of the region, looked at in a lattice, lies on the grid, or the grid's centre in the
-/// region.
+/// Whether some point of the region lies on the grid, or some point of the grid in the region, both looked at
+/// in a lattice.
 fn touches(region: &RegionPlan, grid: &GridPlan) -> bool {
-    let width =
-        if region.west < region.east { region.east - region.west } else { region.east - region.west + 360.0 };
-    if let Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } =
-        grid.projection
-    {
-        let east_of_west = (longitude - region.west).rem_euclid(360.0);
-        if (region.south..=region.north).contains(&latitude) && east_of_west <= width {
-            return true;
+    let width = match region.east - region.west {
+        width if width > 0.0 => width,
+        width => width + 360.0,
+    };
+    let (half_x, half_y) = (grid.width as f64 * grid.spacing / 2.0, grid.height as f64 * grid.spacing / 2.0);
+    let plane = match grid.projection {
+        Projection::LatLon { north, west, step } => {
+            return touches_degrees(region, width, grid, (north, west, step));
         }
-    }
-    let span = |points: usize| points as f64 * grid.spacing;
-    let origin =
-        grid.southwest.map_or((-span(grid.width) / 2.0, -span(grid.height) / 2.0), |[north, east]| {
-            plane(&grid.projection, north, east)
-        });
-    (0..=LOOKS).any(|i| {
-        (0..=LOOKS).any(|j| {
-            let share = |k: usize| k as f64 / LOOKS as f64;
-            let latitude = region.south + (region.north - region.south) * share(i);
-            let longitude = region.west + width * share(j);
-            if let Projection::LatLon { north, west, step } = grid.projection {
-                let (down, across) = (north - latitude, (longitude - west).rem_euclid(360.0));
-                return (0.0..=step * grid.height as f64).contains(&down)
-                    && across <= step * grid.width as f64;
-            }
-            let (x, y) = plane(&grid.projection, latitude, longitude);
-            (0.0..=span(grid.width)).contains(&(x - origin.0))
-                && (0.0..=span(grid.height)).contains(&(y - origin.1))
-        })
+        Projection::Lambert { latitude, longitude } => Plane::new(latitude, longitude, true),
+        Projection::Mercator { latitude, longitude } => Plane::new(latitude, longitude, false),
+        Projection::Stereographic { latitude, longitude } => {
+            // A cone as flat as can be (Snyder 1987, section 15): with a sine of 1, Lambert's is the stereographic map.
+            Plane { true_at: latitude, centre: longitude, sine: Some(1.0) }
+        }
+    };
+    // The middle of the grid on the map.
+    let (middle_x, middle_y) = grid.southwest.map_or((0.0, 0.0), |[north, east]| {
+        let (x, y) = plane.forward(north, east);
+        (x + half_x, y + half_y)
+    });
+    let lattice = (0..=LOOKS).flat_map(|i| (0..=LOOKS).map(move |j| (i, j)));
+    lattice.map(|(i, j)| (i as f64 / LOOKS as f64, j as f64 / LOOKS as f64)).any(|(i, j)| {
+        let (x, y) = plane.forward(region.south + (region.north - region.south) * i, region.west + width * j);
+        let (latitude, longitude) =
+            plane.inverse(middle_x + half_x * (2.0 * j - 1.0), middle_y + half_y * (2.0 * i - 1.0));
+        (x - middle_x).abs() <= half_x && (y - middle_y).abs() <= half_y
+            || (region.south..=region.north).contains(&latitude)
+                && (longitude - region.west).rem_euclid(360.0) <= width
     })
 }
 
-/// Metres east and north of the grid's centre on the map (Snyder 1987, equations 7-1, 15-1 to 15-4 and 21-5, on
-/// a sphere); of the pole on a stereographic one.
-fn plane(projection: &Projection, latitude: f64, longitude: f64) -> (f64, f64) {
-    const EARTH: f64 = 6_371_229.0;
-    let height =
-        |degrees: f64| (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan();
-    match *projection {
-        // Not asked for: degrees are compared with degrees.
-        Projection::LatLon { north, west, .. } => {
-            (EARTH * (longitude - west).to_radians(), EARTH * (latitude - north).to_radians())
-        }
-        Projection::Mercator { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let scale = EARTH * true_at.to_radians().cos();
-            (scale * east.to_radians(), scale * (height(latitude).ln() - height(true_at).ln()))
-        }
-        Projection::Lambert { latitude: true_at, longitude: centre } => {
-            let east = (longitude - centre + 540.0).rem_euclid(360.0) - 180.0;
-            let sine = true_at.to_radians().sin();
-            if sine.abs() < 1e-6 {
-                return plane(
-                    &Projection::Mercator { latitude: true_at, longitude: centre },
-                    latitude,
-                    longitude,
-                );
+/// The same on a grid of degrees: both are boxes.
+fn touches_degrees(region: &RegionPlan, width: f64, grid: &GridPlan, origin: (f64, f64, f64)) -> bool {
+    let (north, west, step) = origin;
+    let span = |points: usize| step * points.saturating_sub(1) as f64;
+    let rows = region.south <= north && region.north >= north - span(grid.height);
+    // One of the two begins within the other.
+    let columns = (region.west - west).rem_euclid(360.0) <= span(grid.width)
+        || (west - region.west).rem_euclid(360.0) <= width;
+    rows && columns
+}
+
+/// The map of a grid, on a sphere of GRIB's radius (Snyder 1987, equations 7-1 to 7-5 and 15-1 to 15-5): metres
+/// east and north of the grid's centre.
+struct Plane {
+    true_at: f64,
+    centre: f64,
+    /// Sine of the standard parallel of a Lambert cone; nothing for a cylinder.
+    sine: Option<f64>,
+}
+
+const EARTH: f64 = 6_371_229.0;
+
+impl Plane {
+    fn new(true_at: f64, centre: f64, cone: bool) -> Plane {
+        let sine = true_at.to_radians().sin();
+        Plane { true_at, centre, sine: (cone && sine.abs() > 1e-6).then_some(sine) }
+    }
+
+    /// tan(π/4 + φ/2): how far up a conformal map a latitude lies, before the logarithm.
+    fn height(degrees: f64) -> f64 {
+        (std::f64::consts::FRAC_PI_4 + degrees.clamp(-89.9, 89.9).to_radians() / 2.0).tan()
+    }
+
+    /// The distance from the apex of the cone.
+    fn radius(&self, sine: f64, degrees: f64) -> f64 {
+        let factor = self.true_at.to_radians().cos() * Self::height(self.true_at).powf(sine) / sine;
+        EARTH * factor / Self::height(degrees).powf(sine)
+    }
+
+    fn forward(&self, latitude: f64, longitude: f64) -> (f64, f64) {
+        let east = ((longitude - self.centre + 540.0).rem_euclid(360.0) - 180.0).to_radians();
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                (scale * east, scale * (Self::height(latitude).ln() - Self::height(self.true_at).ln()))
             }
-            let factor = true_at.to_radians().cos() * height(true_at).powf(sine) / sine;
-            let radius = |degrees: f64| EARTH * factor / height(degrees).powf(sine);
-            let (rho, angle) = (radius(latitude), sine * east.to_radians());
-            (rho * angle.sin(), radius(true_at) - rho * angle.cos())
+            Some(sine) => {
+                let (rho, angle) = (self.radius(sine, latitude), sine * east);
+                (rho * angle.sin(), self.radius(sine, self.true_at) - rho * angle.cos())
+            }
         }
-        Projection::Stereographic { latitude: true_at, longitude: down } => {
-            let rho = EARTH * (1.0 + true_at.to_radians().sin()) / height(latitude);
-            let angle = (longitude - down).to_radians();
-            (rho * angle.sin(), -rho * angle.cos())
+    }
+
+    fn inverse(&self, x: f64, y: f64) -> (f64, f64) {
+        let latitude = |height: f64| (2.0 * height.atan()).to_degrees() - 90.0;
+        match self.sine {
+            None => {
+                let scale = EARTH * self.true_at.to_radians().cos();
+                let height = (y / scale + Self::height(self.true_at).ln()).exp();
+                (latitude(height), self.centre + (x / scale).to_degrees())
+            }
+            Some(sine) => {
+                let down = self.radius(sine, self.true_at) - y;
+                let rho = x.hypot(down) * sine.signum();
+                let angle = (x * sine.signum()).atan2(down * sine.signum());
+                let height =
+                    (self.radius(sine, self.true_at) / rho).powf(1.0 / sine) * Self::height(self.true_at);
+                (latitude(height), self.centre + (angle / sine).to_degrees())
+            }
         }
     }
 }
@@ -318,11 +352,45 @@ mod tests {
     /// centre; the spacing is 3 km, so a metre is far within a cell.
     #[test]
     fn the_lambert_plane_is_that_of_hrrr() {
-        let projection = Projection::Lambert { latitude: 38.5, longitude: -97.5 };
-        let (x, y) = plane(&projection, 21.138_123, -122.719_528);
+        let plane = Plane::new(38.5, -97.5, true);
+        let (x, y) = plane.forward(21.138_123, -122.719_528);
         assert!((x + 2_697_520.143).abs() < 1.0 && (y + 1_587_306.153).abs() < 1.0, "{x} {y}");
-        let (x, y) = plane(&projection, 47.842_195, -60.917_193);
+        let (x, y) = plane.forward(47.842_195, -60.917_193);
         assert!((x - 2_696_479.857).abs() < 1.0 && (y - 1_586_693.847).abs() < 1.0, "{x} {y}");
+    }
+
+    /// There and back, to a millionth of a degree, on both maps and both halves of the globe.
+    #[test]
+    fn the_inverse_leads_back() {
+        for latitude in [38.5, -30.0] {
+            let longitude = -97.5;
+            for cone in [true, false] {
+                let plane = Plane::new(latitude, longitude, cone);
+                for (north, east) in [(latitude + 9.0, -120.0), (latitude - 5.0, -80.0)] {
+                    let (x, y) = plane.forward(north, east);
+                    let (n, e) = plane.inverse(x, y);
+                    assert!((n - north).abs() < 1e-6 && (e - east).abs() < 1e-6, "{n} {e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_region_touches_a_grid_of_degrees() {
+        let projection = Projection::LatLon { north: 60.0, west: 350.0, step: 0.25 };
+        let grid = GridPlan {
+            name: "europe".into(),
+            projection,
+            width: 161,
+            height: 101,
+            spacing: 27_800.0,
+            southwest: None,
+        };
+        let region = |south, north, west, east| RegionPlan { south, north, west, east };
+        assert!(touches(&region(45.0, 50.0, 5.0, 15.0), &grid));
+        assert!(touches(&region(30.0, 36.0, -20.0, -9.0), &grid));
+        assert!(!touches(&region(30.0, 34.0, 5.0, 15.0), &grid));
+        assert!(!touches(&region(45.0, 50.0, 40.0, 60.0), &grid));
     }
 
     #[test]
@@ -333,10 +401,13 @@ mod tests {
             width: 64,
             height: 64,
             spacing: 12_000.0,
+            southwest: None,
         };
         let region = |south, north, west, east| RegionPlan { south, north, west, east };
         assert!(touches(&region(30.0, 45.0, -105.0, -92.0), &grid));
         assert!(touches(&region(38.4, 38.6, -97.6, -97.4), &grid));
+        assert!(touches(&region(28.0, 38.0, -180.0, 180.0), &grid));
+        assert!(touches(&region(30.0, 45.0, 255.0, 268.0), &grid));
         assert!(!touches(&region(28.0, 34.0, -95.0, -80.0), &grid));
         assert!(!touches(&region(30.0, 45.0, 5.0, 15.0), &grid));
     }

@@ -161,7 +161,9 @@ impl Checker<'_> {
         of: &Of,
         tail: &Parts<'_>,
     ) -> Option<ScorePlan> {
-        self.fitting(score, word, tail)?;
+        if !matches!((score.subject(), of), (Subject::Chance, Of::Name(_))) {
+            self.fitting(score, word, tail)?;
+        }
         match (score.subject(), of) {
             (Subject::Chance, Of::Chance(relation)) => self.chance_plan(evaluation, score, relation, tail),
             (Subject::Chance, Of::Name(name)) => {

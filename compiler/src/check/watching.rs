@@ -46,7 +46,7 @@ impl Checker<'_> {
             return self.no_favour(chain.span);
         }
         match samples.as_str() {
-            "samples" => {}
+            "samples" | "train" => {}
             "validate" | "test" => {
                 let word = Expr { kind: ExprKind::Path(samples.clone()), span: *span };
                 self.only_train(&word, "the choice of samples by `favour`")?;

@@ -200,11 +200,19 @@ fn refuse(
         "step" => Some(choice.step_span),
         "history" => Some(choice.history_span),
         "grid" => choice.argument("patch").map(|given| given.span),
-        argument => choice.argument(argument).map(|given| given.span),
+        argument => {
+            // What is not said follows from what is: `heads` sets those of the Perceivers and of the decoder too.
+            let behind = match argument {
+                "perceiver_heads" | "decoder_heads" => "heads",
+                "decoder_depths" => "depths",
+                other => other,
+            };
+            choice.argument(argument).or_else(|| choice.argument(behind)).map(|given| given.span)
+        }
     };
     let label = match (first.about, place) {
         ("grid", Some(_)) => format!("patches of {0} by {0} points", model.patch),
-        (_, Some(_)) => "this number".to_string(),
+        (_, Some(_)) => "this cannot be built".to_string(),
         ("grid", None) => format!("patches of {0} by {0} points", model.patch),
         (_, None) => "this model cannot be built".to_string(),
     };

@@ -9,7 +9,7 @@ use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
 use super::evaluation::Score;
 use super::model::ModelPlan;
 use super::training::{ConstraintPlan, TrainingPlan};
-use super::{Part, Plan, Role, RolePlan, SCHEMA, start};
+use super::{Part, Plan, Role, RolePlan, SCHEMA, capacity, start};
 use crate::check::{Checked, ModelChoice};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
@@ -78,6 +78,7 @@ pub(super) fn one(
     plan.model = architecture(checked, model, &plan, diagnostics)?;
     plan.base = start::base(checked, model, &plan, diagnostics)?;
     crate::check::tile_not_multiple(&plan, resolved, diagnostics);
+    capacity::fits(resolved, checked, &plan, diagnostics)?;
     Some((plan, module))
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Everything `data prepare` needs to know. Names are the recipe's; all maps and lists are ordered.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DataPlan {
     /// `archive synthetic`: the name of the archive; where it lies is the site's affair.
     pub archive: String,
@@ -31,7 +31,7 @@ pub struct DataPlan {
 }
 
 /// Which points and times of the splits are used; all of them by default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SamplingPlan {
     /// `archive hrrr.f00`: only analyses are read. Without it, fields over a period come from forecasts.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -45,7 +45,7 @@ pub struct SamplingPlan {
 }
 
 /// A box in degrees north and east, both ends included. Where `west > east` it crosses the date line.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RegionPlan {
     pub south: f64,
     pub north: f64,
@@ -54,7 +54,7 @@ pub struct RegionPlan {
 }
 
 /// What is done about data that are missing or wrong; nothing by default.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RepairPlan {
     /// Times that are missing, filled from their neighbours in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,13 +70,13 @@ pub struct RepairPlan {
 }
 
 /// Gaps of at most `longest` seconds between two times that are there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GapPlan {
     pub longest: i64,
     pub method: GapMethod,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GapMethod {
     /// On the straight line between the neighbours.
@@ -88,7 +88,7 @@ pub enum GapMethod {
 }
 
 /// A field whose distribution is brought to that of a better one, quantile by quantile, over `train`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DebiasPlan {
     pub field: String,
     pub against_archive: String,
@@ -102,7 +102,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// A horizontal grid: a projection with its parameters, row 0 in the north.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GridPlan {
     pub name: String,
     pub projection: Projection,
@@ -126,7 +126,7 @@ impl GridPlan {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     /// Lambert conformal, one standard parallel, centred on (latitude, longitude) in degrees.
@@ -139,7 +139,7 @@ pub enum Projection {
     LatLon { north: f64, west: f64, step: f64 },
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LevelsPlan {
     /// `pressure`, `height` or `index`.
     pub coordinate: String,
@@ -148,13 +148,13 @@ pub struct LevelsPlan {
 }
 
 /// From the first instant to the last, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TimeRange {
     pub from: Timestamp,
     pub to: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct FieldPlan {
     pub name: String,
     /// What the archive calls it, for instance `REFC:entire atmosphere`.
@@ -169,7 +169,7 @@ pub struct FieldPlan {
     pub range: (Option<f64>, Option<f64>),
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct DerivedPlan {
     pub name: String,
     /// The kernel of the artefact's module that computes it.
@@ -182,7 +182,7 @@ pub struct DerivedPlan {
     pub range: (Option<f64>, Option<f64>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SupportPlan {
     /// (H, W), constant in time.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Plan;
 
 /// One `ensemble NAME { }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EnsemblePlan {
     pub name: String,
     /// Groups of weights that are trained once, for all members.
@@ -17,14 +17,14 @@ pub struct EnsemblePlan {
 
 /// One member: the enclosing recipe with the member's amendments, as a plan of its own. Its evaluations are
 /// those of the ensemble; kernels that differ from the enclosing recipe's are named `KERNEL.MEMBER`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MemberPlan {
     pub name: String,
     pub plan: Box<Plan>,
 }
 
 /// How the members' forecasts become one.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Blend {
     /// Each variable from the one member that predicts it.

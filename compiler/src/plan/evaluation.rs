@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::training::Condition;
 
 /// One `evaluate NAME on SPLIT { }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EvaluationPlan {
     pub name: String,
     /// `train`, `validate` or `test`.
@@ -24,7 +24,7 @@ pub struct EvaluationPlan {
 }
 
 /// Confidence intervals from resampling blocks of starting times.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
     None,
@@ -50,7 +50,7 @@ impl Confidence {
 }
 
 /// One score of one field, at some levels, thresholds and scales.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScorePlan {
     pub score: Score,
     /// A predicted variable or a derived field.
@@ -71,7 +71,7 @@ pub struct ScorePlan {
     pub bins: Option<usize>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Score {
     Rmse,

@@ -30,6 +30,10 @@ pub fn remedy(fault: &Fault, model: &ModelPlan, grid: &GridPlan) -> Option<Strin
             let near = nearest_divisor(model.embed_dim, model.num_heads);
             Some(format!("a width of {} can be shared by {near} heads", model.embed_dim))
         }
+        "atmosphere_statics" => Some("write `dynamic = true` beside it, or leave it out".to_string()),
+        "condition" => {
+            Some("let the set of levels of `condition` hold every level of the model's fields".to_string())
+        }
         _ => None,
     }
 }
@@ -96,6 +100,7 @@ mod tests {
             width: 1799,
             height: 1059,
             spacing: 3000.0,
+            southwest: None,
         };
         let said = grid_remedy(&ModelPlan::pretrained(), &grid);
         assert_eq!(

@@ -3,6 +3,7 @@
 mod architecture;
 mod assemble;
 pub mod base;
+mod capacity;
 pub mod data;
 pub mod ensemble;
 pub mod evaluation;
@@ -12,6 +13,8 @@ mod layout;
 mod list;
 mod members;
 pub mod model;
+pub mod resources;
+pub mod schema;
 mod start;
 pub mod training;
 
@@ -24,7 +27,7 @@ pub(crate) use assemble::used_fields;
 pub const SCHEMA: &str = "aurora-plan/1";
 
 /// Everything the runtime does for a recipe. The kernels it names are in the artefact's module.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     pub schema: String,
     pub name: String,
@@ -49,7 +52,7 @@ pub struct Plan {
 }
 
 /// A field of the store and the part it plays in the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RolePlan {
     pub field: String,
     /// What the checkpoint calls it.
@@ -61,7 +64,7 @@ pub struct RolePlan {
     pub spread: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Static,
@@ -72,7 +75,7 @@ pub enum Role {
 }
 
 /// The part a field plays: what the recipe calls its role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Predicted and fed back.

@@ -194,7 +194,7 @@ fn shapes_differ(
         let example = first.map_or(String::new(), |m| {
             format!("; the first is {}: {:?} here, {:?} in the base", m.name, m.model, m.checkpoint)
         });
-        return Diagnostic::error("base-mismatch", format!("{count} weights do not fit the base{example}"))
+        return Diagnostic::error("base-mismatch", format!("{} not fit the base{example}", weights(count)))
             .label(choice.span, "this model")
             .label(base.span, "this checkpoint")
             .help("take the base's own class as `architecture`, or start from scratch, without `base`");
@@ -205,7 +205,7 @@ fn shapes_differ(
         "history" => choice.history_span,
         _ => given.map_or(choice.span, |given| given.span),
     };
-    let message = format!("the base has {what} {theirs}, this model {ours}: {count} weights do not fit");
+    let message = format!("the base has {what} {theirs}, this model {ours}: {} not fit", weights(count));
     let own = base.published.filter(|_| given.is_none() && argument != "history");
     let help = match own {
         Some(class) => format!("write architecture  {}, or start from scratch, without `base`", class.word()),
@@ -224,6 +224,10 @@ fn shapes_differ(
         diagnostic = diagnostic.fix(given.span, theirs);
     }
     diagnostic
+}
+
+fn weights(count: usize) -> String {
+    if count == 1 { "1 weight does".to_string() } else { format!("{count} weights do") }
 }
 
 /// The number behind weights that do not fit.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// Everything `train` needs to know besides the data and the model.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TrainingPlan {
     pub losses: BTreeMap<String, LossPlan>,
     pub constraints: BTreeMap<String, ConstraintPlan>,
@@ -14,14 +14,14 @@ pub struct TrainingPlan {
 }
 
 /// A plain number to be made small: a weighted sum of errors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LossPlan {
     pub terms: Vec<ErrorTerm>,
 }
 
 /// `weight * mae(field)`. A role such as `prognostic` has become one term per variable, whose weights
 /// are equal and add up to the weight that was written.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ErrorTerm {
     pub weight: f64,
     pub measure: Measure,
@@ -40,7 +40,7 @@ pub struct ErrorTerm {
 }
 
 /// A relation between true values, as a kernel that gives 1 where it holds and 0 elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Condition {
     pub kernel: String,
     /// What the kernel reads of the truth, in its order.
@@ -48,7 +48,7 @@ pub struct Condition {
 }
 
 /// How prediction and truth are compared, after division by the field's spread over the train split.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// mean |d|
@@ -70,7 +70,7 @@ pub enum Measure {
 }
 
 /// A relation that ought to hold, as a kernel giving the violation divided by the tolerance.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConstraintPlan {
     /// Kernel with one output, 0 where the relation holds, 1 where it is broken by the tolerance. As a
     /// penalty its value is the mean of the square.
@@ -82,7 +82,7 @@ pub struct ConstraintPlan {
 }
 
 /// One stretch of training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PhasePlan {
     pub name: String,
     pub title: Option<String>,
@@ -123,7 +123,7 @@ pub struct PhasePlan {
 }
 
 /// `by lora(rank = 8)`: updates of low rank beside weights that stay (Hu et al. 2022).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Adapter {
     pub group: String,
     pub rank: usize,
@@ -133,7 +133,7 @@ pub struct Adapter {
 }
 
 /// Which steps of a rollout have which updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdapterSteps {
     /// One update, the same at all steps.
@@ -144,7 +144,7 @@ pub enum AdapterSteps {
     Each,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScaleShare {
     /// In metres, a whole multiple of the grid's spacing.
     pub spacing: f64,
@@ -153,20 +153,20 @@ pub struct ScaleShare {
 }
 
 /// `share` of the samples are drawn from those in which the condition holds somewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Favour {
     pub condition: Condition,
     pub share: f64,
 }
 
 /// The phase ends when a loss, over `validate`, has not been smaller for so many epochs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Stop {
     pub loss: String,
     pub epochs: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Length {
     /// Passes over the train split.
@@ -176,7 +176,7 @@ pub enum Length {
 }
 
 /// AdamW (Loshchilov and Hutter 2019, algorithm 2).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct AdamW {
     pub rate: Schedule,
     pub beta1: f64,
@@ -188,7 +188,7 @@ pub struct AdamW {
 }
 
 /// A number that changes over a phase.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Schedule {
     pub from: f64,
     pub to: f64,
@@ -197,7 +197,7 @@ pub struct Schedule {
     pub warmup: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
     Constant,

@@ -19,6 +19,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
     crate::unbuilt::refuse(&recipe.plan)?;
+    crate::unbuilt::refuse_settings(&recipe.site)?;
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let interrupt = Interrupt::watch()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aurora_compiler::plan::model::ModelPlan;
+use aurora_compiler::plan::model::{Clip, ModelPlan};
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
 
@@ -11,6 +11,7 @@ use super::backbone::{Backbone, BackboneTrace};
 use super::batch::Coordinates;
 use super::decoder::Decoder;
 use super::encoder::{Encoder, EncoderTrace};
+use super::normalisation::Scaling;
 use super::parameters::{Builder, HostTensor, Names};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation};
@@ -151,7 +152,7 @@ impl Aurora {
         for step in 0..steps {
             let prediction = self.forward(&batch, normalisation)?;
             if step + 1 < steps {
-                batch = advance(batch, &prediction);
+                batch = advance(batch, &clipped(prediction.clone(), &self.plan, None));
             }
             predictions.push(prediction);
         }
@@ -226,6 +227,46 @@ impl Prediction {
             rollout_step: self.rollout_step,
         }
     }
+}
+
+/// A prediction brought into the ranges of its variables before it is fed back. Of a normalised one the scalings
+/// are needed, for ranges are physical.
+pub(crate) fn clipped(mut batch: Batch, plan: &ModelPlan, scalings: Option<&Normalisation>) -> Batch {
+    let bound = |value: Option<f64>, scaling: Option<Scaling>, open: f64| match (value, scaling) {
+        (Some(value), Some(scaling)) => (value - scaling.location) / scaling.scale,
+        (Some(value), None) => value,
+        (None, _) => open,
+    };
+    let limits = |clip: &Clip, scaling: Option<Scaling>| {
+        (bound(clip.least, scaling, f64::MIN) as f32, bound(clip.greatest, scaling, f64::MAX) as f32)
+    };
+    for clip in &plan.options.clips {
+        if !clip.levels {
+            if let Some(field) = batch.surface.remove(&clip.variable) {
+                let scaling = scalings.and_then(|all| all.surface.get(&clip.variable).copied());
+                let (least, greatest) = limits(clip, scaling);
+                batch.surface.insert(clip.variable.clone(), field.clamp(least, greatest));
+            }
+            continue;
+        }
+        let Some(field) = batch.atmosphere.remove(&clip.variable) else { continue };
+        let field = match scalings.and_then(|all| all.atmosphere.get(&clip.variable)) {
+            None => {
+                let (least, greatest) = limits(clip, None);
+                field.clamp(least, greatest)
+            }
+            Some(levels) => {
+                let of = |level: &f64| levels.iter().find(|(known, _)| known == level).map(|(_, one)| *one);
+                let parts = batch.levels.iter().enumerate().map(|(at, level)| {
+                    let (least, greatest) = limits(clip, of(level));
+                    field.clone().narrow(2, at, 1).clamp(least, greatest)
+                });
+                Tensor::cat(parts.collect(), 2)
+            }
+        };
+        batch.atmosphere.insert(clip.variable.clone(), field);
+    }
+    batch
 }
 
 /// The input of the next step: the oldest time dropped, the prediction appended. Both physical or both normalised.

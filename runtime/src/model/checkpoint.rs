@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
+use aurora_compiler::site::CheckpointTensor;
 use burn::store::{ModuleStore, PytorchStore, bridge};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
@@ -174,6 +175,53 @@ pub fn read_safetensors(path: &Path) -> Result<BTreeMap<String, HostTensor>, Mod
         }
         let values = view.data().as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
         tensors.insert(name, HostTensor { shape: view.shape().to_vec(), values });
+    }
+    Ok(tensors)
+}
+
+/// Names, shapes and kinds of the weights in a file of safetensors or of torch; their values stay unread, and the
+/// pickle of a torch file is never executed.
+///
+/// # Errors
+/// A file that is neither, or is cut short.
+pub fn header(path: &Path) -> Result<Vec<CheckpointTensor>, ModelError> {
+    if path.extension().is_some_and(|extension| extension == "safetensors") {
+        return header_of_safetensors(path);
+    }
+    let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
+    let list = store.get_all_tensors().map_err(|error| unreadable(path, error.to_string()))?;
+    let tensors = list.iter().map(|(name, tensor)| CheckpointTensor {
+        name: name.clone(),
+        shape: tensor.shape.as_slice().to_vec(),
+        kind: format!("{:?}", tensor.dtype).to_lowercase(),
+    });
+    Ok(tensors.collect())
+}
+
+/// Longest header of a file of safetensors that is read: the format's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+fn header_of_safetensors(path: &Path) -> Result<Vec<CheckpointTensor>, ModelError> {
+    let fail = |error: String| unreadable(path, error);
+    let mut file = std::fs::File::open(path).map_err(|error| fail(error.to_string()))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|error| fail(error.to_string()))?;
+    let length = u64::from_le_bytes(length);
+    if length > LONGEST_HEADER {
+        return Err(fail(format!("its header claims {length} bytes")));
+    }
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes).map_err(|error| fail(error.to_string()))?;
+    let listed: BTreeMap<String, serde_json::Value> =
+        serde_json::from_slice(&bytes).map_err(|error| fail(error.to_string()))?;
+    let mut tensors = Vec::new();
+    for (name, value) in listed.into_iter().filter(|(name, _)| name != "__metadata__") {
+        let shape = value.get("shape").and_then(|shape| serde_json::from_value(shape.clone()).ok());
+        let kind = value.get("dtype").and_then(serde_json::Value::as_str);
+        let (Some(shape), Some(kind)) = (shape, kind) else {
+            return Err(fail(format!("its header does not say what `{name}` is")));
+        };
+        tensors.push(CheckpointTensor { name, shape, kind: kind.to_lowercase() });
     }
     Ok(tensors)
 }

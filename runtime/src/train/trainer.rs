@@ -25,7 +25,7 @@ use crate::data::prefetch::Prefetch;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
-use crate::model::aurora::advance;
+use crate::model::aurora::{advance, clipped};
 use crate::model::{Aurora, Coordinates, Normalisation};
 use crate::talk::say;
 
@@ -291,7 +291,8 @@ impl Trainer<'_> {
             let truth = batch::truth(self.plan, samples, &phase.scalings, &fields, step, device);
             let value = phase.objective.value(&prediction, &truth)?;
             if step + 1 < phase.plan.rollout {
-                input = advance(input, &prediction.into_batch());
+                let next = clipped(prediction.into_batch(), &self.plan.model, Some(&phase.normalisation));
+                input = advance(input, &next);
             }
             sum = Some(match sum {
                 None => value,

@@ -2,7 +2,9 @@
 #![allow(dead_code)] // each test uses its own part
 
 use aurora_compiler::plan::data::TimeRange;
-use aurora_compiler::site::{ArchiveField, ArchiveIndex, Site};
+use aurora_compiler::site::{
+    ArchiveField, ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site,
+};
 use aurora_compiler::{Compilation, compile};
 use aurora_grammar::render;
 
@@ -45,7 +47,7 @@ impl Site for World {
         };
         match name {
             "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
-            "hrrr" => Some(ArchiveIndex {
+            "rap" => Some(ArchiveIndex {
                 fields: listed(),
                 ..index("2014-09-30T00:00:00Z", "2025-01-01T00:00:00Z")?
             }),
@@ -55,13 +57,38 @@ impl Site for World {
     }
 
     fn archives(&self) -> Vec<String> {
-        vec!["hrrr".into(), "synthetic".into(), "wrf".into()]
+        vec!["rap".into(), "synthetic".into(), "wrf".into()]
     }
 
     /// In this world, 41 points of any split have more than 64 dBZ.
     fn count_above(&self, archive: &str, from: &str, threshold: f64, _: TimeRange) -> Option<u64> {
         let rare = threshold > 64.0;
         (archive == "synthetic" && from.starts_with("REFC")).then_some(if rare { 41 } else { 1_000_000 })
+    }
+
+    /// One file that is cut short, and one with a single weight of another shape.
+    fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {
+        let tensor = CheckpointTensor {
+            name: "encoder.surf_level_encoding".into(),
+            shape: vec![48],
+            kind: "f32".into(),
+        };
+        match name {
+            "broken.ckpt" => Some(Err("it ends in the middle of its directory".into())),
+            "narrow.safetensors" => {
+                Some(Ok(CheckpointHeader { digest: "5ca1ab1e".repeat(8), tensors: vec![tensor] }))
+            }
+            _ => None,
+        }
+    }
+
+    /// A recipe says in a comment how much memory the device of its site has: `# site.toml: memory = "8 GB"`.
+    fn machine(&self) -> Option<MachineProfile> {
+        let (_, text) = self.recipes.iter().find(|(_, text)| text.contains("# site.toml: memory"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("# site.toml: memory = \""))?;
+        let gigabytes: f64 = line.strip_suffix(" GB\"")?.parse().ok()?;
+        let memory_bytes = Some((gigabytes * 1e9) as u64);
+        Some(MachineProfile { device: "cuda".into(), memory_bytes, ..MachineProfile::default() })
     }
 }
 
@@ -74,7 +101,7 @@ fn listed() -> Vec<ArchiveField> {
         levels,
         since: None,
     };
-    let smoke = "2020-12-02T00:00:00Z".parse().ok();
+    let smoke = "2020-05-02T00:00:00Z".parse().ok();
     vec![
         field("TMP", "K", pressures()),
         field("UGRD", "m/s", pressures()),

@@ -46,7 +46,8 @@ impl Checker<'_> {
         if samples > 0 {
             return usize::try_from(samples).ok();
         }
-        let length = runs.iter().map(length).max().unwrap_or(0);
+        // No stretch at all has been told of with the months.
+        let length = runs.iter().map(length).max()?;
         let message = format!(
             "`{split}` is shorter than one sample: {} h of {} h",
             length / 3600 + 1,

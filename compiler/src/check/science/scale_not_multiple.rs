@@ -23,8 +23,9 @@ use aurora_grammar::{Diagnostic, Span};
 use crate::check::Checker;
 
 impl Checker<'_> {
-    /// A scale in metres is a whole multiple of the grid's spacing.
-    pub(in crate::check) fn scale_is_multiple(&mut self, metres: f64, span: Span) {
+    /// A scale in metres is a whole multiple of the grid's spacing. `whole` says that its unit stands within the
+    /// span, and not behind a list's bracket.
+    pub(in crate::check) fn scale_is_multiple(&mut self, metres: f64, span: Span, whole: bool) {
         let grid = self.checked.data.as_ref().and_then(|data| self.checked.grids.get(&data.grid));
         let Some(grid) = grid.cloned() else { return };
         let factor = metres / grid.spacing;
@@ -45,6 +46,7 @@ impl Checker<'_> {
         if let Some(definition) = self.resolved.definitions.get(&id) {
             diagnostic = diagnostic.label(definition.name.span, "the grid");
         }
-        self.diagnostics.push(diagnostic.help(format!("the nearest is {near} km")));
+        diagnostic = diagnostic.help(format!("the nearest is {near} km"));
+        self.diagnostics.push(if whole { diagnostic.fix(span, format!("{near} km")) } else { diagnostic });
     }
 }

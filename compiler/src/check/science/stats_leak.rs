@@ -34,15 +34,15 @@ use crate::check::{Checker, bare_name};
 impl Checker<'_> {
     /// A split that `what` may see: `train`. Another is told of.
     pub(in crate::check) fn only_train(&mut self, split: &Expr, what: &str) -> Option<()> {
-        self.only(split, "train", what, "is part of what is learnt")
+        self.only(split, "train", what)
     }
 
     /// A split that may choose among trained weights: `validate`.
     pub(in crate::check) fn only_validate(&mut self, split: &Expr) -> Option<()> {
-        self.only(split, "validate", "a choice among trained weights", "is made on what is not learnt from")
+        self.only(split, "validate", "a choice among trained weights")
     }
 
-    fn only(&mut self, split: &Expr, allowed: &'static str, what: &str, why: &str) -> Option<()> {
+    fn only(&mut self, split: &Expr, allowed: &'static str, what: &str) -> Option<()> {
         let name = match &split.kind {
             ExprKind::Path(name) => name.as_str(),
             _ => "",
@@ -64,9 +64,13 @@ impl Checker<'_> {
             self.diagnostics.push(diagnostic);
             return None;
         }
+        let kept = match name {
+            "test" => "kept for judging",
+            "validate" => "kept for watching",
+            _ => "learnt from, so it flatters",
+        };
         let message = format!("{what} may see `{allowed}` only, and this looks at `{name}`");
-        let mut diagnostic =
-            Diagnostic::error("stats-leak", message).label(split.span, format!("{why}: not from here"));
+        let mut diagnostic = Diagnostic::error("stats-leak", message).label(split.span, kept);
         if let Some(span) = self.split_span(name) {
             diagnostic = diagnostic.label(span, format!("`{name}`"));
         }

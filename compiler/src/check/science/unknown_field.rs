@@ -138,6 +138,12 @@ impl Checker<'_> {
                     low / 100.0,
                     high / 100.0
                 );
+                // A set that is too wide is one mistake, however many fields stand on it.
+                if let Support::Levels(set) = &variable.ty.support
+                    && !self.failed.insert(format!("levels of {set}"))
+                {
+                    return None;
+                }
                 let help = "take this level out of the set, or read the field from another archive";
                 let label = format!("{} hPa is asked for", outside / 100.0);
                 self.error_with_help("outside-levels", message, (span, &label), help);

@@ -131,10 +131,17 @@ impl ModelPlan {
         if patch < 2 {
             return;
         }
-        faults.add("grid", width == 0 || width % patch != 0, || {
+        let columns = width == 0 || width % patch != 0;
+        let rows = height < patch || height % patch > 1;
+        faults.add("grid", rows && columns, || {
+            format!(
+                "neither the grid's {height} rows nor its {width} columns are a multiple of the patch size {patch}"
+            )
+        });
+        faults.add("grid", columns && !rows, || {
             format!("the grid's {width} columns must be a multiple of the patch size {patch}")
         });
-        faults.add("grid", height < patch || height % patch > 1, || {
+        faults.add("grid", rows && !columns, || {
             format!("the grid's {height} rows must be a multiple of the patch size {patch}, or one more")
         });
         let resolutions = self.resolutions();

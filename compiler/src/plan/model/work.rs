@@ -2,10 +2,24 @@
 
 use super::ModelPlan;
 
+/// Floating-point operations of the three parts, forward, for one sample.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Work {
+    pub encoder: f64,
+    pub backbone: f64,
+    pub decoder: f64,
+}
+
 impl ModelPlan {
     /// Floating-point operations of one forward pass for one sample, matrix products only (a product of
     /// m×k and k×n counts 2mkn), those of windows' padding included.
     pub fn forward_flops(&self) -> f64 {
+        let work = self.work();
+        work.encoder + work.backbone + work.decoder
+    }
+
+    /// The same, part by part; heads count with the decoder.
+    pub fn work(&self) -> Work {
         let (rows, columns) = self.patch_grid();
         let patches = (rows * columns) as f64;
         let (width, levels) = (self.embed_dim as f64, self.levels.len() as f64);
@@ -23,7 +37,11 @@ impl ModelPlan {
             + outputs
                 * (self.surface_outputs().len() as f64 + levels * self.atmosphere_outputs().len() as f64);
         let heads: f64 = self.options.heads.iter().map(|head| head.products(self)).sum();
-        2.0 * (patches * (encoder + decoder) + self.backbone_products() + heads)
+        Work {
+            encoder: 2.0 * patches * encoder,
+            backbone: 2.0 * self.backbone_products(),
+            decoder: 2.0 * (patches * decoder + heads),
+        }
     }
 
     /// Multiplications of the backbone.

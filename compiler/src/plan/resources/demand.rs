@@ -1,0 +1,108 @@
+//! What a phase asks of the machine: how many points, samples and steps are held at once, and what moves.
+
+use super::Moved;
+use super::memory::{Kept, Memory};
+use crate::plan::Plan;
+use crate::plan::training::PhasePlan;
+use crate::site::MachineProfile;
+
+/// A group of weights that learns, whole or by low-rank matrices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    /// Rank, and steps with matrices of their own.
+    pub lora: Option<(usize, usize)>,
+}
+
+/// The demand of one phase, with what may be changed to lower it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demand {
+    /// Points that a sample covers.
+    pub height: usize,
+    pub width: usize,
+    /// Samples to a step of the optimiser, and those held at a time.
+    pub batch: usize,
+    pub micro_batch: usize,
+    pub rollout: usize,
+    pub recompute: bool,
+    /// Activations of the backbone in 16 bits.
+    pub half: bool,
+    /// Averages of the weights are kept beside them.
+    pub average: bool,
+    pub moved: Moved,
+}
+
+impl Demand {
+    #[must_use]
+    pub fn of(plan: &Plan, phase: &PhasePlan, machine: Option<&MachineProfile>) -> Demand {
+        let groups: Vec<Group> =
+            phase.train.iter().map(|name| Group { name: name.clone(), lora: None }).collect();
+        Demand {
+            height: plan.model.height,
+            width: plan.model.width,
+            batch: phase.batch,
+            micro_batch: machine
+                .and_then(|m| m.micro_batch)
+                .unwrap_or(phase.batch)
+                .clamp(1, phase.batch.max(1)),
+            rollout: phase.rollout,
+            recompute: machine.is_some_and(|m| m.recompute),
+            half: false,
+            average: false,
+            moved: Moved::of(plan, &groups),
+        }
+    }
+
+    /// Bytes at the peak.
+    #[must_use]
+    pub fn memory(&self, plan: &Plan) -> Memory {
+        let parameters = plan.model.parameters().total;
+        let moved = self.moved.total();
+        let per_sample = self.activations(plan);
+        let copies = (self.micro_batch.max(1) as f64) * (self.rollout.max(1) as f64);
+        Memory {
+            weights: 4 * parameters,
+            gradients: 4 * moved,
+            optimiser: 8 * moved + if self.average { 4 * parameters } else { 0 },
+            activations: (per_sample * copies) as u64,
+        }
+    }
+
+    /// Bytes of one sample and one step of the model: of each part, unless nothing in it or before it moves.
+    fn activations(&self, plan: &Plan) -> f64 {
+        let kept = Kept::of(&plan.model, self.height, self.width);
+        let (encoder, backbone) = (self.moved.encoder > 0, self.moved.encoder + self.moved.backbone > 0);
+        let number = if self.half { 2.0 } else { 4.0 };
+        let of_backbone = if self.recompute { kept.block_inputs + kept.largest_block } else { kept.backbone };
+        let when = |wanted: bool, bytes: f64| if wanted { bytes } else { 0.0 };
+        when(encoder, 4.0 * kept.encoder)
+            + when(backbone, number * of_backbone)
+            + when(self.moved.total() > 0, 4.0 * (kept.decoder + kept.heads))
+    }
+
+    /// Operations of one step of the optimiser: forward, backward through what lies behind the first weight that
+    /// moves (inputs' gradients cost a forward pass, weights' gradients another), and what is computed again.
+    #[must_use]
+    pub fn step_flops(&self, plan: &Plan) -> f64 {
+        let mut model = plan.model.clone();
+        (model.height, model.width) = (self.height, self.width);
+        let work = model.work();
+        let moved = self.moved;
+        let parts = [
+            (work.encoder, moved.encoder > 0, moved.encoder > 0, false),
+            (work.backbone, moved.backbone > 0, moved.encoder + moved.backbone > 0, self.recompute),
+            (work.decoder, moved.decoder + moved.heads > 0, moved.total() > 0, false),
+        ];
+        let one: f64 = parts
+            .into_iter()
+            .map(|(flops, weights, inputs, again)| {
+                let passes = 1.0
+                    + f64::from(u8::from(weights))
+                    + f64::from(u8::from(inputs))
+                    + f64::from(u8::from(again && inputs));
+                flops * passes
+            })
+            .sum();
+        one * self.batch as f64 * self.rollout.max(1) as f64
+    }
+}
