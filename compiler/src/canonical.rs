@@ -71,6 +71,8 @@ fn file(resolved: &Resolved) -> File {
 fn rank(item: &Item) -> Option<(usize, String)> {
     let named = |rank: usize, name: &Name| Some((rank, name.text.clone()));
     match &item.kind {
+        // Of what a library defines; behind the recipe's own, in the same order.
+        ItemKind::Amend(inner) => rank(inner).map(|(rank, name)| (9, format!("{rank:02} {name}"))),
         ItemKind::Quantity { name, .. } => named(1, name),
         ItemKind::Grid { name, .. } => named(2, name),
         ItemKind::Levels { name, .. } => named(3, name),

@@ -141,7 +141,10 @@ impl Lock {
                 .map(|index| (plan.data.archive.clone(), archive_lock(index)))
                 .into_iter()
                 .collect(),
-            checkpoint: None,
+            checkpoint: plan
+                .base
+                .as_ref()
+                .map(|base| CheckpointLock { name: base.name.clone(), digest: base.digest.clone() }),
             statistics: toml::Table::new(),
         }
     }

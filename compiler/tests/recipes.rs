@@ -91,8 +91,8 @@ fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
 #[test]
 fn head_has_a_decoder_for_storms_and_a_modulated_perceiver_of_its_own() {
     let plan = planned("3-head.aurora", HEAD);
-    let json = serde_json::to_value(&plan).expect("as JSON");
-    let heads = json["model"]["heads"].as_array().expect("heads").clone();
+    let json = serde_json::to_value(&plan.model.options.heads).expect("as JSON");
+    let heads = json.as_array().expect("heads").clone();
     let of = |name: &str| heads.iter().find(|head| head["name"] == name).expect("a head").clone();
     let named = |head: &serde_json::Value| -> Vec<String> {
         let fields = head["predicts"].as_array().expect("fields");

@@ -78,11 +78,11 @@ impl Checker<'_> {
         let mut values = Vec::with_capacity(inputs.len());
         for input in inputs {
             if let Some(label) = &input.label {
-                self.error_with_help(
-                    "unknown-argument",
-                    format!("no input is called `{}`", label.text),
-                    (label.span, "not understood"),
-                    "write the value alone",
+                self.diagnostics.push(
+                    Diagnostic::error("unknown-argument", format!("no input is called `{}`", label.text))
+                        .label(label.span, "not understood")
+                        .help("write the value alone")
+                        .fix(label.span.to(input.value.span), input.value.to_string()),
                 );
                 return None;
             }
@@ -112,7 +112,12 @@ impl Checker<'_> {
         };
         if parameters.is_empty() {
             let message = format!("`{}` takes no inputs", function.text);
-            self.error_with_help("not-a-function", message, (span, "called here"), "write its name alone");
+            self.diagnostics.push(
+                Diagnostic::error("not-a-function", message)
+                    .label(span, "called here")
+                    .help("write its name alone")
+                    .fix(span, function.text.clone()),
+            );
             return None;
         }
         if self.failed.contains(&definition.id) {
@@ -214,11 +219,11 @@ impl Checker<'_> {
             if let Some(label) = &input.label {
                 let message =
                     format!("the inputs of `{}` are told apart by their order", definition.name.text);
-                self.error_with_help(
-                    "unknown-argument",
-                    message,
-                    (label.span, "no name here"),
-                    "write the value alone",
+                self.diagnostics.push(
+                    Diagnostic::error("unknown-argument", message)
+                        .label(label.span, "no name here")
+                        .help("write the value alone")
+                        .fix(label.span.to(input.value.span), input.value.to_string()),
                 );
                 return None;
             }

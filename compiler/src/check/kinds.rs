@@ -248,11 +248,11 @@ impl Checker<'_> {
                     if let (Some(l), Some(h)) = (low, high)
                         && l > h
                     {
-                        self.error_with_help(
-                            "empty-range",
-                            "this range is empty",
-                            (range.span, "begins above its end"),
-                            "turn its two ends round",
+                        self.diagnostics.push(
+                            Diagnostic::error("empty-range", "this range is empty")
+                                .label(range.span, "begins above its end")
+                                .help("turn its two ends round")
+                                .fix(range.span, format!("{end} .. {start}")),
                         );
                         return range::UNKNOWN;
                     }

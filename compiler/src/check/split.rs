@@ -1,7 +1,7 @@
 //! Splits: two dates each, no hour in two of them, and all within what the archive holds.
 
-use aurora_grammar::Span;
 use aurora_grammar::tree::{Clause, Expr, ExprKind};
+use aurora_grammar::{Diagnostic, Span};
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -40,11 +40,11 @@ impl Checker<'_> {
         let from = self.instant(start, false)?;
         let to = self.instant(end, true)?;
         if to < from {
-            self.error_with_help(
-                "empty-range",
-                format!("`{name}` ends before it begins"),
-                (*span, "no day lies within"),
-                "turn the two dates round",
+            self.diagnostics.push(
+                Diagnostic::error("empty-range", format!("`{name}` ends before it begins"))
+                    .label(*span, "no day lies within")
+                    .help("turn the two dates round")
+                    .fix(*span, format!("{end} .. {start}")),
             );
             return None;
         }

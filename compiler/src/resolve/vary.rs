@@ -226,8 +226,12 @@ fn absent(verb: &str, key: &Key, span: Span, items: &[Item]) -> Diagnostic {
     let known: Vec<String> =
         items.iter().filter_map(Key::of).filter(|k| k.kind == key.kind).map(|k| k.name).collect();
     let diagnostic = Diagnostic::error("nothing-to-amend", message).label(span, "not inherited");
+    // Of `drop` only what follows it is marked; of `amend` the word itself too.
+    let said = |shown: String| if verb == "drop" { shown } else { format!("{verb} {shown}") };
     match nearest(&key.name, known.iter().map(String::as_str)) {
-        Some(near) => diagnostic.help(format!("did you mean `{verb} {} {near}`?", key.kind)),
+        Some(near) => diagnostic
+            .help(format!("did you mean `{verb} {} {near}`?", key.kind))
+            .fix(span, said(format!("{} {near}", key.kind))),
         None if verb == "drop" => diagnostic.help("take this line out"),
         None => diagnostic.help("to define it here, leave `amend` out"),
     }

@@ -7,7 +7,10 @@ pub fn run(argument: &RecipeArgument) -> Result<(), Failure> {
     let recipe = Recipe::open_for_data(&argument.recipe, argument.format)?;
     match argument.format {
         Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&recipe.plan)?)),
-        Format::Human => super::print(&aurora_compiler::explain::page(&recipe.plan).draw(look::stdout())),
+        Format::Human => {
+            let machine = aurora_compiler::Site::machine(&recipe.site);
+            super::print(&aurora_compiler::explain::page(&recipe.plan, machine.as_ref()).draw(look::stdout()))
+        }
         Format::Short => super::print(&format!(
             "{} {} {} weights, {} phases\n",
             recipe.plan.name,
