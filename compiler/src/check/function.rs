@@ -82,7 +82,7 @@ impl Checker<'_> {
                     Diagnostic::error("unknown-argument", format!("no input is called `{}`", label.text))
                         .label(label.span, "not understood")
                         .help("write the value alone")
-                        .fix(label.span.to(last), values.join(", ")),
+                        .fix(label.span.to(input.value.span), input.value.to_string()),
                 );
                 return None;
             }
