@@ -219,11 +219,14 @@ impl Checker<'_> {
             if let Some(label) = &input.label {
                 let message =
                     format!("the inputs of `{}` are told apart by their order", definition.name.text);
+                let values: Vec<String> =
+                    inputs[bound.len()..].iter().map(|input| input.value.to_string()).collect();
+                let last = inputs.last().map_or(input.value.span, |input| input.value.span);
                 self.diagnostics.push(
                     Diagnostic::error("unknown-argument", message)
                         .label(label.span, "no name here")
                         .help("write the value alone")
-                        .fix(label.span.to(input.value.span), input.value.to_string()),
+                        .fix(label.span.to(last), values.join(", ")),
                 );
                 return None;
             }
