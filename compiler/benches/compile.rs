@@ -23,7 +23,12 @@ fn recipes(criterion: &mut Criterion) {
             bencher.iter(|| {
                 let compilation = compile(name, black_box(text), &world);
                 let Some((plan, module)) = &compilation.result else { panic!("{name} does not compile") };
-                let files = artefact::files(plan, module, &compilation.canonical);
+                let files = artefact::files(
+                    plan,
+                    module,
+                    &compilation.canonical,
+                    &compilation.lock(&world).expect("a lock"),
+                );
                 let code: usize = module
                     .kernels
                     .iter()

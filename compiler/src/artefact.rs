@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::kernel::ir::Module;
+use crate::lock::Lock;
 use crate::plan::Plan;
 
 /// One file of an artefact.
@@ -12,15 +13,15 @@ pub struct ArtefactFile {
     pub text: String,
 }
 
-/// Every file of the artefact. Equal recipes give equal bytes.
-pub fn files(plan: &Plan, module: &Module, canonical: &str) -> Vec<ArtefactFile> {
+/// Every file of the artefact. Equal recipes of one name and title give equal bytes.
+pub fn files(plan: &Plan, module: &Module, canonical: &str, lock: &Lock) -> Vec<ArtefactFile> {
     let file = |name, text: String| ArtefactFile { name, text };
     vec![
         file("recipe.aurora", canonical.to_string()),
         file("plan.json", pretty(&serde_json::to_value(plan).unwrap_or_default())),
         file("kernels.kir", module.to_string()),
         file("graph.json", pretty(&graph(plan))),
-        file("lock", lock(plan, module)),
+        file("lock", lock.text()),
     ]
 }
 
@@ -41,21 +42,6 @@ fn graph(plan: &Plan) -> Value {
         "forward_flops": plan.model.forward_flops(),
         "tensors": tensors,
     })
-}
-
-/// What the text of the recipe cannot say: versions and digests of what it was compiled with.
-fn lock(plan: &Plan, module: &Module) -> String {
-    let libraries: String = crate::library::LIBRARIES
-        .iter()
-        .map(|(name, text)| format!("{name} = \"{}\"\n", blake3::hash(text.as_bytes()).to_hex()))
-        .collect();
-    format!(
-        "recipe = \"{}\"\ncompiler = \"{}\"\nplan = \"{}\"\nkernels = \"{}\"\n\n[libraries]\n{libraries}",
-        plan.hash,
-        env!("CARGO_PKG_VERSION"),
-        plan.schema,
-        blake3::hash(module.to_string().as_bytes()).to_hex(),
-    )
 }
 
 fn pretty(value: &Value) -> String {

@@ -1,8 +1,12 @@
 //! The canonical form of a recipe, whose BLAKE3 is its identity.
 //!
 //! Comments are gone, `extends`, `amend` and `drop` are worked in, items stand in a fixed order (phases
-//! keep theirs, for it matters), and `use` names just what is reached. What libraries define is part of
-//! the identity too, so a changed constant there changes every recipe that reaches it.
+//! keep theirs, for it matters), clauses by alphabet (those that may repeat, like `score`, keep their order:
+//! it is that of the report), numbers are in SI, and `use` names just what is reached. What libraries define
+//! is part of the identity too, so a changed constant there changes every recipe that reaches it.
+//!
+//! The recipe's own name and all titles are no part of the identity: they say what it is called, not what it
+//! does. The name stands beside the hash wherever a folder is named, so two names never share a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +14,42 @@ use aurora_grammar::Span;
 use aurora_grammar::print;
 use aurora_grammar::tree::{self, Block, Entry, Expr, ExprKind, File, Header, Item, ItemKind, Name, Part};
 
+use crate::normal;
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
+
+/// The edition of the language, as in the first line of every file.
+pub const LANGUAGE: &str = "1.0";
 
 /// The recipe's canonical text.
 pub fn text(resolved: &Resolved) -> String {
     print(&file(resolved))
 }
 
-/// BLAKE3, in hexadecimal, over the canonical text and every library item it reaches.
+/// BLAKE3, in hexadecimal, over the canonical text without name and titles, and every library item it reaches.
 pub fn hash(resolved: &Resolved) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(text(resolved).as_bytes());
-    for (id, (_, item)) in reached(resolved) {
+    let mut whole = file(resolved);
+    whole.header = None;
+    whole.items.iter_mut().for_each(normal::untitled);
+    hasher.update(print(&whole).as_bytes());
+    for (id, (_, mut item)) in reached(resolved) {
+        normal::measures(&mut item);
+        normal::untitled(&mut item);
         hasher.update(id.as_bytes());
         hasher.update(&[0]);
         let file = File { edition: None, header: None, items: vec![item], span: Span::default() };
         hasher.update(print(&file).as_bytes());
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// The libraries of which the recipe reaches something.
+pub fn libraries(resolved: &Resolved) -> BTreeSet<String> {
+    let of = |id: String| {
+        let id = id.strip_prefix("quantity ").unwrap_or(&id);
+        id.rsplit_once('.').map(|(library, _)| library.to_string())
+    };
+    reached(resolved).into_keys().filter_map(of).collect()
 }
 
 fn file(resolved: &Resolved) -> File {
@@ -37,10 +59,11 @@ fn file(resolved: &Resolved) -> File {
         resolved.items.iter().filter(|i| !matches!(i.kind, ItemKind::Use { .. })).cloned().collect();
     for item in &mut own {
         sort_clauses(item);
+        normal::measures(item);
     }
     own.sort_by_key(|item| rank(item).unwrap_or((9, String::new())));
     items.append(&mut own);
-    let edition = Some(Name { text: "1.0".to_string(), span: Span::default() });
+    let edition = Some(Name { text: LANGUAGE.to_string(), span: Span::default() });
     File { edition, header, items, span: Span::default() }
 }
 
@@ -48,6 +71,8 @@ fn file(resolved: &Resolved) -> File {
 fn rank(item: &Item) -> Option<(usize, String)> {
     let named = |rank: usize, name: &Name| Some((rank, name.text.clone()));
     match &item.kind {
+        // Of what a library defines; behind the recipe's own, in the same order.
+        ItemKind::Amend(inner) => rank(inner).map(|(rank, name)| (9, format!("{rank:02} {name}"))),
         ItemKind::Quantity { name, .. } => named(1, name),
         ItemKind::Grid { name, .. } => named(2, name),
         ItemKind::Levels { name, .. } => named(3, name),
@@ -70,20 +95,27 @@ fn rank(item: &Item) -> Option<(usize, String)> {
     }
 }
 
-/// Clauses by alphabet; those that may repeat keep their order among themselves.
+/// Clauses by alphabet; those that may repeat keep their order among themselves, as do the items inside.
 fn sort_clauses(item: &mut Item) {
-    let sort = |block: &mut Block| {
-        block.entries.sort_by_key(|entry| match entry {
-            Entry::Clause(clause) => clause.word.text.clone(),
-            Entry::Item(_) => "~".to_string(),
-        });
-    };
     match &mut item.kind {
-        ItemKind::Block(block) => sort(&mut block.block),
-        ItemKind::Variable { block: Some(block), .. } | ItemKind::Levels { block: Some(block), .. } => {
-            sort(block)
-        }
+        ItemKind::Block(block) => sort_block(&mut block.block),
+        ItemKind::Variable { block: Some(block), .. }
+        | ItemKind::Levels { block: Some(block), .. }
+        | ItemKind::Derive { block: Some(block), .. } => sort_block(block),
+        ItemKind::Amend(inner) => sort_clauses(inner),
         _ => {}
+    }
+}
+
+fn sort_block(block: &mut Block) {
+    block.entries.sort_by_key(|entry| match entry {
+        Entry::Clause(clause) => clause.word.text.clone(),
+        Entry::Item(_) => "~".to_string(),
+    });
+    for entry in &mut block.entries {
+        if let Entry::Item(item) = entry {
+            sort_clauses(item);
+        }
     }
 }
 
@@ -160,7 +192,7 @@ fn reach(
 }
 
 /// Every word in an item that could be a name of something defined elsewhere.
-fn names_of(item: &Item, names: &mut BTreeSet<String>) {
+pub(crate) fn names_of(item: &Item, names: &mut BTreeSet<String>) {
     match &item.kind {
         ItemKind::Grid { value, .. } => expr(value, names),
         ItemKind::Levels { coordinate, value, block: inner, .. } => {
@@ -172,7 +204,8 @@ fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             ty.iter().for_each(|t| type_names(t, names));
             inner.iter().for_each(|b| block(b, names));
         }
-        ItemKind::Derive { parameters, ty, value, bindings, .. } => {
+        ItemKind::Derive { parameters, ty, value, bindings, block: inner, .. } => {
+            inner.iter().for_each(|b| block(b, names));
             parameters.iter().for_each(|p| type_names(&p.ty, names));
             ty.iter().for_each(|t| type_names(t, names));
             expr(value, names);
@@ -190,14 +223,27 @@ fn names_of(item: &Item, names: &mut BTreeSet<String>) {
             bindings.iter().for_each(|b| expr(&b.value, names));
         }
         ItemKind::Block(item) => block(&item.block, names),
-        _ => {}
+        // What is amended in a library, and what the amendment says.
+        ItemKind::Amend(inner) => {
+            names.extend(crate::resolve::defined_name(inner).map(|name| name.text.clone()));
+            names_of(inner, names);
+        }
+        ItemKind::Use { .. } | ItemKind::Drop { .. } | ItemKind::Quantity { .. } => {}
     }
 }
 
 fn type_names(ty: &tree::Type, names: &mut BTreeSet<String>) {
     names.insert(ty.quantity.text.clone());
+    match &ty.bound {
+        Some(tree::Bound::Compare { value, .. } | tree::Bound::In(value)) => expr(value, names),
+        None => {}
+    }
     if let Some(support) = &ty.support {
         names.insert(support.name.text.clone());
+        support.argument.iter().for_each(|argument| expr(argument, names));
+    }
+    if let Some(cell) = &ty.cell {
+        expr(&cell.over, names);
     }
 }
 
@@ -230,11 +276,21 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
         | ExprKind::Relation { left: a, right: b, .. }
         | ExprKind::Binary { left: a, right: b, .. }
         | ExprKind::At { value: a, place: b }
-        | ExprKind::Over { value: a, extent: b } => {
+        | ExprKind::Over { value: a, extent: b }
+        | ExprKind::As { value: a, quantity: b } => {
             expr(a, names);
             expr(b, names);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
+        ExprKind::Scan { levels, from, states, steps, .. } => {
+            names.insert(levels.text.clone());
+            from.iter().for_each(|from| expr(from, names));
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            expr(count, names);
+            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+        }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
     }
 }

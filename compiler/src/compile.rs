@@ -1,22 +1,32 @@
 //! The whole way of a recipe, as far as it goes.
 
-use aurora_grammar::{Diagnostics, SourceMap};
+use std::collections::BTreeSet;
+
+use aurora_grammar::{Diagnostics, FileId, SourceMap};
 
 use crate::canonical;
-use crate::check;
+use crate::check::{self, Checked};
 use crate::kernel::{ir::Module, verify};
+use crate::lock::Lock;
 use crate::plan::{self, Plan};
-use crate::resolve;
+use crate::resolve::{self, Resolved};
 use crate::site::Site;
 
 /// What came of a recipe: its plan and kernels if it is right, and what is to be said in any case.
 #[derive(Debug)]
 pub struct Compilation {
     pub sources: SourceMap,
+    /// The recipe itself.
+    pub file: FileId,
     pub diagnostics: Diagnostics,
     /// The canonical text of the resolved recipe.
     pub canonical: String,
+    /// The libraries of which it reaches something.
+    pub libraries: BTreeSet<String>,
     pub result: Option<(Plan, Module)>,
+    /// What its names stand for, as far as it could be read.
+    pub resolved: Resolved,
+    pub checked: Checked,
 }
 
 /// What leaves a part of the recipe unread.
@@ -58,7 +68,7 @@ fn without_consequences(diagnostics: Diagnostics) -> Diagnostics {
     kept
 }
 
-/// Compiles the recipe `text`, shown in messages under `name`.
+/// Goes the whole way of the recipe `text`, shown in messages under `name`.
 pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     let mut sources = SourceMap::new();
     let mut diagnostics = Diagnostics::new();
@@ -95,5 +105,15 @@ pub fn compile(name: &str, text: &str, site: &dyn Site) -> Compilation {
     }
     diagnostics.sort();
     diagnostics.dedup();
-    Compilation { canonical: canonical::text(&resolved), sources, diagnostics, result }
+    let libraries = if result.is_some() { canonical::libraries(&resolved) } else { BTreeSet::new() };
+    let canonical = canonical::text(&resolved);
+    Compilation { sources, file, canonical, libraries, diagnostics, result, resolved, checked }
+}
+
+impl Compilation {
+    /// What the recipe was compiled with, if it is right.
+    pub fn lock(&self, site: &dyn Site) -> Option<Lock> {
+        let (plan, module) = self.result.as_ref()?;
+        Some(Lock::new(plan, module, &self.libraries, site.archive(&plan.data.archive).as_ref()))
+    }
 }

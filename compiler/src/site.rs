@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::plan::data::TimeRange;
+
 /// What only the machine at hand can tell. No method may depend on anything but its arguments and files.
 pub trait Site {
     /// The recipe `path` as named in `extends` by the recipe `from`: the name to show, and its text.
@@ -15,6 +17,12 @@ pub trait Site {
 
     /// The archives this site has, for `did you mean`.
     fn archives(&self) -> Vec<String>;
+
+    /// How many values of a field reach a threshold in a range of times, if the archive has counted them. In the
+    /// field's canonical unit.
+    fn count_above(&self, _archive: &str, _from: &str, _threshold: f64, _range: TimeRange) -> Option<u64> {
+        None
+    }
 
     /// The header of the checkpoint `name` as written in `base`; nothing if the file is not at hand.
     ///
@@ -84,4 +92,6 @@ pub struct ArchiveField {
     pub units: String,
     /// Pressure levels in Pa, for fields on levels.
     pub levels: Option<Vec<f64>>,
+    /// Its first time, if it is later than the archive's.
+    pub since: Option<Timestamp>,
 }

@@ -2,6 +2,7 @@
 //! keyword lists and the reference manual all read this table: a word that is not here does not exist.
 
 mod architecture;
+pub mod values;
 
 pub use architecture::{ARCHITECTURE, Argument, ELSEWHERE, Takes, argument_of};
 
@@ -165,8 +166,45 @@ pub const BLOCKS: &[BlockKind] = &[
             word("score", "scores of fields", "csi of refc at [20, 35] dBZ"),
             word("against", "what the model has to beat", "persistence"),
             word("by", "what the scores are told apart by", "member, region, month"),
+            word("confidence", "how sure of each score one is; 95 % over 1 d unless said", "95 % over 5 d"),
         ],
     },
+];
+
+/// What `reject` leaves out: a time at which the archive fails one of these.
+pub const REJECTS: &[Word] = &[
+    word("range", "values outside the range of a variable's type", "outside range"),
+    word("supersaturation", "air with more than twice the vapour it can hold", "supersaturation"),
+    word("superadiabatic", "layers that cool faster with height than dry air can", "superadiabatic"),
+    word("frozen", "a field that is the same as an hour before", "frozen"),
+    word("constant", "a field with one value everywhere", "constant"),
+    word("jump", "a mean that leaps by more than five of its usual steps", "jump"),
+    word("sentinel", "numbers that stand for `missing`, such as -9999 or 9.999e20", "sentinel"),
+    word("duplicate", "a file that repeats another time's", "duplicate"),
+];
+
+/// How `fill gaps` closes a gap.
+pub const GAP_METHODS: &[Word] = &[
+    word("linear", "on the straight line between its neighbours", "gaps <= 2 h by linear"),
+    word("nearest", "as the nearer neighbour", "gaps <= 2 h by nearest"),
+    word("persistence", "as the earlier neighbour", "gaps <= 2 h by persistence"),
+];
+
+/// What scores can be told apart by.
+pub const STRATA: &[Word] = &[
+    word("member", "each member of the ensemble", "member"),
+    word("region", "each region of the data or of a member", "region"),
+    word("month", "the month of the start", "month"),
+    word("season", "the season of the start: DJF, MAM, JJA, SON", "season"),
+    word("hour", "the hour of the day (UTC) of the start", "hour"),
+];
+
+/// Groups of weights that `train`, `optimise`, `shares` and `precision` name, besides heads.
+pub const GROUPS: &[Word] = &[
+    word("new", "whatever the base checkpoint does not have", "new"),
+    word("encoder", "patch embeddings and the perceiver that aggregates levels", "encoder"),
+    word("backbone", "the Swin transformer in the middle", "backbone"),
+    word("decoder", "Aurora's own decoder", "decoder"),
 ];
 
 /// Little words that join values: `csi of refc at 35 dBZ within 24 km`.

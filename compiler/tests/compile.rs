@@ -6,16 +6,21 @@ mod world;
 use std::fmt::Write;
 
 use aurora_compiler::artefact::{self, ArtefactFile};
-use aurora_compiler::compile;
+use aurora_compiler::{Compilation, compile};
 use proptest::prelude::*;
 use world::{QUICKSTART, WRF_SAMPLE, World, compiled, drawn};
 
 /// The hash and every file of the artefact.
 fn built(text: &str) -> (String, Vec<ArtefactFile>) {
     let compilation = compiled("recipe.aurora", text);
-    let (plan, module) = compilation.result.expect("compiled");
-    let files = artefact::files(&plan, &module, &compilation.canonical);
-    (plan.hash, files)
+    let files = files_of(&compilation);
+    (compilation.result.expect("compiled").0.hash, files)
+}
+
+fn files_of(compilation: &Compilation) -> Vec<ArtefactFile> {
+    let (plan, module) = compilation.result.as_ref().expect("compiled");
+    let lock = compilation.lock(&World::new()).expect("compiled");
+    artefact::files(plan, module, &compilation.canonical, &lock)
 }
 
 fn same(one: &str, other: &str) {
@@ -231,9 +236,9 @@ proptest! {
         }
         let compilation = compile("recipe.aurora", &text, &World::new());
         match &compilation.result {
-            Some((plan, module)) => {
+            Some(_) => {
                 prop_assert!(!compilation.diagnostics.has_errors());
-                artefact::files(plan, module, &compilation.canonical);
+                files_of(&compilation);
                 same(&text, &compilation.canonical);
             }
             None => {
@@ -369,8 +374,8 @@ fn extreme_recipes_end() {
         let compilation = compile("extreme.aurora", &format!("{head}{case}"), &World::new());
         let shown = case.chars().take(100).collect::<String>();
         match &compilation.result {
-            Some((plan, module)) => {
-                let files = artefact::files(plan, module, &compilation.canonical);
+            Some((plan, _)) => {
+                let files = files_of(&compilation);
                 let json = &files.iter().find(|file| file.name == "plan.json").expect("a plan").text;
                 let read: aurora_compiler::Plan =
                     serde_json::from_str(json).unwrap_or_else(|e| panic!("{shown}: {e}"));

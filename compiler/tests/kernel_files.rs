@@ -5,6 +5,8 @@
 //! # in q = 1 2 | 3 4      levels are parted by `|`, cells by spaces
 //! # out total = 4 6
 //! # within 2 ulp          absent: equal in every bit, all NaN being one
+//! # rows 2                absent: 1; cells are row by row
+//! # interpreted           there is no machine code for it yet
 //! ```
 
 mod kernel_support;
@@ -12,7 +14,7 @@ mod kernel_support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aurora_compiler::kernel::interpret::interpret;
+use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::jit::Compiled;
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::verify;
@@ -25,14 +27,18 @@ struct Case {
     inputs: BTreeMap<String, Array2<f32>>,
     outputs: BTreeMap<String, Array2<f32>>,
     ulps: u64,
+    rows: usize,
+    interpreted: bool,
 }
 
 impl Case {
     fn read(text: &str) -> Self {
-        let mut case = Self::default();
+        let mut case = Self { rows: 1, ..Self::default() };
+        case.interpreted = text.lines().any(|line| line == "# interpreted");
         for line in text.lines().filter_map(|line| line.strip_prefix("# ")) {
             match line.split_once(' ') {
                 Some(("cells", count)) => case.cells = count.trim().parse().expect(line),
+                Some(("rows", count)) => case.rows = count.trim().parse().expect(line),
                 Some(("within", limit)) => {
                     case.ulps = limit.trim_end_matches(" ulp").parse().expect(line);
                 }
@@ -68,7 +74,7 @@ fn kernel_files_give_what_they_say() {
         }
     }
     println!("{count} kernel files");
-    assert!(count >= 5, "only {count} files were found");
+    assert!(count >= 12, "only {count} files were found");
 }
 
 fn check(path: &str, text: &str) {
@@ -81,9 +87,16 @@ fn check(path: &str, text: &str) {
     let views: Vec<_> = inputs.iter().map(|array| array.view()).collect();
     let levels: Vec<_> = kernel.outputs.iter().map(|output| case.outputs[&output.name].nrows()).collect();
 
-    let interpreted = interpret(kernel, &views, case.cells).unwrap();
-    let compiled = run(&Compiled::new(kernel).unwrap(), &inputs, &levels, case.cells);
-    for (executor, results) in [("interpreter", interpreted), ("machine code", compiled)] {
+    let extent = Extent { rows: case.rows, columns: case.cells / case.rows };
+    let mut results = vec![("interpreter", interpret_on(kernel, &views, extent).unwrap())];
+    match Compiled::new(kernel) {
+        Ok(code) => {
+            assert!(!case.interpreted, "{path}: there is machine code for it");
+            results.push(("machine code", run(&code, &inputs, &levels, case.cells)));
+        }
+        Err(error) => assert!(case.interpreted, "{path}: {error}"),
+    }
+    for (executor, results) in results {
         for (output, result) in kernel.outputs.iter().zip(results) {
             let difference = difference(&result, case.outputs[&output.name].view(), case.ulps);
             assert_eq!(difference, None, "{path}: {executor}: {}", output.name);

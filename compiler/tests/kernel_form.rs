@@ -43,9 +43,97 @@ fn kernel_verifier_refuses_what_is_broken() {
         ),
         ("%0 = input b\n%1 = sum %0 weights [1]\noutput x = %1", "%1 has 1 weights for a column of 2 levels"),
         ("%0 = levels []\noutput x = %0", "%0 is a column of no levels"),
+        (
+            "%0 = input a\n%1 = shift %0 by 1\noutput x = %1",
+            "%1 needs a column as its value, but %0 is a cell",
+        ),
+        (
+            "%0 = input a\n%1 = input b\n%2 = interpolate %1 on %0 at %0\noutput x = %2",
+            "%2 needs a column as its coordinate, but %0 is a cell",
+        ),
+        (
+            "%0 = input b\n%1 = input c\n%2 = interpolate %0 on %1 at %0\noutput x = %2",
+            "%2 joins a column of 2 levels with one of 3",
+        ),
+        (
+            "%0 = input b\n%1 = input a\n%2 = layer mean %0 on %0 from %0 to %1\noutput x = %2",
+            "%2 needs a cell as its from, but %0 is a column",
+        ),
+        (
+            "%0 = input a\n%1 = state 0\noutput x = %0",
+            "%1 is `state`, which only the body of a scan can have",
+        ),
     ];
     for (body, expected) in cases {
         assert_eq!(verdict(body), [format!("kernel `k`: {expected}")], "{body}");
+    }
+    for (scan, body, expected) in [
+        ("starts [] captures [%1] result 0", "next []", "%3 carries no state from level to level"),
+        (
+            "starts [%0] captures [%0] result 0",
+            "%0 = state 0\nnext [%0]",
+            "%3 captures no column, so there are no levels to walk along",
+        ),
+        (
+            "starts [%1] captures [%1] result 0",
+            "%0 = state 0\nnext [%0]",
+            "%3 needs a cell as its start, but %1 is a column",
+        ),
+        (
+            "starts [%0] captures [%1 %2] result 0",
+            "%0 = state 0\nnext [%0]",
+            "%3 joins a column of 2 levels with one of 3",
+        ),
+        (
+            "starts [%0] captures [%1] active %2 result 0",
+            "%0 = state 0\nnext [%0]",
+            "%3 joins a column of 2 levels with one of 3",
+        ),
+        (
+            "starts [%0] captures [%1] result 1",
+            "%0 = state 0\nnext [%0]",
+            "%3 gives state 1, but has 1, counted from 0",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = state 0\nnext [%0 %0]",
+            "%3 starts with 1 states, but its body says what becomes of 2",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = state 1\nnext [%0]",
+            "in the body of %3: %0 reads state 1, but there are 1, counted from 0",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = here 2\nnext [%0]",
+            "in the body of %3: %0 reads capture 2, but there are 1, counted from 0",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = neg %0\nnext [%0]",
+            "in the body of %3: %0 uses %0, which is not defined before it",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = input a\nnext [%0]",
+            "in the body of %3: %0 is `input`, which the body of a scan cannot have",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = state 0\n%1 = sum %0\nnext [%0]",
+            "in the body of %3: %1 is `sum`, which the body of a scan cannot have",
+        ),
+        (
+            "starts [%0] captures [%1] result 0",
+            "%0 = state 0\nnext [%5]",
+            "in the body of %3: state 0 becomes %5, which the body does not make",
+        ),
+    ] {
+        let text = format!(
+            "%0 = input a\n%1 = input b\n%2 = input c\n%3 = scan {scan} {{\n{body}\n}}\noutput x = %0"
+        );
+        assert_eq!(verdict(&text), [format!("kernel `k`: {expected}")], "{text}");
     }
     for range in ["1..1", "1..3", "2..1", "5..6"] {
         let said = verdict(&format!("%0 = input b\n%1 = sum %0 levels {range}\noutput x = %1"));
@@ -94,6 +182,29 @@ fn kernel_parser_says_where_and_why() {
         ("kernel k() {\n%0 = neg %-1", "line 2: `%-1` is not a value such as `%0`"),
         ("kernel k() {\n%0 = sum %0 levels 3", "line 2: `3` is not a range of levels such as `0..3`"),
         ("kernel k() {\n%0 = levels [1 2", "line 2: the line ends where a number should stand"),
+        ("kernel k() {\n%0 = shift %0 by half", "line 2: `half` is not a number of levels"),
+        (
+            "kernel k() {\n%0 = layer total %0",
+            "line 2: `total` is not one of integral, mean, highest, lowest",
+        ),
+        ("kernel k() {\n%0 = layer mean %0 at", "line 2: expected `on`, found `at`"),
+        ("kernel k() {\n%0 = difference %0 z", "line 2: `z` is not one of x, y"),
+        (
+            "kernel k() {\n%0 = scan starts [] captures [] result 0 {\n}",
+            "line 3: the body ends without `next`",
+        ),
+        (
+            "kernel k() {\n%0 = scan starts [] captures [] result 0 {\nnext []\n%0 = state 0",
+            "line 4: nothing may follow `next` but `}`",
+        ),
+        (
+            "kernel k() {\n%0 = scan starts [] captures [] result 0 {\n%0 = scan starts [] captures [] result 0 {",
+            "line 3: a scan cannot stand in the body of another",
+        ),
+        (
+            "kernel k() {\n%0 = scan starts [] captures [] result 0 {",
+            "line 2: a scan of kernel `k` is not closed by `}`",
+        ),
         ("kernel k() {\n# never closed", "line 2: kernel `k` is not closed by `}`"),
     ];
     for (text, expected) in cases {
@@ -103,7 +214,9 @@ fn kernel_parser_says_where_and_why() {
 
 #[test]
 fn kernel_parser_survives_any_cut_of_a_good_text() {
-    let text = "kernel k(a: cell, b: column 2) { # é\n %0 = levels [1 2]\n %1 = sum %0 weights [1 2] levels 0..1\n}\n";
+    let text = "kernel k(a: cell, b: column 2) { # é\n %0 = levels [1 2]\n %1 = sum %0 weights [1 2] levels 0..1\n \
+        %2 = scan reverse starts [%1] captures [%0] active %0 result 0 {\n %0 = state 0\n %1 = before 0\n next [%1]\n }\n \
+        %3 = layer mean %0 on %2 from %1 to %1\n %4 = interpolate %0 on %2 at %1\n %5 = shift %4 by -1\n}\n";
     for (end, _) in text.char_indices() {
         if let Ok(module) = parse(&text[..end]) {
             assert_eq!(parse(&module.to_string()).as_ref(), Ok(&module));

@@ -11,6 +11,7 @@ use crate::layout::{Body, Line};
 use crate::parse::{Rule, word_of};
 use crate::source::Span;
 use crate::suggest::nearest;
+use crate::tree::Name;
 
 /// A line that does not fit its rule; `text` is what the rule was given.
 pub(crate) fn syntax(
@@ -32,6 +33,7 @@ pub(crate) fn syntax(
     let word = word_of(&file[text.clone()]);
     let line = match rule {
         Rule::binding_line => "this line of `where { … }`".to_string(),
+        Rule::state_line => "this line of `scan` or `iterate`".to_string(),
         _ => format!("this `{word}` line"),
     };
     let blank = found.is_empty();
@@ -75,6 +77,10 @@ fn help(rule: Rule, file: &str, text: &Range<usize>, word: &str, at: usize) -> S
     let form = match rule {
         Rule::binding_line => {
             return "each line of `where { … }` gives a name to an expression:\n  shear = speed06 / 20 m/s"
+                .to_string();
+        }
+        Rule::state_line => {
+            return "each line begins with `start` or `step` and gives a name a value:\n  start  tp = t0"
                 .to_string();
         }
         Rule::clause_line => match forms::clause(word) {
@@ -153,7 +159,7 @@ fn expected_word(rule: Rule, behind_value: bool) -> &'static str {
             }
         }
         Rule::plus | Rule::minus | Rule::times | Rule::divide | Rule::caret => "an operator",
-        Rule::at_word | Rule::over_word | Rule::joint => "",
+        Rule::at_word | Rule::over_word | Rule::as_word | Rule::joint => "",
         Rule::dots | Rule::towards => {
             if behind_value {
                 ""
@@ -166,6 +172,8 @@ fn expected_word(rule: Rule, behind_value: bool) -> &'static str {
         Rule::in_word => "",
         Rule::on_word => "`on`",
         Rule::from_word => "`from`",
+        Rule::braces => "`{`",
+        Rule::scan_word | Rule::iterate_word => "",
         Rule::extends_word => "`extends`",
         Rule::where_word => {
             if behind_value {
@@ -244,6 +252,17 @@ pub(crate) fn not_amendable(
     Diagnostic::error("syntax", message)
         .label(Span::new(base + at, base + at + found.len()), "expected an item such as `phase` or `model`")
         .help(help)
+}
+
+/// A line of a `scan` or `iterate` that begins with neither of their words.
+pub(crate) fn unknown_state(word: &Name) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::error("syntax", format!("no line of `scan` or `iterate` begins with `{}`", word.text))
+            .label(word.span, "expected `start` or `step`");
+    match nearest(&word.text, forms::STATES.iter().copied()) {
+        Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).fix(word.span, meant),
+        None => diagnostic.help("what is carried begins with `start`, how it changes with `step`:\n  start  tp = t0\n  step   tp = tp + moist_step(tp, previous, here)"),
+    }
 }
 
 /// `where` without a block, or a block without `where`.

@@ -11,6 +11,9 @@ use crate::tree::*;
 /// input may exhaust their stack.
 const DEEPEST: usize = 250;
 
+/// The raised digits, each at its own place.
+const SUPERSCRIPTS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+
 /// Builds the parts of one line, whose text begins at a global offset.
 ///
 /// Its methods are handed pairs of the rule they are named for and take the grammar's word for what
@@ -18,13 +21,30 @@ const DEEPEST: usize = 250;
 pub(crate) struct Builder {
     start: usize,
     fault: Option<Diagnostic>,
+    /// The blocks within the line, read before it, in order.
+    walks: Vec<Walk>,
     /// How high the expression built last is; kept up by [`Builder::node`].
     height: usize,
 }
 
+/// The block of a `scan` or `iterate`: where its `{` is, and what it says.
+#[derive(Default)]
+pub(crate) struct Walk {
+    pub open: usize,
+    pub states: Vec<Binding>,
+    pub steps: Vec<Binding>,
+    /// The height of the highest expression in it.
+    pub height: usize,
+}
+
 impl Builder {
-    pub fn new(start: usize) -> Self {
-        Builder { start, fault: None, height: 0 }
+    pub fn new(start: usize, walks: Vec<Walk>) -> Self {
+        Builder { start, fault: None, walks, height: 0 }
+    }
+
+    /// How high the expression built last is.
+    pub fn height(&self) -> usize {
+        self.height
     }
 
     /// The first thing that was wrong, if any.
@@ -39,6 +59,28 @@ impl Builder {
 
     pub fn name(&self, pair: &Pair<'_, Rule>) -> Name {
         Name { text: pair.as_str().to_string(), span: self.span(pair) }
+    }
+
+    /// A unit in one spelling, whichever was used: `m²·s⁻²` is `m^2*s^-2`, and µ the micro sign.
+    pub fn unit(&self, pair: &Pair<'_, Rule>) -> Name {
+        let mut text = String::new();
+        let mut raised = false;
+        for character in pair.as_str().chars() {
+            let (plain, is_raised) = match character {
+                '⁻' => ('-', true),
+                '·' | '⋅' => ('*', false),
+                'μ' => ('µ', false),
+                other => SUPERSCRIPTS.iter().position(|s| *s == other).map_or((other, false), |digit| {
+                    (char::from_digit(digit as u32, 10).unwrap_or(other), true)
+                }),
+            };
+            if is_raised && !raised {
+                text.push('^');
+            }
+            raised = is_raised;
+            text.push(plain);
+        }
+        Name { text, span: self.span(pair) }
     }
 
     /// A string without its quotes; the span keeps them.
@@ -160,6 +202,7 @@ impl Builder {
         let (value, word, place) = match value.kind {
             ExprKind::At { value, place } => (value, "at", place),
             ExprKind::Over { value, extent } => (value, "over", extent),
+            ExprKind::As { value, quantity } => (value, "as", quantity),
             _ => return parts.push(Part::Value(value)),
         };
         let between = Span { start: value.span.end, end: place.span.start };
@@ -265,20 +308,20 @@ impl Builder {
 
     fn postfix(&mut self, pair: Pair<'_, Rule>) -> Expr {
         let mut value: Option<Expr> = None;
-        let mut over = false;
+        let mut word = Rule::at_word;
         let mut height = 0;
         for inner in pair.into_inner() {
             match inner.as_rule() {
-                Rule::at_word => over = false,
-                Rule::over_word => over = true,
+                rule @ (Rule::at_word | Rule::over_word | Rule::as_word) => word = rule,
                 Rule::extent => {
                     let place = Box::new(self.extent(inner));
                     self.height = self.height.max(height);
                     if let Some(inner) = value.take() {
                         let (span, inner) = (inner.span.to(place.span), Box::new(inner));
-                        let kind = match over {
-                            true => ExprKind::Over { value: inner, extent: place },
-                            false => ExprKind::At { value: inner, place },
+                        let kind = match word {
+                            Rule::over_word => ExprKind::Over { value: inner, extent: place },
+                            Rule::as_word => ExprKind::As { value: inner, quantity: place },
+                            _ => ExprKind::At { value: inner, place },
                         };
                         value = Some(self.node(kind, span));
                     }
@@ -340,6 +383,8 @@ impl Builder {
             Rule::string => ExprKind::Text(self.text(&pair).text),
             Rule::measure => self.measure(pair),
             Rule::call => self.call(pair),
+            Rule::scan => self.scan(pair),
+            Rule::iterate => self.iterate(pair),
             Rule::list => self.list(pair),
             // A group is its content: brackets say nothing that the tree's shape does not.
             _ => {
@@ -355,7 +400,7 @@ impl Builder {
         for inner in pair.into_inner() {
             match inner.as_rule() {
                 Rule::number => value = self.number(&inner),
-                _ => unit = Some(self.name(&inner)),
+                _ => unit = Some(self.unit(&inner)),
             }
         }
         ExprKind::Measure { value, unit }
@@ -374,11 +419,58 @@ impl Builder {
         value
     }
 
+    fn scan(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
+        let span = self.span(&pair);
+        let (mut names, mut from, mut walk) = (Vec::new(), None, Walk::default());
+        let mut height = 0;
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::name => names.push(self.name(&inner)),
+                Rule::expr => {
+                    from = Some(Box::new(self.expr(inner)));
+                    height = self.height;
+                }
+                Rule::braces => walk = self.walk(&inner),
+                _ => {}
+            }
+        }
+        self.height = height.max(walk.height);
+        let mut names = names.into_iter();
+        let mut name = || names.next().unwrap_or_else(|| nameless(span));
+        let (levels, direction) = (name(), name());
+        ExprKind::Scan { levels, direction, from, states: walk.states, steps: walk.steps }
+    }
+
+    fn iterate(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
+        let span = self.span(&pair);
+        let (mut count, mut walk) = (nothing(span), Walk::default());
+        for inner in pair.into_inner() {
+            match inner.as_rule() {
+                Rule::expr => count = self.expr(inner),
+                Rule::braces => walk = self.walk(&inner),
+                _ => {}
+            }
+        }
+        self.height = self.height.max(walk.height);
+        ExprKind::Iterate { count: Box::new(count), states: walk.states, steps: walk.steps }
+    }
+
+    /// What was read of the block at a place. Text that the grammar reads twice is built once.
+    fn walk(&mut self, braces: &Pair<'_, Rule>) -> Walk {
+        let open = self.span(braces).start as usize;
+        let found = self.walks.binary_search_by_key(&open, |walk| walk.open).ok();
+        found.and_then(|index| self.walks.get_mut(index)).map_or_else(Walk::default, |walk| {
+            let taken = std::mem::take(walk);
+            walk.open = open;
+            taken
+        })
+    }
+
     fn list(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
         let (mut items, mut unit, mut height) = (Vec::new(), None, 0);
         for inner in pair.into_inner() {
             match inner.as_rule() {
-                Rule::unit => unit = Some(self.name(&inner)),
+                Rule::unit => unit = Some(self.unit(&inner)),
                 _ => {
                     for item in inner.into_inner().filter(|item| item.as_rule() == Rule::arg) {
                         items.push(self.arg(item));

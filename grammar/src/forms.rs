@@ -93,11 +93,15 @@ pub(crate) const CLAUSES: &[Form] = &[
 /// Words of the language that cannot be names.
 pub(crate) const RESERVED: &[&str] = &[
     "of", "in", "to", "by", "on", "with", "against", "within", "from", "over", "for", "at", "as", "when",
-    "where", "always", "extends", "amend", "drop",
+    "where", "always", "extends", "amend", "drop", "scan", "iterate",
 ];
 
 /// Words that carry on the line before them: no line of its own begins with one.
 pub(crate) const CONTINUING_WORDS: &[&str] = &["where", "extends", "within", "always", "from", "on"];
+
+/// Words that begin an expression with a block of its own, and what its lines begin with.
+pub(crate) const WALKS: &[&str] = &["scan", "iterate"];
+pub(crate) const STATES: &[&str] = &["start", "step"];
 
 /// Words whose items have a block of clauses.
 pub(crate) const BLOCKS: &[&str] = &["data", "model", "head", "phase", "evaluate", "ensemble", "member"];

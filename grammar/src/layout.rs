@@ -4,10 +4,12 @@
 //! opens its block. What a line says is the grammar's business (`aurora.pest`); layout only makes
 //! sure that a mistake in one line costs that line, and a missing `}` costs its own block.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::diagnostic::Diagnostic;
 use crate::forms;
+use crate::inner::inner_blocks;
 use crate::source::Span;
 use crate::token::{Kind, Token, tokens};
 
@@ -21,10 +23,20 @@ const DEEPEST_BLOCKS: usize = 12;
 pub(crate) struct Line {
     pub text: Range<usize>,
     pub block: Option<Body>,
+    /// The blocks within its expressions, `scan … { }` and `iterate … { }`, in order.
+    pub inner: Vec<Body>,
     /// Where a string without a closing quote begins.
     pub open_string: Option<usize>,
     /// A bracket nested too deep; the line cannot be read.
     pub too_deep: Option<usize>,
+    /// What was told of an inner block keeps the line from being read.
+    pub lost: bool,
+}
+
+impl Line {
+    fn plain(text: Range<usize>) -> Self {
+        Line { text, block: None, inner: Vec::new(), open_string: None, too_deep: None, lost: false }
+    }
 }
 
 #[derive(Debug)]
@@ -37,14 +49,17 @@ pub(crate) struct Body {
 /// Cuts a text into lines. `base` is the global offset of its first byte.
 pub(crate) fn lines(text: &str, base: usize, diagnostics: &mut Vec<Diagnostic>) -> Vec<Line> {
     let tokens = tokens(text);
-    let brackets = Brackets::of(text, &tokens);
+    let next = next_content(&tokens);
+    let inner = inner_blocks(text, &tokens, &next);
+    let brackets = Brackets::of(text, &tokens, &inner);
     let layout = Layout {
         text,
         base,
         diagnostics,
         balanced: is_balanced(&tokens),
         tokens: &tokens,
-        next: next_content(&tokens),
+        next,
+        inner,
         brackets,
         frames: vec![Frame::default()],
         line: None,
@@ -62,6 +77,8 @@ struct Layout<'a> {
     tokens: &'a [Token],
     /// For each token, the first from there on that is no line end and no comment.
     next: Vec<usize>,
+    /// For each `{` of a `scan` or `iterate`, that word.
+    inner: BTreeMap<usize, usize>,
     brackets: Brackets,
     frames: Vec<Frame>,
     /// The tokens of the line being read.
@@ -76,6 +93,13 @@ struct Frame {
     head: Option<Line>,
     open: usize,
     lines: Vec<Line>,
+    /// For a block within an expression, the tokens of the line around it, up to its `{`.
+    around: Option<Range<usize>>,
+    /// Blocks within the line being read, and whether it can still be read.
+    inner: Vec<Body>,
+    lost: bool,
+    /// A line of this block could not be cut well: the expression around it cannot be read.
+    spoilt: bool,
 }
 
 impl Layout<'_> {
@@ -95,7 +119,7 @@ impl Layout<'_> {
                 Kind::Newline if self.continues(index) => {}
                 Kind::Newline => self.end_line(),
                 Kind::Mark(';') if self.brackets.depth[index] == 0 => self.end_line(),
-                Kind::OpenBrace => self.open(token),
+                Kind::OpenBrace => self.open(index),
                 Kind::CloseBrace => self.close(index),
                 _ => self.line = Some(self.line.take().map_or(index, |line| line.start)..index + 1),
             }
@@ -132,12 +156,10 @@ impl Layout<'_> {
         if self.starts_item(next).is_some() {
             return false;
         }
-        if self.brackets.depth[index] > 0 || token.kind == Kind::OpenBrace {
+        if self.brackets.depth[index] > 0 {
             return true;
         }
-        let beside = |token: Token| matches!(token.kind, Kind::Mark(mark) if "+-*/^=<>.,:".contains(mark));
-        let word = &self.text[token.start..token.end];
-        beside(self.tokens[line.end - 1]) || beside(token) || forms::CONTINUING_WORDS.contains(&word)
+        joined(self.text, self.tokens[line.end - 1], token)
     }
 
     fn end_line(&mut self) {
@@ -146,6 +168,7 @@ impl Layout<'_> {
             return self.open_without_brace(line);
         }
         if let Some(frame) = self.frames.last_mut() {
+            frame.spoilt |= line.lost || line.open_string.is_some();
             frame.lines.push(line);
         }
     }
@@ -174,33 +197,46 @@ impl Layout<'_> {
                 .help(format!("write: {named} {{"))
                 .fix(self.span(end..end), " {"),
         );
-        self.frames.push(Frame { head: Some(head), open: end, lines: Vec::new() });
+        self.frames.push(Frame { head: Some(head), open: end, ..Frame::default() });
     }
 
     fn take_line(&mut self) -> Option<Line> {
         let line = self.line.take()?;
-        let within = &self.tokens[line.clone()];
-        let first = |wanted: fn(&Token) -> bool| within.iter().find(|token| wanted(token)).map(|t| t.start);
+        let (inner, lost) = self.frames.last_mut().map_or_else(Default::default, |frame| {
+            (std::mem::take(&mut frame.inner), std::mem::take(&mut frame.lost))
+        });
+        let mut made = Line::plain(self.tokens[line.start].start..self.tokens[line.end - 1].end);
         let mut depth = 0usize;
-        let deep = within.iter().find(|token| {
+        let mut blocks = inner.iter().map(|body| &body.span).peekable();
+        for token in &self.tokens[line] {
+            while blocks.next_if(|block| block.end <= token.start).is_some() {}
+            if blocks.peek().is_some_and(|block| block.start <= token.start) {
+                continue;
+            }
             match token.kind {
                 Kind::Open => depth += 1,
                 Kind::Close => depth = depth.saturating_sub(1),
+                Kind::Text { closed: false } => made.open_string = made.open_string.or(Some(token.start)),
                 _ => {}
             }
-            depth > DEEPEST_BRACKETS
-        });
-        Some(Line {
-            text: self.tokens[line.start].start..self.tokens[line.end - 1].end,
-            block: None,
-            open_string: first(|token| token.kind == Kind::Text { closed: false }),
-            too_deep: deep.map(|token| token.start),
-        })
+            if depth > DEEPEST_BRACKETS {
+                made.too_deep = made.too_deep.or(Some(token.start));
+            }
+        }
+        Some(Line { inner, lost, ..made })
     }
 
-    fn open(&mut self, brace: Token) {
-        let none = Line { text: brace.start..brace.start, block: None, open_string: None, too_deep: None };
-        let head = self.take_line().unwrap_or(none);
+    fn open(&mut self, index: usize) {
+        let brace = self.tokens[index];
+        let word = self.inner.get(&index).copied();
+        let around = word.and_then(|_| self.line.take());
+        let head = match (word, &around) {
+            (Some(word), Some(around)) => {
+                let first = word.max(around.start);
+                Line::plain(self.tokens[first].start..self.tokens[around.end - 1].end)
+            }
+            _ => self.take_line().unwrap_or(Line::plain(brace.start..brace.start)),
+        };
         if self.frames.len() > DEEPEST_BLOCKS {
             self.skipped = 1;
             self.diagnostics.push(
@@ -209,7 +245,7 @@ impl Layout<'_> {
                     .help(format!("at most {DEEPEST_BLOCKS} blocks may lie inside one another")),
             );
         }
-        self.frames.push(Frame { head: Some(head), open: brace.start, lines: Vec::new() });
+        self.frames.push(Frame { head: Some(head), open: brace.start, around, ..Frame::default() });
     }
 
     fn skip(&mut self, token: Token) {
@@ -219,6 +255,9 @@ impl Layout<'_> {
             _ => return,
         }
         if self.skipped == 0 {
+            if let Some(frame) = self.frames.last_mut() {
+                frame.spoilt = true;
+            }
             self.pop(token.end);
         }
     }
@@ -271,8 +310,18 @@ impl Layout<'_> {
             let reached = next.map_or(self.text.len(), |token| token.start);
             let end = self.last_content(reached).max(open + 1);
             self.report_unclosed(open, head, end, next);
+            self.spoil_brackets();
             self.pop(end);
+            self.end_line();
         }
+    }
+
+    /// A bracket around a block that is never closed is not closed either.
+    fn spoil_brackets(&mut self) {
+        let Some(frame) = self.frames.last_mut() else { return };
+        let Some(around) = frame.around.clone() else { return };
+        let count = |kind| self.tokens[around.clone()].iter().filter(|token| token.kind == kind).count();
+        frame.spoilt |= count(Kind::Open) > count(Kind::Close);
     }
 
     /// The end of the last token, other than a line end or a comment, before `limit`.
@@ -307,16 +356,38 @@ impl Layout<'_> {
         if self.frames.len() < 2 {
             return;
         }
-        let Some(Frame { head: Some(mut head), open, lines }) = self.frames.pop() else { return };
-        head.block = Some(Body { span: open..end, lines });
-        if let Some(outer) = self.frames.last_mut() {
-            outer.lines.push(head);
+        let Some(Frame { head: Some(mut head), open, lines, around, spoilt, .. }) = self.frames.pop() else {
+            return;
+        };
+        let Some(outer) = self.frames.last_mut() else { return };
+        let body = Body { span: open..end, lines };
+        match around {
+            Some(around) => {
+                outer.inner.push(body);
+                outer.lost |= spoilt;
+                let behind = self.tokens.partition_point(|token| token.start < end);
+                self.line = Some(around.start..behind.max(around.end));
+            }
+            None => {
+                head.block = Some(body);
+                outer.lines.push(head);
+            }
         }
     }
 
     fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.base + range.start, self.base + range.end)
     }
+}
+
+/// Whether a line goes on from one token to the next, though a line end lies between them.
+pub(crate) fn joined(text: &str, before: Token, after: Token) -> bool {
+    let beside = |token: Token| matches!(token.kind, Kind::Mark(mark) if "+-*/^=<>.,:".contains(mark));
+    let word = &text[after.start..after.end];
+    after.kind == Kind::OpenBrace
+        || beside(before)
+        || beside(after)
+        || forms::CONTINUING_WORDS.contains(&word)
 }
 
 fn line_start(text: &str, at: usize) -> usize {
@@ -353,15 +424,17 @@ fn is_balanced(tokens: &[Token]) -> bool {
 }
 
 /// How many closed brackets lie around each token. A bracket that is not closed before a brace or
-/// the next item counts for nothing, so it cannot swallow the lines that follow it.
+/// the next item counts for nothing, so it cannot swallow the lines that follow it. A block within an
+/// expression counts its own brackets.
 struct Brackets {
     depth: Vec<usize>,
 }
 
 impl Brackets {
-    fn of(text: &str, tokens: &[Token]) -> Self {
+    fn of(text: &str, tokens: &[Token], inner: &BTreeMap<usize, usize>) -> Self {
         let mut change = vec![0isize; tokens.len() + 1];
         let mut open: Vec<usize> = Vec::new();
+        let mut around: Vec<Vec<usize>> = Vec::new();
         for (index, token) in tokens.iter().enumerate() {
             match token.kind {
                 Kind::Open => open.push(index),
@@ -374,14 +447,22 @@ impl Brackets {
                         change[index] -= 1;
                     }
                 }
-                Kind::OpenBrace | Kind::CloseBrace => open.clear(),
+                Kind::OpenBrace => {
+                    let outside = std::mem::take(&mut open);
+                    around.push(if inner.contains_key(&index) { outside } else { Vec::new() });
+                }
+                Kind::CloseBrace => open = around.pop().unwrap_or_default(),
                 Kind::Word if is_item_start(text, *token) => open.clear(),
                 _ => {}
             }
         }
-        let mut depth = 0isize;
-        let depths = change.iter().map(|step| {
-            depth += step;
+        let (mut depth, mut outside) = (0isize, Vec::new());
+        let depths = change.iter().enumerate().map(|(index, step)| {
+            match tokens.get(index).map(|token| token.kind) {
+                Some(Kind::OpenBrace) => outside.push(std::mem::take(&mut depth)),
+                Some(Kind::CloseBrace) => depth = outside.pop().unwrap_or(0),
+                _ => depth += step,
+            }
             depth.max(0) as usize
         });
         Brackets { depth: depths.collect() }

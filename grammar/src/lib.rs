@@ -10,7 +10,9 @@
 mod complaint;
 pub mod diagnostic;
 mod expression;
+mod format;
 mod forms;
+mod inner;
 mod layout;
 mod parse;
 mod print;
@@ -21,6 +23,7 @@ mod token;
 pub mod tree;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Fix, Label, Severity};
+pub use format::format;
 pub use parse::parse;
 pub use print::print;
 

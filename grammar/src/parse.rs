@@ -9,7 +9,7 @@ use pest_derive::Parser;
 
 use crate::complaint;
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::expression::Builder;
+use crate::expression::{Builder, Walk};
 use crate::forms;
 use crate::layout::{self, Body, Line};
 use crate::source::{FileId, SourceMap, Span};
@@ -206,9 +206,9 @@ impl<'a> Reader<'a> {
         Some(ItemKind::Drop { kind: names.next()?, name: names.next()? })
     }
 
-    fn grid(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
+    fn grid(&mut self, mut line: Line, head: Range<usize>) -> Read<ItemKind> {
         self.refuse_block(&line);
-        let parts = self.parts(Rule::grid_line, &line, head)?;
+        let parts = self.parts(Rule::grid_line, &mut line, head)?;
         Some(ItemKind::Grid {
             name: parts.names.into_iter().next()?,
             value: parts.value?,
@@ -216,8 +216,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn levels(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
-        let parts = self.parts(Rule::levels_line, &line, head);
+    fn levels(&mut self, mut line: Line, head: Range<usize>) -> Read<ItemKind> {
+        let parts = self.parts(Rule::levels_line, &mut line, head);
         let block = line.block.map(|block| self.block(block));
         let parts = parts?;
         let mut names = parts.names.into_iter();
@@ -230,15 +230,15 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn quantity(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
+    fn quantity(&mut self, mut line: Line, head: Range<usize>) -> Read<ItemKind> {
         self.refuse_block(&line);
-        let parts = self.parts(Rule::quantity_line, &line, head)?;
+        let parts = self.parts(Rule::quantity_line, &mut line, head)?;
         let name = parts.names.into_iter().next()?;
         Some(ItemKind::Quantity { name, unit: parts.unit?, title: parts.title })
     }
 
-    fn variable(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
-        let parts = self.parts(Rule::variable_line, &line, head);
+    fn variable(&mut self, mut line: Line, head: Range<usize>) -> Read<ItemKind> {
+        let parts = self.parts(Rule::variable_line, &mut line, head);
         let block = line.block.map(|block| self.block(block));
         let parts = parts?;
         let name = parts.names.into_iter().next()?;
@@ -246,21 +246,25 @@ impl<'a> Reader<'a> {
     }
 
     /// `derive`, `constraint` and `loss`: a name, an expression, and perhaps `where { … }`.
-    fn formula(&mut self, line: Line, head: Range<usize>, word: &str) -> Read<ItemKind> {
+    fn formula(&mut self, mut line: Line, head: Range<usize>, word: &str) -> Read<ItemKind> {
         let rule = match word {
             "derive" => Rule::derive_line,
             "constraint" => Rule::constraint_line,
             _ => Rule::loss_line,
         };
-        let parts = self.parts(rule, &line, head.clone());
+        let parts = self.parts(rule, &mut line, head.clone());
         let last = self.text[head].rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
         let says_where = parts.as_ref().map_or(last == Some("where"), |parts| parts.says_where);
-        if parts.is_some() && says_where != line.block.is_some() {
+        // A `derive` may say how its field is normalised and named, as a `variable` does.
+        let clauses =
+            word == "derive" && !says_where && line.block.as_ref().is_some_and(|b| self.says_clauses(b));
+        if parts.is_some() && says_where != line.block.is_some() && !clauses {
             self.diagnostics.push(complaint::lone_where(self.base, &line, says_where));
         }
-        let bindings = match line.block {
-            Some(block) if says_where => self.bindings(block),
-            _ => Vec::new(),
+        let (bindings, block) = match line.block {
+            Some(block) if says_where => (self.bindings(block), None),
+            Some(block) if clauses => (Vec::new(), Some(self.block(block))),
+            _ => (Vec::new(), None),
         };
         let parts = parts?;
         let (name, title) = (parts.names.into_iter().next()?, parts.title);
@@ -272,6 +276,7 @@ impl<'a> Reader<'a> {
                 value: parts.value?,
                 title,
                 bindings,
+                block,
             },
             "constraint" => {
                 ItemKind::Constraint { name, relation: parts.value?, mode: parts.mode, title, bindings }
@@ -280,11 +285,21 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Whether a block holds clauses and not names: its first line has no `=` behind its first word.
+    fn says_clauses(&self, block: &Body) -> bool {
+        block.lines.first().is_none_or(|line| {
+            let rest = self.text[line.text.clone()]
+                .trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            !rest.trim_start().starts_with('=')
+        })
+    }
+
     fn bindings(&mut self, block: Body) -> Vec<Binding> {
         let mut bindings = Vec::new();
-        for line in block.lines {
+        for mut line in block.lines {
             self.refuse_block(&line);
-            let parts = self.parts(Rule::binding_line, &line, line.text.clone());
+            let text = line.text.clone();
+            let parts = self.parts(Rule::binding_line, &mut line, text);
             if let Some(Parts { names, value: Some(value), .. }) = parts {
                 bindings.extend(names.into_iter().next().map(|name| Binding { name, value }));
             }
@@ -332,6 +347,32 @@ impl<'a> Reader<'a> {
         }
     }
 
+    // ---- blocks within expressions ------------------------------------------
+
+    /// Reads the blocks within a line.
+    fn walks(&mut self, line: &mut Line) -> Vec<Walk> {
+        std::mem::take(&mut line.inner).into_iter().map(|body| self.walk(body)).collect()
+    }
+
+    fn walk(&mut self, body: Body) -> Walk {
+        let mut walk = Walk { open: self.base + body.span.start, ..Walk::default() };
+        for mut line in body.lines {
+            self.refuse_block(&line);
+            let text = line.text.clone();
+            let Some(parts) = self.parts(Rule::state_line, &mut line, text) else { continue };
+            let Parts { word: Some(word), names, value: Some(value), height, .. } = parts else { continue };
+            let Some(name) = names.into_iter().next() else { continue };
+            let binding = Binding { name, value };
+            match word.text.as_str() {
+                "start" => walk.states.push(binding),
+                "step" => walk.steps.push(binding),
+                _ => self.diagnostics.push(complaint::unknown_state(&word)),
+            }
+            walk.height = walk.height.max(height);
+        }
+        walk
+    }
+
     // ---- blocks ------------------------------------------------------------
 
     fn block(&mut self, body: Body) -> Block {
@@ -350,13 +391,14 @@ impl<'a> Reader<'a> {
         Block { entries, span }
     }
 
-    fn clause(&mut self, line: Line) -> Read<Clause> {
+    fn clause(&mut self, mut line: Line) -> Read<Clause> {
         if let Some(block) = line.block {
             self.diagnostics.push(complaint::clause_with_block(self.text, self.base, &line.text, &block));
             return None;
         }
+        let walks = self.walks(&mut line);
         let pairs = self.shape(Rule::clause_line, &line, line.text.clone())?;
-        let mut build = self.builder(line.text.start);
+        let mut build = Builder::new(self.base + line.text.start, walks);
         let mut word = None;
         let mut values = Vec::new();
         for pair in pairs {
@@ -374,6 +416,10 @@ impl<'a> Reader<'a> {
 
     /// Reads text of a line by a rule of the grammar, or complains.
     fn shape(&mut self, rule: Rule, line: &Line, text: Range<usize>) -> Read<Pairs<'a, Rule>> {
+        // Told when the line's inner blocks were read; a line that may have none still says so itself.
+        if line.lost && line.inner.is_empty() {
+            return None;
+        }
         let complaint = if let Some(deep) = line.too_deep {
             complaint::too_deep(self.base, deep)
         } else if let Some(open) = line.open_string {
@@ -389,14 +435,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Names, type, expression and the like of a line, by their rules.
-    fn parts(&mut self, rule: Rule, line: &Line, text: Range<usize>) -> Read<Parts> {
+    fn parts(&mut self, rule: Rule, line: &mut Line, text: Range<usize>) -> Read<Parts> {
+        let walks = self.walks(line);
         let pairs = self.shape(rule, line, text.clone())?;
-        let mut build = self.builder(text.start);
+        let mut build = Builder::new(self.base + text.start, walks);
         let mut parts = Parts::default();
         for pair in pairs {
             match pair.as_rule() {
                 Rule::name => parts.names.push(build.name(&pair)),
-                Rule::unit | Rule::one => parts.unit = Some(build.name(&pair)),
+                Rule::unit | Rule::one => parts.unit = Some(build.unit(&pair)),
+                Rule::word => parts.word = Some(build.name(&pair)),
                 Rule::string => parts.text = Some(build.text(&pair)),
                 Rule::title => parts.title = Some(build.text(&pair)),
                 Rule::r#type => parts.ty = Some(build.ty(pair)),
@@ -420,6 +468,7 @@ impl<'a> Reader<'a> {
                 _ => {}
             }
         }
+        parts.height = build.height();
         self.accept(build)?;
         Some(parts)
     }
@@ -442,7 +491,7 @@ impl<'a> Reader<'a> {
 
     /// A builder for text that the grammar was given from `start` on.
     fn builder(&self, start: usize) -> Builder {
-        Builder::new(self.base + start)
+        Builder::new(self.base + start, Vec::new())
     }
 
     fn refuse_block(&mut self, line: &Line) {
@@ -468,6 +517,7 @@ impl<'a> Reader<'a> {
 /// What the lines of most items are made of.
 #[derive(Default)]
 struct Parts {
+    word: Option<Name>,
     names: Vec<Name>,
     ty: Option<Type>,
     unit: Option<Name>,
@@ -478,6 +528,8 @@ struct Parts {
     value: Option<Expr>,
     mode: ConstraintMode,
     says_where: bool,
+    /// The height of its last expression.
+    height: usize,
 }
 
 /// The letters, digits and underscores that a text begins with.

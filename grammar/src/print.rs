@@ -2,7 +2,7 @@
 //!
 //! That holds for trees that [`parse`](crate::parse()) made. A tree put together by hand must keep to what
 //! the grammar can say: `Negate` is never right around a `Measure` (the number itself is negative),
-//! a chain's value is never an `At` or `Over` (those are joints there), texts hold no quotes.
+//! a chain's value is never an `At`, `Over` or `As` (those are joints there), texts hold no quotes.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -42,9 +42,8 @@ fn stands_apart(item: &Item) -> bool {
     match &item.kind {
         ItemKind::Amend(_) | ItemKind::Block(_) => true,
         ItemKind::Levels { block, .. } | ItemKind::Variable { block, .. } => block.is_some(),
-        ItemKind::Derive { bindings, .. }
-        | ItemKind::Constraint { bindings, .. }
-        | ItemKind::Loss { bindings, .. } => !bindings.is_empty(),
+        ItemKind::Derive { bindings, block, .. } => !bindings.is_empty() || block.is_some(),
+        ItemKind::Constraint { bindings, .. } | ItemKind::Loss { bindings, .. } => !bindings.is_empty(),
         _ => false,
     }
 }
@@ -129,7 +128,7 @@ fn item(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result {
 
 fn formula(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result {
     match &shown.kind {
-        ItemKind::Derive { name, parameters, ty, value, title: t, bindings } => {
+        ItemKind::Derive { name, parameters, ty, value, title: t, bindings, block: body } => {
             write!(out, "derive {}", name.text)?;
             if !parameters.is_empty() {
                 let all: Vec<_> = parameters.iter().map(|p| format!("{} : {}", p.name.text, p.ty)).collect();
@@ -138,7 +137,8 @@ fn formula(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result 
             typed(out, ty)?;
             write!(out, " = {value}")?;
             title(out, t)?;
-            explained(out, bindings, indent)
+            explained(out, bindings, indent)?;
+            optional_block(out, body, indent)
         }
         ItemKind::Constraint { name, relation, mode, title: t, bindings } => {
             write!(out, "constraint {} : {relation}", name.text)?;
@@ -308,6 +308,7 @@ fn ends_bare(value: &Expr) -> bool {
         ExprKind::Negate(inner) => ends_bare(inner),
         ExprKind::At { place, .. } => ends_bare(place),
         ExprKind::Over { extent, .. } => ends_bare(extent),
+        ExprKind::As { quantity, .. } => ends_bare(quantity),
         _ => false,
     }
 }
@@ -363,7 +364,9 @@ fn stands_bare(shown: &Expr, level: Level) -> bool {
         ExprKind::Negate(inner) if is(&[Level::Extent, Level::Signed]) => stands_bare(inner, Level::Primary),
         ExprKind::Negate(_) => level <= Level::Factor,
         ExprKind::Measure { value, .. } if value.is_sign_negative() => level <= Level::Signed,
-        ExprKind::At { .. } | ExprKind::Over { .. } => level <= Level::Factor || level == Level::Postfix,
+        ExprKind::At { .. } | ExprKind::Over { .. } | ExprKind::As { .. } => {
+            level <= Level::Factor || level == Level::Postfix
+        }
         _ => true,
     }
 }
@@ -410,7 +413,28 @@ fn bare(out: &mut Formatter<'_>, shown: &Expr, level: Level) -> fmt::Result {
         ExprKind::Over { value, extent } => {
             write!(out, "{} over {}", At(value, Level::Postfix), At(extent, Level::Extent))
         }
+        ExprKind::As { value, quantity } => {
+            write!(out, "{} as {}", At(value, Level::Postfix), At(quantity, Level::Extent))
+        }
+        ExprKind::Scan { levels, direction, from, states, steps } => {
+            write!(out, "scan {} {}", levels.text, direction.text)?;
+            if let Some(from) = from {
+                write!(out, " from {}", At(from, Level::Sum))?;
+            }
+            walk(out, states, steps)
+        }
+        ExprKind::Iterate { count, states, steps } => {
+            write!(out, "iterate {}", At(count, Level::Sum))?;
+            walk(out, states, steps)
+        }
     }
+}
+
+/// The block of a `scan` or `iterate`, on one line.
+fn walk(out: &mut Formatter<'_>, states: &[Binding], steps: &[Binding]) -> fmt::Result {
+    let line = |word: &'static str| move |b: &Binding| format!("{word} {} = {}", b.name.text, b.value);
+    let lines: Vec<_> = states.iter().map(line("start")).chain(steps.iter().map(line("step"))).collect();
+    write!(out, " {{ {} }}", lines.join("; "))
 }
 
 fn call(out: &mut Formatter<'_>, function: &Name, inputs: &[Input]) -> fmt::Result {
@@ -450,7 +474,7 @@ fn power(out: &mut Formatter<'_>, base: &Expr, exponent: f64) -> fmt::Result {
 /// Whether the text of an expression may end in a place, `… at p` or `… over e`.
 fn ends_in_place(shown: &Expr) -> bool {
     match &shown.kind {
-        ExprKind::At { .. } | ExprKind::Over { .. } => true,
+        ExprKind::At { .. } | ExprKind::Over { .. } | ExprKind::As { .. } => true,
         ExprKind::Binary { right, .. } => ends_in_place(right),
         ExprKind::Negate(inner) => ends_in_place(inner),
         _ => false,

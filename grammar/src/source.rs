@@ -83,6 +83,11 @@ impl SourceMap {
         FileId((self.files.len() - 1) as u32)
     }
 
+    /// Every file, in the order added.
+    pub fn files(&self) -> impl Iterator<Item = FileId> + use<> {
+        (0..self.files.len()).map(|index| FileId(index as u32))
+    }
+
     /// The text of a file, or nothing if the id is of another map.
     pub fn text(&self, file: FileId) -> &str {
         self.files.get(file.0 as usize).map_or("", |source| &source.text)

@@ -67,7 +67,8 @@ pub enum ItemKind {
     Quantity { name: Name, unit: Name, title: Option<Name> },
     /// `variable t : temperature on pl from "TMP" { … }`. An `amend variable` may leave the type out.
     Variable { name: Name, ty: Option<Type>, from: Option<Name>, title: Option<Name>, block: Option<Block> },
-    /// `derive x : TYPE = EXPR where { … }`, with parameters a function.
+    /// `derive x : TYPE = EXPR where { … }`, with parameters a function. Instead of `where` it may have a
+    /// block of clauses, like a variable: `derive u10 : eastward_wind = … { named "10u" }`.
     Derive {
         name: Name,
         parameters: Vec<Parameter>,
@@ -75,6 +76,7 @@ pub enum ItemKind {
         value: Expr,
         title: Option<Name>,
         bindings: Vec<Binding>,
+        block: Option<Block>,
     },
     /// `constraint x : A <= B within C`.
     Constraint {
@@ -116,7 +118,7 @@ pub struct Parameter {
     pub ty: Type,
 }
 
-/// `shear = …` inside `where { }`.
+/// `shear = …` inside `where { }`, or what follows `start` and `step`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Binding {
     pub name: Name,
@@ -156,7 +158,7 @@ pub struct Chain {
 pub enum Part {
     /// `of`, `in`, `to`, `by`, `on`, `with`, `against`, `within`, `from`, `over`, `for`, `at`, `when`, `as`.
     ///
-    /// A chain's value is never itself an [`ExprKind::At`] or [`ExprKind::Over`]: `refc at 35 dBZ` in a
+    /// A chain's value is never itself an [`ExprKind::At`], [`ExprKind::Over`] or [`ExprKind::As`]: `refc at 35 dBZ` in a
     /// clause is a value, a joint and a value. Inside calls, sums and relations they are expressions.
     Joint(Name),
     Value(Expr),
@@ -252,6 +254,27 @@ pub enum ExprKind {
     Over {
         value: Box<Expr>,
         extent: Box<Expr>,
+    },
+    /// `srh3 as buoyant_energy`.
+    As {
+        value: Box<Expr>,
+        quantity: Box<Expr>,
+    },
+    /// `scan pl upward from p0 { start … step … }`: a walk along the levels. The first of its `states` is
+    /// what it gives; `steps` say what becomes of them from one level to the next.
+    Scan {
+        levels: Name,
+        /// `upward` or `downward`.
+        direction: Name,
+        from: Option<Box<Expr>>,
+        states: Vec<Binding>,
+        steps: Vec<Binding>,
+    },
+    /// `iterate 5 { start … step … }`: the same step, so many times.
+    Iterate {
+        count: Box<Expr>,
+        states: Vec<Binding>,
+        steps: Vec<Binding>,
     },
 }
 

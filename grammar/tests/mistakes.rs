@@ -253,3 +253,60 @@ fn one_diagnostic_points_into_two_files() {
     );
     insta::assert_snapshot!(render::human(&found, &sources, Style::default()));
 }
+
+#[test]
+fn bad_lines_of_a_walk_are_an_error_each() {
+    let text = "aurora 1.0
+derive x : index on pl
+  = f(scan pl upward from p0 {
+        strat  tp = t0
+        start  = 3
+        step   tp tp
+        step   \"open = 3
+        step   tp = here
+    }, 3)
+loss a = b
+";
+    let read = read(text);
+    assert_eq!(read.codes(), ["syntax"; 4]);
+    insta::assert_snapshot!(shown(text));
+}
+
+#[test]
+fn an_unclosed_walk_costs_only_itself() {
+    for (text, items) in [
+        ("aurora 1.0\nderive x = scan pl upward {\n    start a = 1\n    step a = a\nloss y = x\n", 2),
+        ("aurora 1.0\nderive x = y\n  where {\n    y = iterate 3 {\n      start a = 1\n  }\nloss y = x\n", 2),
+        ("aurora 1.0\nphase a {\n    minimise iterate 3 {\n        start a = 1\n}\nloss y = x\n", 2),
+    ] {
+        let read = read(text);
+        assert_eq!(read.codes(), ["unclosed-brace"], "{text}");
+        assert_eq!(read.tree.items.len(), items, "{text}");
+        assert_eq!(sound(&fixed(text, &read)), read.tree, "{text}");
+    }
+    let read = read("aurora 1.0\nderive x = f(scan pl upward {\n    start a = 1\n\nloss y = x\n");
+    assert_eq!(read.codes(), ["unclosed-brace"]);
+    assert_eq!(read.tree.items.len(), 1);
+}
+
+#[test]
+fn a_walk_where_none_may_be_is_told_whatever_is_in_it() {
+    for head in ["aurora 1.0 = ", "recipe x ", "use std.x ", "drop phase ", "phase x "] {
+        let text = format!("{head} iterate 3 {{\n    start a = \"open\n}}\nloss y = 1\n");
+        assert!(read(&text).codes().contains(&"syntax"), "{text}");
+    }
+}
+
+#[test]
+fn walks_within_walks_are_limited() {
+    let deep = format!(
+        "aurora 1.0\nloss x = {}1{}\nloss y = 1",
+        "iterate 2 { start a = ".repeat(50_000),
+        "}".repeat(50_000)
+    );
+    assert_eq!(read(&deep).codes(), ["too-deep"]);
+    let many = format!("aurora 1.0\nloss x = {}1\n", "scan a b from ".repeat(50_000));
+    assert_eq!(read(&many).codes(), ["syntax"]);
+    let long = format!("aurora 1.0\nloss x = [{}]\n", "iterate 2 { step a = [1] }, ".repeat(20_000));
+    sound(&long);
+}

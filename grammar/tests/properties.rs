@@ -72,7 +72,25 @@ fn expressions() -> impl Strategy<Value = Expr> {
         let two = || (inner.clone(), inner.clone()).prop_map(|(a, b)| (Box::new(a), Box::new(b)));
         let label = prop::option::of(names().prop_map(name));
         let input = (label, inner.clone()).prop_map(|(label, value)| Input { label, value });
+        let binding =
+            || (names(), inner.clone()).prop_map(|(text, value)| Binding { name: name(text), value });
+        let walk = || (prop::collection::vec(binding(), 0..3), prop::collection::vec(binding(), 0..3));
+        let directions = prop::sample::select(vec!["upward", "downward", "sideways"]);
         prop_oneof![
+            (names(), directions, prop::option::of(inner.clone()), walk()).prop_map(
+                |(levels, direction, from, (states, steps))| made(ExprKind::Scan {
+                    levels: name(levels),
+                    direction: name(direction.into()),
+                    from: from.map(Box::new),
+                    states,
+                    steps
+                })
+            ),
+            (inner.clone(), walk()).prop_map(|(count, (states, steps))| made(ExprKind::Iterate {
+                count: Box::new(count),
+                states,
+                steps
+            })),
             (operators(), two()).prop_map(|(operator, (left, right))| made(ExprKind::Binary {
                 operator,
                 left,
@@ -89,6 +107,7 @@ fn expressions() -> impl Strategy<Value = Expr> {
                 towards
             })),
             two().prop_map(|(value, place)| made(ExprKind::At { value, place })),
+            two().prop_map(|(value, quantity)| made(ExprKind::As { value, quantity })),
             two().prop_map(|(value, extent)| made(ExprKind::Over { value, extent })),
             (inner.clone(), numbers())
                 .prop_map(|(base, exponent)| made(ExprKind::Power { base: Box::new(base), exponent })),
@@ -107,9 +126,14 @@ fn expressions() -> impl Strategy<Value = Expr> {
 /// Tokens of the language in any order: much of it nonsense, much of it nearly right.
 fn soup() -> impl Strategy<Value = String> {
     let words = "t refc mae( f( ( ) [ ] 5 16 2.5 km K % , , = <= .. -> + - -3 * / ^ 2 at over of in by for when as \
-                 \"text\" 2019-01-01 where where{ { } within always phase loss derive x : on from amend drop member # ; \u{B0}";
-    let words: Vec<String> =
-        words.split(' ').map(String::from).chain(["\n".into(), "\n".into(), "\nloss x =".into()]).collect();
+                 \"text\" 2019-01-01 where where{ { } within always phase loss derive x : on from amend drop member scan iterate start step # ; \u{B0}";
+    let walks = ["scan pl upward from x {\n", "iterate 5 {", "start x =", "\nstep x ="];
+    let words: Vec<String> = words
+        .split(' ')
+        .chain(walks)
+        .map(String::from)
+        .chain(["\n".into(), "\n".into(), "\nloss x =".into()])
+        .collect();
     prop::collection::vec((prop::sample::select(words), any::<bool>()), 0..40).prop_map(|words| {
         words.into_iter().map(|(word, blank)| if blank { word + " " } else { word }).collect::<String>()
     })
@@ -148,6 +172,10 @@ fn holds(text: &str) {
     whole.edition = Some(name("1.0".into()));
     let printed = print(&whole);
     assert_eq!(sound(&printed), whole, "{text}\n────\n{printed}");
+    if let Ok(shown) = aurora_grammar::format(text) {
+        assert_eq!(sound(&shown).items, whole.items, "{text}\n────\n{shown}");
+        assert_eq!(aurora_grammar::format(&shown).expect("can be read"), shown, "{text}\n────\n{shown}");
+    }
 }
 
 proptest! {
@@ -158,6 +186,15 @@ proptest! {
         let file = sound(&format!("aurora 1.0\nloss x = {value}\n"));
         let ItemKind::Loss { value: again, .. } = &file.items[0].kind else { panic!("a loss") };
         prop_assert_eq!(again, &value, "{}", value);
+    }
+
+    #[test]
+    fn expressions_are_laid_out_without_a_change(value in expressions()) {
+        let text = format!("aurora 1.0\n\n\n\nderive   x=\n{value}\nphase y {{\nminimise\t2*({value})\n}}\n");
+        let shown = aurora_grammar::format(&text).expect("can be read");
+        prop_assert!(shown.starts_with("aurora 1.0\n\nderive x"), "{}", shown);
+        prop_assert_eq!(sound(&shown), sound(&text), "{}", shown);
+        prop_assert_eq!(aurora_grammar::format(&shown).expect("can be read"), shown);
     }
 
     #[test]
@@ -174,6 +211,7 @@ proptest! {
     fn soup_is_survived_and_what_is_kept_comes_back(text in soup()) {
         holds(&text);
         holds(&format!("phase x {{\n score {text}\n}}\n"));
+        holds(&format!("derive x = f(scan pl upward {{\n start {text}\n}})\n"));
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! A recipe on its way through this machine: compiled, its data prepared, its folders found.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aurora_compiler::kernel::ir::Module as Kernels;
-use aurora_compiler::{Plan, artefact, compile};
-use aurora_grammar::{SourceMap, render};
+use aurora_compiler::lock::Lock;
+use aurora_compiler::{Compilation, Plan, artefact, compile};
+use aurora_grammar::{SourceMap, Span, render};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use ndarray::Array3;
@@ -41,6 +43,8 @@ pub enum Failure {
     Wrong(Option<String>),
     /// A signal: 130 or 143.
     Signal(u8),
+    /// Nothing is wrong, or it has been said; the exit code is the answer.
+    Code(u8),
 }
 
 impl<E: std::error::Error> From<E> for Failure {
@@ -61,6 +65,8 @@ pub struct Recipe {
     pub path: PathBuf,
     pub text: String,
     pub canonical: String,
+    /// The libraries of which it reaches something.
+    pub libraries: BTreeSet<String>,
     pub plan: Plan,
     pub kernels: Kernels,
     pub site: Site,
@@ -70,21 +76,28 @@ impl Recipe {
     /// Reads and compiles a recipe; an artefact's folder stands for the recipe in it. Diagnostics go to
     /// stderr, as JSON to stdout.
     pub fn open(path: &Path, format: Format) -> Result<Recipe, Failure> {
-        let path = if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() };
-        let refused =
-            |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
-        let bytes = fs::read(&path).map_err(|error| refused(&error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
-        })?;
-        let site = Site::find(Some(&path)).map_err(Failure::because)?;
-        let compilation = compile(&path.display().to_string(), &text, &site);
-        if let Some(reason) = site.unopened() {
-            return Err(Failure::because(reason));
+        let (compilation, site) = compiled(path, format)?;
+        Recipe::of(path, compilation, site)
+    }
+
+    /// The same for a command that prints data to stdout: diagnostics go to stderr in every format.
+    pub fn open_for_data(path: &Path, format: Format) -> Result<Recipe, Failure> {
+        let (compilation, site) = read_and_compiled(path)?;
+        match format {
+            Format::Json => tell(&render::json(&compilation.diagnostics, &compilation.sources)),
+            _ => show(&compilation.diagnostics, &compilation.sources, format),
         }
-        show(&compilation.diagnostics, &compilation.sources, format);
+        Recipe::of(path, compilation, site)
+    }
+
+    fn of(path: &Path, compilation: Compilation, site: Site) -> Result<Recipe, Failure> {
         let Some((plan, kernels)) = compilation.result else { return Err(Failure::Wrong(None)) };
-        Ok(Recipe { path, text, canonical: compilation.canonical, plan, kernels, site })
+        let path = recipe_file(path);
+        // The recipe is the first file of its compilation.
+        let file = compilation.sources.file(Span::new(0, 0));
+        let text = file.map_or("", |file| compilation.sources.text(file)).to_string();
+        let (canonical, libraries) = (compilation.canonical, compilation.libraries);
+        Ok(Recipe { path, text, canonical, libraries, plan, kernels, site })
     }
 
     /// Writes the artefact, `build/NAME-HASH`, whole or not at all.
@@ -94,10 +107,16 @@ impl Recipe {
         Ok(path)
     }
 
+    /// What the recipe was compiled with.
+    pub fn lock(&self) -> Lock {
+        let archive = aurora_compiler::Site::archive(&self.site, &self.plan.data.archive);
+        Lock::new(&self.plan, &self.kernels, &self.libraries, archive.as_ref())
+    }
+
     /// Writes the artefact's files into a folder of its own.
     pub fn write_artefact(&self, path: &Path) -> Result<(), Failure> {
         durable::folder::<std::io::Error>(path, |inside| {
-            for file in artefact::files(&self.plan, &self.kernels, &self.canonical) {
+            for file in artefact::files(&self.plan, &self.kernels, &self.canonical, &self.lock()) {
                 fs::write(inside.join(file.name), file.text)
                     .map_err(|error| durable::named(&path.join(file.name), error))?;
             }
@@ -150,6 +169,42 @@ impl Recipe {
     }
 }
 
+/// Reads and compiles a recipe and shows its diagnostics, right or wrong.
+pub fn compiled(path: &Path, format: Format) -> Result<(Compilation, Site), Failure> {
+    let (compilation, site) = read_and_compiled(path)?;
+    show(&compilation.diagnostics, &compilation.sources, format);
+    Ok((compilation, site))
+}
+
+fn read_and_compiled(path: &Path) -> Result<(Compilation, Site), Failure> {
+    let path = recipe_file(path);
+    let text = recipe_text(&path)?;
+    let site = Site::find(Some(&path)).map_err(Failure::because)?;
+    let compilation = compile(&path.display().to_string(), &text, &site);
+    match site.unopened() {
+        Some(reason) => Err(Failure::because(reason)),
+        None => Ok((compilation, site)),
+    }
+}
+
+/// The recipe in an artefact's folder, or the file itself.
+pub fn recipe_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("recipe.aurora") } else { path.to_path_buf() }
+}
+
+/// The text of a recipe.
+///
+/// # Errors
+/// A sentence that says why it cannot be read.
+pub fn recipe_text(path: &Path) -> Result<String, Failure> {
+    let refused =
+        |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
+    let bytes = fs::read(path).map_err(|error| refused(&error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
+    })
+}
+
 /// An archive that reads no more once a signal has come.
 struct Interruptible<'a> {
     archive: &'a dyn Archive,
@@ -189,7 +244,8 @@ impl Archive for Interruptible<'_> {
     }
 }
 
-fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
+/// Shows diagnostics on stderr, as JSON on stdout.
+pub(crate) fn show(diagnostics: &aurora_grammar::Diagnostics, sources: &SourceMap, format: Format) {
     if diagnostics.is_empty() {
         return;
     }

@@ -46,7 +46,7 @@ struct Settings {
 }
 
 /// This machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     settings: Settings,
     /// The folder against which relative paths of `site.toml` are read.
@@ -217,6 +217,7 @@ impl aurora_compiler::Site for Site {
             from: field.from,
             units: field.units,
             levels: field.levels,
+            since: None,
         };
         let times = archive.times();
         Some(ArchiveIndex {

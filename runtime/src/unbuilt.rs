@@ -2,6 +2,9 @@
 //! is prepared or trained, never ignored. When a part is built, its line here goes.
 
 use aurora_compiler::Plan;
+use aurora_compiler::plan::data::DataPlan;
+use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
+use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
 use crate::site::Site;
@@ -37,11 +40,82 @@ pub fn refuse_settings(site: &Site) -> Result<(), Failure> {
     )))
 }
 
-/// Every part of the plan that no code runs yet, in words.
+/// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
-    let mut missing = plan.model.not_built();
+    let mut list = plan.model.not_built();
+    let mut add = |missing: bool, what: String| {
+        if missing && !list.contains(&what) {
+            list.push(what);
+        }
+    };
     if let Some(base) = &plan.base {
-        missing.push(format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
+        add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
     }
-    missing
+    if let Some(ensemble) = &plan.ensemble {
+        add(true, format!("the ensemble `{}`", ensemble.name));
+    }
+    data(&plan.data, &mut add);
+    let used = |name: &str| plan.training.phases.iter().any(|p| p.minimise.iter().any(|(_, n)| n == name));
+    for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
+        for term in &loss.terms {
+            let measure = match term.measure {
+                Measure::Mae | Measure::Mse | Measure::Huber { .. } => None,
+                Measure::Crps => Some("crps"),
+                Measure::Spectral { .. } => Some("spectral"),
+                Measure::Fss { .. } => Some("fss"),
+                Measure::Expression => Some("an error written out with `truth`"),
+            };
+            add(measure.is_some(), format!("{} in the loss `{name}`", measure.unwrap_or_default()));
+            add(term.scale.is_some(), format!("an error at a coarser `scale` in the loss `{name}`"));
+        }
+    }
+    for phase in &plan.training.phases {
+        phase_of(phase, &mut add);
+    }
+    for evaluation in &plan.evaluations {
+        evaluation_of(evaluation, &mut add);
+    }
+    list
+}
+
+fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
+    add(data.sampling.analyses_only, "an archive of analyses only (`.f00`)".into());
+    add(!data.sampling.regions.is_empty(), "a `region` of the data".into());
+    add(!data.sampling.months.is_empty(), "`months` of the data".into());
+    let repair = &data.repair;
+    add(repair.gaps.is_some() || repair.holes.is_some(), "`fill`".into());
+    add(!repair.reject.is_empty(), "`reject`".into());
+    add(!repair.debias.is_empty(), "`debias`".into());
+}
+
+fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
+    const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
+    let mut part = |missing: bool, what: &str| add(missing, format!("{what} in the phase `{}`", phase.name));
+    part(phase.rollout_from.is_some(), "a `rollout` that grows");
+    part(phase.train.iter().any(|group| !GROUPS.contains(&group.as_str())), "a head that is trained");
+    part(!phase.adapters.is_empty(), "low-rank updates (`by lora`)");
+    part(!phase.optimisers.is_empty(), "an optimiser for one group");
+    part(!phase.scales.is_empty(), "`scale`");
+    part(phase.tile.is_some(), "`tile`");
+    part(!phase.favour.is_empty(), "`favour`");
+    part(phase.stop.is_some(), "`stop`");
+    part(phase.average.is_some(), "`average`");
+    part(!phase.bf16.is_empty(), "`precision`");
+}
+
+fn evaluation_of(evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)) {
+    for score in &evaluation.scores {
+        let built = matches!(score.score.subject(), Subject::Values | Subject::Events)
+            && !matches!(score.score, Score::Spectra | Score::Sal | Score::Object);
+        add(!built, format!("the score `{}`", score.score.word()));
+        let near = built && score.score != Score::Fss && score.scales.iter().any(|scale| *scale != 0.0);
+        add(near, format!("the score `{}` within a distance", score.score.word()));
+    }
+    for baseline in evaluation.against.iter().filter(|name| *name != "persistence") {
+        add(true, format!("the baseline `{baseline}`"));
+    }
+    for stratum in &evaluation.by {
+        add(true, format!("scores told apart by {stratum}"));
+    }
+    add(!evaluation.confidence.is_usual(), "the `confidence` of scores".into());
 }

@@ -3,7 +3,9 @@
 
 mod cli {
     mod files;
+    mod fmt;
     mod mistakes;
     mod roads;
     mod tensors;
+    mod words;
 }

@@ -10,7 +10,7 @@ use aurora_compiler::kernel::interpret::interpret;
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::{artefact, explain};
 use ndarray::Array2;
-use world::{QUICKSTART, WRF_SAMPLE, compiled};
+use world::{QUICKSTART, WRF_SAMPLE, World, compiled};
 
 const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/snapshots/plan");
 /// The levels of `std.synthetic`, in Pa.
@@ -33,7 +33,8 @@ fn plans_say_what_will_happen() {
         let compilation = compiled(&format!("{name}.aurora"), text);
         let (plan, module) = compilation.result.as_ref().expect("compiled");
         snapshot(&format!("{name}.explained"), &explain::plan(plan));
-        for file in artefact::files(plan, module, &compilation.canonical) {
+        let lock = compilation.lock(&World::new()).expect("compiled");
+        for file in artefact::files(plan, module, &compilation.canonical, &lock) {
             if file.name != "graph.json" && file.name != "lock" {
                 snapshot(&format!("{name}.{}", file.name), &file.text);
             }

@@ -18,7 +18,15 @@ const SNAPSHOTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/sna
 /// Codes that no recipe can provoke.
 const UNREACHABLE: [&str; 1] = ["internal"];
 /// Warnings: the recipe compiles all the same.
-const WARNINGS: [&str; 3] = ["no-baseline", "split-gap", "unused-loss"];
+const WARNINGS: [&str; 7] = [
+    "never-minimised",
+    "never-trained",
+    "no-baseline",
+    "rare-event",
+    "split-gap",
+    "unused-loss",
+    "zero-gradient",
+];
 
 #[test]
 fn every_mistake_is_told_once_where_it_is_made() {

@@ -7,7 +7,7 @@ use super::Checker;
 use crate::vocabulary;
 
 /// Clauses that may stand many times in a block.
-const REPEATED: [&str; 3] = ["score", "favour", "optimise"];
+pub(crate) const REPEATED: [&str; 7] = ["score", "favour", "optimise", "region", "fill", "reject", "debias"];
 
 /// The clauses of a block by word.
 #[derive(Debug)]

@@ -12,16 +12,16 @@ use crate::typed::TypedKind;
 use crate::types::Support;
 
 impl Checker<'_> {
-    /// A relation between true values, kept as the kernel `when.N`.
-    pub(super) fn condition(&mut self, scope: ScopeId, relation: &Expr) -> Option<Condition> {
-        let plain = self.without_truth(scope, relation, false)?;
+    /// A relation between true values, kept as the kernel `when.N`; `word` is what it is written behind.
+    pub(super) fn condition(&mut self, scope: ScopeId, relation: &Expr, word: &str) -> Option<Condition> {
+        let plain = self.without_truth(scope, relation, false, word)?;
         let typed = self.expression(scope, &plain)?;
         if !matches!(typed.kind, TypedKind::Compare(..)) {
             self.error_with_help(
                 "not-a-relation",
-                "`when` takes a relation",
+                format!("`{word}` takes a relation"),
                 (relation.span, "compares nothing"),
-                "for instance: when = truth(refc) >= 35 dBZ",
+                "for instance: truth(refc) >= 35 dBZ",
             );
             return None;
         }
@@ -31,7 +31,7 @@ impl Checker<'_> {
                 "wrong-argument",
                 "this condition speaks of no field",
                 (relation.span, "the same everywhere"),
-                "for instance: when = truth(refc) >= 35 dBZ",
+                "for instance: truth(refc) >= 35 dBZ",
             );
             return None;
         }
@@ -62,7 +62,7 @@ impl Checker<'_> {
     }
 
     /// The expression with `truth(x)` replaced by `x`; fields outside `truth` are refused.
-    fn without_truth(&mut self, scope: ScopeId, expr: &Expr, inside: bool) -> Option<Expr> {
+    fn without_truth(&mut self, scope: ScopeId, expr: &Expr, inside: bool, word: &str) -> Option<Expr> {
         let mut expr = expr.clone();
         match &mut expr.kind {
             ExprKind::Call { function, inputs } if function.text == "truth" => {
@@ -75,28 +75,28 @@ impl Checker<'_> {
                     );
                     return None;
                 };
-                return self.without_truth(scope, value, true);
+                return self.without_truth(scope, value, true, word);
             }
             ExprKind::Call { inputs, .. } => {
                 for input in inputs {
-                    input.value = self.without_truth(scope, &input.value, inside)?;
+                    input.value = self.without_truth(scope, &input.value, inside, word)?;
                 }
             }
             ExprKind::Path(name) if !inside && self.is_field(scope, name) => {
                 let help = format!("write truth({name})");
-                let message = "`when` asks the truth, not the prediction";
+                let message = format!("`{word}` asks the truth, not the prediction");
                 self.error_with_help("wrong-argument", message, (expr.span, "which of the two?"), help);
                 return None;
             }
             ExprKind::Relation { left, right, .. } | ExprKind::Binary { left, right, .. } => {
-                **left = self.without_truth(scope, left, inside)?;
-                **right = self.without_truth(scope, right, inside)?;
+                **left = self.without_truth(scope, left, inside, word)?;
+                **right = self.without_truth(scope, right, inside, word)?;
             }
-            ExprKind::At { value, .. } | ExprKind::Over { value, .. } => {
-                **value = self.without_truth(scope, value, inside)?;
+            ExprKind::At { value, .. } | ExprKind::Over { value, .. } | ExprKind::As { value, .. } => {
+                **value = self.without_truth(scope, value, inside, word)?;
             }
             ExprKind::Negate(value) | ExprKind::Power { base: value, .. } => {
-                **value = self.without_truth(scope, value, inside)?;
+                **value = self.without_truth(scope, value, inside, word)?;
             }
             _ => {}
         }

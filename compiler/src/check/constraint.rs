@@ -1,10 +1,11 @@
-//! `constraint NAME : A <= B within C`.
+//! `constraint NAME : A <= B`, held `within` a tolerance, `always`, or only watched.
 
+use aurora_grammar::Span;
 use aurora_grammar::tree::{self, ExprKind, ItemKind};
 
-use super::{Checker, Constraint};
+use super::{Checker, Constraint, Projection};
 use crate::resolve::Definition;
-use crate::typed::{Binary, Unary};
+use crate::typed::{Binary, Typed, Unary};
 
 impl Checker<'_> {
     /// `A <= B within C`, as the amount by which it is broken.
@@ -26,24 +27,14 @@ impl Checker<'_> {
         let left = self.expression_with(scope, &locals, left)?;
         let right = self.expression_with(scope, &locals, right)?;
         self.agree(&left, &right, "compared with")?;
-        let difference = {
-            use aurora_grammar::tree::Comparison::*;
-            let (a, b) = match comparison {
-                GreaterEqual | Greater => (&right, &left),
-                _ => (&left, &right),
-            };
-            let difference = self.sum(Binary::Subtract, a, b, relation.span)?;
-            let ty = difference.ty.clone();
-            match comparison {
-                Equal => self.node_unary(Unary::Absolute, &difference, ty),
-                _ => self.positive_part(&difference),
-            }
-        };
+        let difference = self.broken_by((&left, *comparison, &right), relation.span)?;
+        let mut projection: Option<Projection> = None;
         let tolerance = match mode {
             tree::ConstraintMode::Watched => None,
             tree::ConstraintMode::Always(span) => {
-                self.not_yet("a constraint that holds `always` (projection)", *span);
-                return None;
+                let name = &definition.name.text;
+                projection = Some(self.projection(name, (&left, *comparison, &right), *span)?);
+                None
             }
             tree::ConstraintMode::Within(expr) => {
                 let tolerance = self.expression_with(scope, &locals, expr)?;
@@ -58,6 +49,7 @@ impl Checker<'_> {
                     );
                     return None;
                 }
+                self.has_gradient(&difference, relation.span);
                 value
             }
         };
@@ -65,9 +57,31 @@ impl Checker<'_> {
             id: definition.id.clone(),
             violation: difference,
             tolerance,
+            projection,
             span: definition.name.span,
         };
         self.checked.constraints.insert(definition.id.clone(), constraint.clone());
         Some(constraint)
+    }
+
+    /// By how much a relation is broken, 0 where it holds.
+    fn broken_by(
+        &mut self,
+        (left, comparison, right): (&Typed, tree::Comparison, &Typed),
+        span: Span,
+    ) -> Option<Typed> {
+        use tree::Comparison::{Equal, Greater, GreaterEqual};
+        let (a, b) = match comparison {
+            GreaterEqual | Greater => (right, left),
+            _ => (left, right),
+        };
+        let difference = self.sum(Binary::Subtract, a, b, span)?;
+        Some(match comparison {
+            Equal => {
+                let ty = difference.ty.clone();
+                self.node_unary(Unary::Absolute, &difference, ty)
+            }
+            _ => self.positive_part(&difference),
+        })
     }
 }

@@ -1,52 +1,42 @@
-//! `evaluate NAME on SPLIT { }`: which scores of which fields, at which lead times, against what.
+//! `evaluate NAME on SPLIT { }`: at which lead times, against what, told apart by what.
 
-use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, Name, Part};
+use aurora_grammar::tree::{BlockItem, Clause, Expr, ExprKind, Name, Part};
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::clauses::Clauses;
-use super::numbers::only_value;
+use super::numbers::{only_value, single};
+use super::split::SPLITS;
 use super::{Checker, bare_name};
 use crate::dimension::Dimension;
-use crate::plan::evaluation::{EvaluationPlan, Score, ScorePlan};
-use crate::resolve::RECIPE;
-use crate::typed::Typed;
-use crate::types::Support;
-use crate::units;
-
-const SPLITS: [&str; 3] = ["train", "validate", "test"];
-const LATER: [&str; 7] = ["reliability", "sal", "crps", "spread", "violation", "roc", "spectra"];
-
-/// What stands after the little words of a score.
-#[derive(Default)]
-struct Parts<'a> {
-    at: Option<&'a Expr>,
-    within: Option<&'a Expr>,
-}
+use crate::plan::evaluation::{Confidence, EvaluationPlan};
+use crate::site::Site;
+use crate::vocabulary;
 
 /// Steps ahead that an evaluation may go.
 const MOST_LEADS: i64 = 10_000;
+/// What the model can be compared with, besides an archive's forecasts.
+const BASELINES: [&str; 2] = ["persistence", "climatology"];
+/// Blocks of a bootstrap are at most this long, in seconds.
+const LONGEST_BLOCK: f64 = 366.0 * 86_400.0;
 
 impl Checker<'_> {
-    pub(super) fn evaluations(&mut self) {
+    pub(super) fn evaluations(&mut self, site: &dyn Site) {
         let blocks: Vec<BlockItem> = self.resolved.blocks_of("evaluate").cloned().collect();
         for block in &blocks {
-            if let Some(evaluation) = self.evaluation(block) {
+            if let Some(evaluation) = self.evaluation(block, site) {
                 self.checked.evaluations.push(evaluation);
             }
         }
     }
 
-    fn evaluation(&mut self, block: &BlockItem) -> Option<EvaluationPlan> {
+    fn evaluation(&mut self, block: &BlockItem, site: &dyn Site) -> Option<EvaluationPlan> {
         let clauses = self.block_clauses(block);
-        if let Some(clause) = clauses.get("by") {
-            self.not_yet("`by`", clause.span);
-        }
         let name = block.name.as_ref().map_or_else(|| "evaluation".to_string(), |n| n.text.clone());
         let split = self.split_name(block)?;
         let leads = clauses.require(self, "lead", "1 .. 12 h").and_then(|c| self.leads(&c));
         let mut scores = Vec::new();
         for clause in clauses.all("score") {
-            scores.extend(self.scores(clause));
+            scores.extend(self.scores(&name, clause));
         }
         if scores.is_empty() && !self.diagnostics.has_errors() {
             self.error_with_help(
@@ -56,11 +46,15 @@ impl Checker<'_> {
                 "for instance: score  rmse of t2m",
             );
         }
-        let against = self.baselines(&clauses);
+        self.events_are_seen(&split, site);
+        let against = self.baselines(&clauses, site);
+        let by = clauses.get("by").cloned().map(|c| self.strata(&c)).unwrap_or_default();
+        let confidence = clauses.get("confidence").cloned().and_then(|c| self.confidence(&c));
         if let (Some(clause), Some(last)) = (clauses.get("lead"), leads.as_ref().and_then(|l| l.last())) {
             self.samples_of(&split, *last, clause.span);
         }
-        Some(EvaluationPlan { name, split, leads: leads?, scores, against })
+        let confidence = confidence.unwrap_or_default();
+        Some(EvaluationPlan { name, split, leads: leads?, scores, against, by, confidence })
     }
 
     fn split_name(&mut self, block: &BlockItem) -> Option<String> {
@@ -73,33 +67,33 @@ impl Checker<'_> {
             );
             return None;
         };
-        if !SPLITS.contains(&on.text.as_str()) {
+        self.known_split(on, "nothing to evaluate on").then(|| on.text.clone())
+    }
+
+    /// Whether a name is that of a split that `data` gives; a diagnostic if not.
+    pub(super) fn known_split(&mut self, name: &Name, label: &str) -> bool {
+        if !SPLITS.contains(&name.text.as_str()) {
             let mut diagnostic =
-                Diagnostic::error("unknown-name", format!("there is no split `{}`", on.text))
-                    .label(on.span, "not found");
-            diagnostic = match nearest(&on.text, SPLITS) {
-                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(on.span, near),
+                Diagnostic::error("unknown-name", format!("there is no split `{}`", name.text))
+                    .label(name.span, "not found");
+            diagnostic = match nearest(&name.text, SPLITS) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
                 None => diagnostic.help("there are train, validate and test"),
             };
             self.diagnostics.push(diagnostic);
-            return None;
+            return false;
         }
-        let given = self.checked.data.as_ref().is_none_or(|data| match on.text.as_str() {
+        let given = self.checked.data.as_ref().is_none_or(|data| match name.text.as_str() {
             "validate" => data.validate.is_some(),
             "test" => data.test.is_some(),
             _ => true,
         });
         if !given {
-            let message = format!("`data` names no `{}` split", on.text);
-            self.error_with_help(
-                "missing-split",
-                message,
-                (on.span, "nothing to evaluate on"),
-                format!("add to `data`: {}  DATE .. DATE", on.text),
-            );
-            return None;
+            let message = format!("`data` names no `{}` split", name.text);
+            let help = format!("add to `data`: {}  DATE .. DATE", name.text);
+            self.error_with_help("missing-split", message, (name.span, label), help);
         }
-        Some(on.text.clone())
+        given
     }
 
     /// Lead times as steps of the model.
@@ -158,278 +152,152 @@ impl Checker<'_> {
         }
     }
 
-    /// `csi, ets of refc at [20, 35] dBZ within [0, 12] km`: the words before `of` share what follows,
-    /// and so do the fields after it.
-    fn scores(&mut self, clause: &Clause) -> Vec<ScorePlan> {
-        let mut words: Vec<Name> = Vec::new();
-        let mut fields: Vec<Name> = Vec::new();
-        let mut tail: Parts<'_> = Parts::default();
-        let mut seen_of = false;
-        for chain in &clause.values {
-            match self.score_chain(chain, &mut seen_of, &mut words, &mut fields) {
-                Some(parts) => {
-                    tail.at = tail.at.or(parts.at);
-                    tail.within = tail.within.or(parts.within);
-                }
-                None => return Vec::new(),
-            }
-        }
-        if !seen_of || fields.is_empty() {
-            self.error_with_help(
-                "wrong-argument",
-                "a score is `SCORE of FIELD`",
-                (clause.span, "of what?"),
-                "for instance: score  rmse of t at 500 hPa",
-            );
-            return Vec::new();
-        }
-        let mut plans = Vec::new();
-        for word in &words {
-            let Some(score) = self.score_word(word) else { continue };
-            for field in &fields {
-                plans.extend(self.score_plan(score, word, field, &tail));
-            }
-        }
-        plans
-    }
-
-    fn score_chain<'c>(
-        &mut self,
-        chain: &'c Chain,
-        seen_of: &mut bool,
-        words: &mut Vec<Name>,
-        fields: &mut Vec<Name>,
-    ) -> Option<Parts<'c>> {
-        let mut parts = Parts::default();
-        let mut joint = None;
-        for part in &chain.parts {
-            match part {
-                Part::Joint(name) => {
-                    *seen_of |= name.text == "of";
-                    joint = Some(name.clone());
-                }
-                Part::Value(value) => match joint.as_ref().map(|j: &Name| j.text.as_str()) {
-                    None | Some("of") => {
-                        let Some((name, at)) = split_at(value) else {
-                            self.error_with_help(
-                                "wrong-argument",
-                                "a name is wanted here",
-                                (value.span, "this is none"),
-                                "give it one: derive NAME = …",
-                            );
-                            return None;
-                        };
-                        parts.at = parts.at.or(at);
-                        if *seen_of { fields.push(name) } else { words.push(name) }
-                    }
-                    Some("at") => parts.at = Some(value),
-                    Some("within") => parts.within = Some(value),
-                    Some(other) => {
-                        self.not_yet(&format!("`{other}` in a score"), chain.span);
-                        return None;
-                    }
-                },
-            }
-        }
-        Some(parts)
-    }
-
-    fn score_word(&mut self, word: &Name) -> Option<Score> {
-        if let Some((_, score)) = Score::WORDS.iter().find(|(name, _)| *name == word.text) {
-            return Some(*score);
-        }
-        if LATER.contains(&word.text.as_str()) {
-            self.not_yet(&format!("the score `{}`", word.text), word.span);
-            return None;
-        }
-        let known = Score::WORDS.map(|(name, _)| name);
-        let mut diagnostic = Diagnostic::error("unknown-name", format!("there is no score `{}`", word.text))
-            .label(word.span, "not found");
-        diagnostic = match nearest(&word.text, known) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(word.span, near),
-            None => diagnostic.help(format!("there are {}", known.join(", "))),
-        };
-        self.diagnostics.push(diagnostic);
-        None
-    }
-
-    fn score_plan(&mut self, score: Score, word: &Name, field: &Name, tail: &Parts<'_>) -> Option<ScorePlan> {
-        let expr = Expr { kind: ExprKind::Path(field.text.clone()), span: field.span };
-        let typed = self.expression(RECIPE, &expr)?;
-        let definition = self.resolved.lookup(RECIPE, &field.text)?.clone();
-        let units = self.units_of(&definition.id);
-        let mut plan = ScorePlan {
-            score,
-            field: field.text.clone(),
-            units,
-            levels: Vec::new(),
-            thresholds: Vec::new(),
-            scales: Vec::new(),
-        };
-        if score.needs_threshold() {
-            plan.thresholds = self.thresholds(word, &typed, tail.at)?;
-            plan.scales = match tail.within {
-                Some(within) if score == Score::Fss => self.lengths(within)?,
-                Some(within) => {
-                    self.not_yet(&format!("`within` in the score `{}`", word.text), within.span);
-                    return None;
-                }
-                None => vec![0.0],
-            };
-        } else {
-            plan.levels = self.score_levels(field, &typed, tail.at)?;
-            if let Some(within) = tail.within {
-                let message = format!("`{}` compares value with value and has no neighbourhood", word.text);
-                self.error_with_help(
-                    "wrong-argument",
-                    message,
-                    (within.span, "not used"),
-                    "take it out, or score `fss` within it",
-                );
-                return None;
-            }
-        }
-        // Last, so that a wrong threshold is told as such.
-        if !self.predicted(&definition) {
-            let message = format!("`{}` is not predicted by this model", field.text);
-            self.error_with_help(
-                "not-predicted",
-                message,
-                (field.span, "cannot be scored"),
-                "name it, or all that it is derived from, in `prognostic`",
-            );
-            return None;
-        }
-        Some(plan)
-    }
-
-    pub(super) fn units_of(&self, id: &str) -> String {
-        let variable = self.checked.variables.get(id).map(|v| v.units.clone());
-        variable.or_else(|| self.checked.derived.get(id).map(|d| d.units.clone())).unwrap_or_default()
-    }
-
-    fn thresholds(&mut self, word: &Name, field: &Typed, at: Option<&Expr>) -> Option<Vec<f64>> {
-        let Some(at) = at else {
-            self.error_with_help(
-                "missing-threshold",
-                format!("`{}` counts events and needs a threshold", word.text),
-                (word.span, "above which value?"),
-                format!("for instance: {} of refc at 35 dBZ", word.text),
-            );
-            return None;
-        };
-        let items: Vec<Expr> = match &at.kind {
-            ExprKind::List { items, unit } => {
-                items.iter().map(|i| super::numbers::with_unit(i, unit.as_ref())).collect()
-            }
-            _ => vec![at.clone()],
-        };
-        let mut thresholds = Vec::new();
-        for item in &items {
-            let typed = self.expression(RECIPE, item)?;
-            self.agree(field, &typed, "compared with")?;
-            let value = typed.constant();
-            if value.is_none() {
-                self.error_with_help(
-                    "not-constant",
-                    "a threshold is a number",
-                    (item.span, "not known before the data are"),
-                    "for instance: at 35 dBZ",
-                );
-            }
-            thresholds.push(value?);
-        }
-        Some(thresholds)
-    }
-
-    fn lengths(&mut self, within: &Expr) -> Option<Vec<f64>> {
-        let mut lengths = Vec::new();
-        for (metres, unit, span) in self.numbers(within)? {
-            if unit.dimension != Dimension::LENGTH && metres != 0.0 {
-                self.error_with_help(
-                    "unit-mismatch",
-                    "the width of a neighbourhood is a length",
-                    (span, "this is none"),
-                    "for instance: within [0, 12] km",
-                );
-                return None;
-            }
-            if metres < 0.0 {
-                self.error_with_help(
-                    "wrong-argument",
-                    "the width of a neighbourhood is not negative",
-                    (span, "this is"),
-                    "for instance: within [0, 12] km",
-                );
-                return None;
-            }
-            lengths.push(metres);
-        }
-        Some(lengths)
-    }
-
-    fn score_levels(&mut self, name: &Name, field: &Typed, at: Option<&Expr>) -> Option<Vec<usize>> {
-        let Support::Levels(id) = &field.ty.support else {
-            if let Some(at) = at {
-                let message = format!("`{}` has no levels: one value per column only", name.text);
-                self.error_with_help(
-                    "level-mismatch",
-                    message,
-                    (at.span, "no level to choose"),
-                    "take the `at` out; a threshold goes with csi, pod, far, ets or fss",
-                );
-                return None;
-            }
-            return Some(Vec::new());
-        };
-        let levels = self.checked.levels.get(id)?.clone();
-        let Some(at) = at else { return Some((0..levels.values.len()).collect()) };
-        let unit_dimension =
-            units::parse(if levels.coordinate == "pressure" { "Pa" } else { "m" }).ok()?.dimension;
-        let mut indices = Vec::new();
-        for (value, unit, span) in self.numbers(at)? {
-            let found = levels.values.iter().position(|l| (l - value).abs() < 1e-6 * l.abs().max(1.0));
-            match found.filter(|_| unit.dimension == unit_dimension) {
-                Some(index) => indices.push(index),
-                None => {
-                    self.error_with_help(
-                        "outside-levels",
-                        format!("this is none of the levels of `{}`", name.text),
-                        (span, "not found"),
-                        format!("they are {}", super::column::listed(&levels)),
-                    );
-                    return None;
-                }
-            }
-        }
-        Some(indices)
-    }
-
-    fn baselines(&mut self, clauses: &Clauses) -> Vec<String> {
+    /// `persistence, climatology, hrrr.forecast`.
+    fn baselines(&mut self, clauses: &Clauses, site: &dyn Site) -> Vec<String> {
         let Some(clause) = clauses.get("against").cloned() else {
-            self.diagnostics.push(
-                Diagnostic::warning("no-baseline", "this evaluation compares with nothing")
-                    .label(clauses.opened, "no `against` clause")
-                    .help("add: against  persistence"),
-            );
+            self.no_baseline(clauses.opened);
             return Vec::new();
         };
-        let mut baselines = Vec::new();
+        let mut baselines: Vec<String> = Vec::new();
         for chain in &clause.values {
-            match only_value(chain).and_then(bare_name) {
-                Some(name) if name.text == "persistence" => baselines.push(name.text),
-                Some(name) if nearest(&name.text, ["persistence"]).is_some() => {
-                    self.diagnostics.push(
-                        Diagnostic::error("unknown-name", format!("there is no baseline `{}`", name.text))
-                            .label(name.span, "not found")
-                            .help("did you mean `persistence`?")
-                            .fix(name.span, "persistence"),
-                    );
-                }
-                _ => self.not_yet("a baseline other than persistence", chain.span),
+            let Some(name) = only_value(chain).and_then(bare_name) else {
+                self.error_with_help(
+                    "wrong-argument",
+                    "`against` names what the model has to beat",
+                    (chain.span, "this is no name"),
+                    "for instance: against  persistence, hrrr.forecast",
+                );
+                continue;
+            };
+            if baselines.contains(&name.text) {
+                let message = format!("`{}` stands here twice", name.text);
+                self.error_with_help("repeated-name", message, (name.span, "again"), "keep one of them");
+                continue;
+            }
+            if self.is_baseline(&name, site) {
+                baselines.push(name.text);
             }
         }
         baselines
+    }
+
+    fn is_baseline(&mut self, name: &Name, site: &dyn Site) -> bool {
+        if BASELINES.contains(&name.text.as_str()) {
+            return true;
+        }
+        if let Some((archive, what)) = name.text.split_once('.') {
+            if what == "forecast" {
+                return self.known_archive(archive, name.span, site);
+            }
+            let message = format!("an archive has forecasts to compare with, and no `{what}`");
+            self.diagnostics.push(
+                Diagnostic::error("unknown-name", message)
+                    .label(name.span, "not found")
+                    .help(format!("write `{archive}.forecast`"))
+                    .fix(name.span, format!("{archive}.forecast")),
+            );
+            return false;
+        }
+        let message = format!("there is no baseline `{}`", name.text);
+        let mut diagnostic = Diagnostic::error("unknown-name", message).label(name.span, "not found");
+        diagnostic = match nearest(&name.text, BASELINES) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
+            None => diagnostic.help("there are persistence, climatology and ARCHIVE.forecast"),
+        };
+        self.diagnostics.push(diagnostic);
+        false
+    }
+
+    /// `member, region, month`, in the order of the table.
+    fn strata(&mut self, clause: &Clause) -> Vec<String> {
+        let mut strata: Vec<String> = Vec::new();
+        for chain in &clause.values {
+            let (word, span) = match only_value(chain) {
+                Some(Expr { kind: ExprKind::Path(word), span }) => (word.as_str(), *span),
+                _ => ("", chain.span),
+            };
+            if !vocabulary::STRATA.iter().any(|known| known.word == word) {
+                self.unknown_word("way to tell scores apart", word, span, vocabulary::STRATA);
+                continue;
+            }
+            if strata.iter().any(|given| given == word) {
+                let message = format!("`{word}` stands here twice");
+                self.error_with_help("repeated-name", message, (span, "again"), "keep one of them");
+                continue;
+            }
+            if word == "member" && self.resolved.members.is_empty() {
+                self.error_with_help(
+                    "no-ensemble",
+                    "this recipe has no members to tell apart",
+                    (span, "of which ensemble?"),
+                    "add: ensemble NAME { member a, b, c  blends mean }",
+                );
+                continue;
+            }
+            if word == "region" && !self.has_regions() {
+                self.error_with_help(
+                    "wrong-argument",
+                    "neither `data` nor a member names a region",
+                    (span, "which regions?"),
+                    "add to `data`: region  lat 30 .. 45 deg, lon -105 .. -92 deg",
+                );
+                continue;
+            }
+            strata.push(word.to_string());
+        }
+        strata.sort_by_key(|word| vocabulary::STRATA.iter().position(|known| known.word == word));
+        strata
+    }
+
+    fn has_regions(&self) -> bool {
+        let own = self.checked.data.iter();
+        let members = self.checked.members.iter().filter_map(|(_, member)| member.data.as_ref());
+        own.chain(members).any(|data| !data.sampling.regions.is_empty())
+    }
+
+    /// `none`, `95 %`, or `95 % over 5 d`.
+    fn confidence(&mut self, clause: &Clause) -> Option<Confidence> {
+        if matches!(single(clause).map(|value| &value.kind), Some(ExprKind::Path(word)) if word == "none") {
+            return Some(Confidence::None);
+        }
+        let (level, block) = match &clause.values[..] {
+            [chain] => match &chain.parts[..] {
+                [Part::Value(level)] => (Some(level), None),
+                [Part::Value(level), Part::Joint(over), Part::Value(block)] if over.text == "over" => {
+                    (Some(level), Some(block))
+                }
+                _ => (None, None),
+            },
+            _ => (None, None),
+        };
+        let plain = |value: &Expr| matches!(value.kind, ExprKind::Measure { .. });
+        if let Some(level) = level.filter(|level| plain(level) && block.is_none_or(plain)) {
+            let level = match self.numbers(level)?[..] {
+                [(share, unit, _)] if unit.dimension.is_none() && share > 0.0 && share < 1.0 => Some(share),
+                _ => None,
+            };
+            let seconds = match block {
+                None => Some(86_400),
+                Some(block) => match self.numbers(block)?[..] {
+                    [(seconds, unit, _)]
+                        if unit.dimension == Dimension::TIME && (1.0..=LONGEST_BLOCK).contains(&seconds) =>
+                    {
+                        Some(seconds as i64)
+                    }
+                    _ => None,
+                },
+            };
+            if let (Some(level), Some(block)) = (level, seconds) {
+                return Some(Confidence::Blocks { level, block });
+            }
+        }
+        self.error_with_help(
+            "wrong-argument",
+            "`confidence` takes a level, and the length of the blocks that are resampled",
+            (clause.values.first().map_or(clause.span, |chain| chain.span), "here"),
+            "for instance: confidence  95 % over 5 d, or confidence  none",
+        );
+        None
     }
 }
 
@@ -439,13 +307,5 @@ pub(super) fn spoken_time(seconds: i64) -> String {
         s if s % 3600 == 0 => format!("{} h", s / 3600),
         s if s % 60 == 0 => format!("{} min", s / 60),
         s => format!("{s} s"),
-    }
-}
-
-/// `t at 500 hPa`, which the grammar reads as one expression, as its name and its place.
-fn split_at(value: &Expr) -> Option<(Name, Option<&Expr>)> {
-    match &value.kind {
-        ExprKind::At { value, place } => Some((bare_name(value)?, Some(&**place))),
-        _ => Some((bare_name(value)?, None)),
     }
 }

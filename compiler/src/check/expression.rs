@@ -5,11 +5,13 @@ use std::rc::Rc;
 use aurora_grammar::tree::{Binding, Comparison, Expr, ExprKind, ItemKind, Name, Operator};
 use aurora_grammar::{Diagnostic, Span};
 
+use super::walk::ScanForm;
 use super::{Checker, bare_name};
+use crate::range;
 use crate::resolve::ScopeId;
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind, Unary};
 use crate::types::{FieldType, Support};
-use crate::units::{self, Scale};
+use crate::units::Scale;
 
 /// Names that a `where` or a function's parameters bring, innermost last.
 pub type Locals = Vec<(String, Typed)>;
@@ -45,8 +47,11 @@ impl Checker<'_> {
             ExprKind::Path(name) => self.name(scope, locals, name, expr.span),
             ExprKind::Negate(inner) => {
                 let inner = self.expression_with(scope, locals, inner)?;
-                self.refuse_logarithmic(&inner, "negated")?;
-                let ty = FieldType { range: (None, None), ..inner.ty.clone() };
+                if let Some(number) = self.below_zero(&inner, expr.span) {
+                    return Some(number);
+                }
+                self.refuse_point(&inner, "negated")?;
+                let ty = inner.ty.clone();
                 Some(node(TypedKind::Unary(Unary::Negate, inner), ty, expr.span))
             }
             ExprKind::Binary { operator, left, right } => {
@@ -68,6 +73,23 @@ impl Checker<'_> {
                 self.at(scope, locals, &value, place, expr.span)
             }
             ExprKind::Call { function, inputs } => self.call(scope, locals, function, inputs, expr.span),
+            ExprKind::Scan { levels, direction, from, states, steps } => {
+                let form = ScanForm { levels, direction, from: from.as_deref(), states, steps };
+                self.scan(scope, locals, &form, expr.span)
+            }
+            ExprKind::Iterate { count, states, steps } => {
+                self.iterate(scope, locals, count, (states, steps), expr.span)
+            }
+            ExprKind::As { value, quantity } => {
+                let value = self.expression_with(scope, locals, value)?;
+                let Some(quantity) = bare_name(quantity) else {
+                    let help = "for instance: srh3 as buoyant_energy";
+                    let label = (quantity.span, "this is none");
+                    self.error_with_help("wrong-argument", "behind `as` stands a quantity", label, help);
+                    return None;
+                };
+                self.reinterpreted(&value, &quantity, expr.span)
+            }
             ExprKind::Over { .. } => {
                 self.error_with_help(
                     "misplaced-over",
@@ -95,7 +117,7 @@ impl Checker<'_> {
         if let Some(name) = unit {
             let unit = self.unit(name)?;
             ty.dimension = unit.dimension;
-            ty.scale = if unit.scale == Scale::Affine { Scale::Ratio } else { unit.scale };
+            ty.scale = unit.scale;
             si = unit.to_si(value);
         }
         let unit = unit.map(|u| u.text.clone());
@@ -137,10 +159,13 @@ impl Checker<'_> {
             }
             ItemKind::Levels { coordinate, .. } => {
                 let (unit, _) = self.quantity(&coordinate.clone())?;
+                let values = self.checked.levels.get(&definition.id).map(|levels| &levels.values[..]);
+                let range = values.unwrap_or_default().iter().map(|v| range::exactly(*v)).reduce(range::hull);
                 let ty = FieldType {
                     quantity: Some(coordinate.text.clone()),
                     dimension: unit.dimension,
                     support: Support::Levels(definition.id.clone()),
+                    range: range.unwrap_or(range::UNKNOWN),
                     ..FieldType::number()
                 };
                 Some(node(TypedKind::Coordinate(definition.id), ty, span))
@@ -163,212 +188,140 @@ impl Checker<'_> {
             Operator::Add => self.sum(Binary::Add, left, right, span),
             Operator::Subtract => self.sum(Binary::Subtract, left, right, span),
             Operator::Multiply | Operator::Divide => {
-                self.refuse_logarithmic(left, "multiplied or divided")?;
-                self.refuse_logarithmic(right, "multiplied or divided")?;
-                let support = self.broadcast(left, right, span)?;
-                let divide = operator == Operator::Divide;
-                let (a, b) = (&left.ty, &right.ty);
-                let dimension =
-                    if divide { a.dimension.over(b.dimension) } else { a.dimension.times(b.dimension) };
-                // A plain number leaves the kind of the other factor alone.
-                let quantity = match (&a.quantity, &b.quantity) {
-                    (Some(q), None) if b.dimension.is_none() => Some(q.clone()),
-                    (None, Some(q)) if a.dimension.is_none() && !divide => Some(q.clone()),
-                    _ => None,
-                };
-                let scale = if a.scale == Scale::Decibel || b.scale == Scale::Decibel {
-                    if !divide || b.scale != Scale::Decibel { Scale::Decibel } else { Scale::Ratio }
-                } else {
-                    Scale::Ratio
-                };
-                let cell = a.cell.clone().or_else(|| b.cell.clone());
-                let ty = FieldType { quantity, dimension, scale, support, cell, range: (None, None) };
-                let op = if divide { Binary::Divide } else { Binary::Multiply };
-                Some(node(TypedKind::Binary(op, left.clone(), right.clone()), ty, span))
+                self.product(operator == Operator::Divide, left, right, span)
             }
         }
     }
 
+    fn product(&mut self, divide: bool, left: &Typed, right: &Typed, span: Span) -> Option<Typed> {
+        self.refuse_point(left, "multiplied or divided")?;
+        self.refuse_point(right, "multiplied or divided")?;
+        let support = self.broadcast(left, right)?;
+        let (a, b) = (&left.ty, &right.ty);
+        let dimension = if divide { a.dimension.over(b.dimension) } else { a.dimension.times(b.dimension) };
+        // A plain number leaves the kind of the other factor alone.
+        let quantity = match (&a.quantity, &b.quantity) {
+            (Some(q), None) if b.dimension.is_none() => Some(q.clone()),
+            (None, Some(q)) if a.dimension.is_none() && !divide => Some(q.clone()),
+            _ => None,
+        };
+        let decibel = |ty: &FieldType| ty.scale == Scale::Decibel;
+        let scale =
+            if (decibel(a) || decibel(b)) && !(divide && decibel(b)) { Scale::Decibel } else { Scale::Ratio };
+        // What stands for two different intervals stands for neither.
+        let cell = match (a.cell, b.cell) {
+            (Some(x), Some(y)) if x != y => None,
+            (x, y) => x.or(y),
+        };
+        let ty = FieldType { quantity, dimension, scale, support, cell, ..FieldType::number() };
+        let op = if divide { Binary::Divide } else { Binary::Multiply };
+        if divide {
+            self.divisor_is_not_zero(right)?;
+        }
+        Some(node(TypedKind::Binary(op, left.clone(), right.clone()), ty, span))
+    }
+
     /// `+`, `-`, `min`, `max`: both sides of one quantity.
     pub(super) fn sum(&mut self, op: Binary, left: &Typed, right: &Typed, span: Span) -> Option<Typed> {
-        self.agree(left, right, verb(op))?;
-        let support = self.broadcast(left, right, span)?;
+        self.agree_in(left, right, verb(op), Some(span))?;
+        let support = self.broadcast(left, right)?;
         let (a, b) = (&left.ty, &right.ty);
-        use Scale::{Decibel, Logarithmic, Ratio};
-        let scale = match (op, a.scale, b.scale) {
-            (Binary::Minimum | Binary::Maximum, s, t) if s == t => s,
-            (Binary::Add, Logarithmic, Decibel) | (Binary::Add, Decibel, Logarithmic) => Logarithmic,
-            (Binary::Subtract, Logarithmic, Decibel) => Logarithmic,
-            (Binary::Subtract, Logarithmic, Logarithmic) => Decibel,
-            (_, Decibel, Decibel) => Decibel,
-            (_, Ratio, Ratio) => Ratio,
-            _ => {
-                self.diagnostics.push(
-                    Diagnostic::error("logarithmic-sum", "two values on a logarithmic scale cannot be added")
-                        .label(span, "dBZ + dBZ is no reflectivity")
-                        .help("a difference of two is in dB, and dBZ + dB is dBZ"),
+        let Some(scale) = sum_scale(op, a.scale, b.scale) else {
+            if a.scale == Scale::Affine || b.scale == Scale::Affine {
+                self.error_with_help(
+                    "affine-sum",
+                    "a temperature in °C or °F is a point on its scale, not an amount to add",
+                    (span, "point + point is no temperature"),
+                    "write the amount in kelvin: `t + 5 K`, not `t + 5 degC`",
                 );
                 return None;
             }
+            self.error_with_help(
+                "logarithmic-sum",
+                "two values on a logarithmic scale cannot be added",
+                (span, "dBZ + dBZ is no reflectivity"),
+                "a difference of two is in dB, and dBZ + dB is dBZ",
+            );
+            return None;
         };
         let ty = FieldType {
             quantity: a.quantity.clone().or_else(|| b.quantity.clone()),
             dimension: a.dimension,
             scale,
             support,
-            cell: a.cell.clone().or_else(|| b.cell.clone()),
-            range: (None, None),
+            cell: a.cell.or(b.cell),
+            ..FieldType::number()
         };
         Some(node(TypedKind::Binary(op, left.clone(), right.clone()), ty, span))
     }
 
     fn compare(&mut self, comparison: Comparison, left: &Typed, right: &Typed, span: Span) -> Option<Typed> {
-        self.agree(left, right, "compared with")?;
-        let support = self.broadcast(left, right, span)?;
+        self.agree_in(left, right, "compared with", Some(span))?;
+        let support = self.broadcast(left, right)?;
         let ty = FieldType { support, ..FieldType::number() };
         Some(node(TypedKind::Compare(comparison, left.clone(), right.clone()), ty, span))
     }
 
     fn power(&mut self, base: &Typed, exponent: f64, span: Span) -> Option<Typed> {
-        self.refuse_logarithmic(base, "raised to a power")?;
+        self.refuse_point(base, "raised to a power")?;
         let Some(dimension) = base.ty.dimension.power(exponent) else {
             let message = format!("{} to the power {exponent} has no units", base.ty.spoken());
             self.error_with_help("unit-mismatch", message, (span, "here"), "make it a plain number first");
             return None;
         };
-        let ty = FieldType { quantity: None, dimension, range: (None, None), ..base.ty.clone() };
+        if exponent < 0.0 {
+            self.divisor_is_not_zero(base)?;
+        }
+        if exponent.fract() != 0.0 {
+            self.is_not_negative(base, "raised to a broken power")?;
+        }
+        let ty = FieldType { quantity: None, dimension, layer: None, ..base.ty.clone() };
         let power = node(TypedKind::Constant(exponent), FieldType::number(), span);
         Some(node(TypedKind::Binary(Binary::Power, base.clone(), power), ty, span))
     }
 
-    /// Both sides measure the same thing in the same way.
-    pub(super) fn agree(&mut self, left: &Typed, right: &Typed, verb: &str) -> Option<()> {
-        let (a, b) = (&left.ty, &right.ty);
-        let mismatch = match (&a.quantity, &b.quantity) {
-            _ if a.dimension != b.dimension => Some("unit-mismatch"),
-            (Some(x), Some(y)) if x != y => Some("quantity-mismatch"),
-            (Some(_), None) if self.foreign_spelling(a, right) => Some("quantity-mismatch"),
-            (None, Some(_)) if self.foreign_spelling(b, left) => Some("quantity-mismatch"),
-            _ => None,
-        };
-        if let Some(code) = mismatch {
-            self.mismatch(code, left, right, verb);
-            return None;
-        }
-        if let (Some(x), Some(y)) = (&a.cell, &b.cell)
-            && x != y
-        {
+    /// `srh3 as buoyant_energy`: the same numbers, knowingly taken for another quantity of the same dimension.
+    fn reinterpreted(&mut self, value: &Typed, quantity: &Name, span: Span) -> Option<Typed> {
+        let (unit, _) = self.quantity(quantity)?;
+        let same_scale = (unit.scale == Scale::Logarithmic) == (value.ty.scale == Scale::Logarithmic);
+        if unit.dimension != value.ty.dimension || !same_scale {
+            let own = self.unit_of(&quantity.text).unwrap_or_default();
+            let message =
+                format!("{} cannot be taken for {}: the units differ", value.ty.spoken(), quantity.text);
             self.diagnostics.push(
-                Diagnostic::error("cell-mismatch", format!("{x} and {y} are different things"))
-                    .label(left.span, x.clone())
-                    .label(right.span, y.clone())
-                    .help("use each by itself, or variables of one kind: both a maximum over 1 h, or both instantaneous"),
+                Diagnostic::error("unit-mismatch", message)
+                    .label(value.span, format!("in {}", self.units_spoken(&value.ty)))
+                    .label(quantity.span, format!("in {}", crate::units::pretty(&own)))
+                    .help("`as` changes what a number is called, not its units: multiply or divide first"),
             );
             return None;
         }
-        Some(())
+        let scale = if unit.scale == Scale::Affine { Scale::Ratio } else { unit.scale };
+        let ty = FieldType { quantity: Some(quantity.text.clone()), scale, ..value.ty.clone() };
+        Some(node(TypedKind::Same(value.clone()), ty, span))
     }
 
-    /// Whether a number of the right dimension is spelt in a unit that belongs to another kind: `J/kg`
-    /// is energy, so 2500 J/kg is no helicity although J/kg = m²/s².
-    fn foreign_spelling(&mut self, ty: &FieldType, number: &Typed) -> bool {
-        let (Some(quantity), Some(spelt)) = (&ty.quantity, &number.unit) else { return false };
-        let Some(definition) = self.resolved.quantities.get(quantity) else { return false };
-        let ItemKind::Quantity { unit, .. } = &definition.item.kind else { return false };
-        let energy = |unit: &str| {
-            unit.split(['/', '*']).any(|atom| matches!(atom.split('^').next(), Some("J" | "kJ" | "W" | "kW")))
-        };
-        energy(spelt) && !energy(&unit.text)
+    /// `-5 degC` is a number below zero on that scale, not the negative of a point.
+    fn below_zero(&self, value: &Typed, span: Span) -> Option<Typed> {
+        let spelt = value.unit.as_ref().filter(|_| value.ty.scale == Scale::Affine)?;
+        let unit = crate::units::parse(spelt).ok()?;
+        let si = unit.to_si(-unit.from_si(value.constant()?));
+        let kind = TypedKind::Constant(si);
+        Some(Rc::new(TypedExpr::new(kind, value.ty.clone(), span, value.unit.clone())))
     }
 
-    fn mismatch(&mut self, code: &'static str, left: &Typed, right: &Typed, verb: &str) {
-        let name = |t: &Typed| match &t.unit {
-            Some(unit) => format!("a value in {unit}"),
-            None => t.ty.spoken(),
-        };
-        let (a, b) = (name(left), name(right));
-        let same = left.ty.dimension == right.ty.dimension;
-        let mut diagnostic = Diagnostic::error(code, format!("{a} cannot be {verb} {b}"));
-        if same {
-            diagnostic = diagnostic
-                .label(left.span, format!("this is {a}"))
-                .label(right.span, format!("this is {b}: the units agree, the quantities do not"));
-        } else {
-            diagnostic = diagnostic
-                .label(left.span, format!("in {}", self.units_spoken(&left.ty)))
-                .label(right.span, format!("in {}", self.units_spoken(&right.ty)));
-        }
-        for side in [left, right] {
-            if let Some((text, span)) = self.declared_as(side) {
-                diagnostic = diagnostic.label(span, text);
-            }
-        }
-        let written = [(left, right), (right, left)].into_iter().find_map(|(field, number)| {
-            let unit = number.unit.as_ref().filter(|_| same)?;
-            let quantity = field.ty.quantity.as_ref()?;
-            let ItemKind::Quantity { unit: own, .. } = &self.resolved.quantities.get(quantity)?.item.kind
-            else {
-                return None;
-            };
-            let number = number.constant()? / units::parse(&own.text).ok()?.factor;
-            Some(format!("{quantity} is written in {}, not in {unit}: {number} {}", own.text, own.text))
-        });
-        diagnostic = match written {
-            Some(help) => diagnostic.help(help),
-            None if same => diagnostic.help("to combine them as numbers, divide each by a scale of its own"),
-            None => diagnostic.help(match (left.ty.quantity.as_ref(), right.unit.as_ref()) {
-                (Some(_), Some(_)) => format!("write the number in {}", self.units_spoken(&left.ty)),
-                _ => "both sides must measure the same thing".to_string(),
-            }),
-        };
-        self.diagnostics.push(diagnostic);
-    }
-
-    /// The unit in which a value is kept, as it is written.
-    pub(super) fn units_spoken(&self, ty: &FieldType) -> String {
-        match ty.scale {
-            Scale::Logarithmic => return "dBZ".to_string(),
-            Scale::Decibel => return "dB".to_string(),
-            Scale::Ratio | Scale::Affine => {}
-        }
-        let declared = ty.quantity.as_ref().and_then(|quantity| self.resolved.quantities.get(quantity));
-        match declared.map(|definition| &definition.item.kind) {
-            Some(ItemKind::Quantity { unit, .. }) if unit.text != "1" => unit.text.clone(),
-            _ if ty.dimension.is_none() => "plain numbers".to_string(),
-            _ => ty.dimension.to_string(),
-        }
-    }
-
-    /// Where a variable's kind is declared.
-    fn declared_as(&self, side: &Typed) -> Option<(String, Span)> {
-        let TypedKind::Variable(id) = &side.kind else { return None };
-        let definition = self.resolved.definitions.get(id)?;
-        let ItemKind::Variable { ty: Some(ty), .. } = &definition.item.kind else { return None };
-        Some((format!("{} is {}", definition.name.text, ty.quantity.text), ty.quantity.span))
-    }
-
-    /// Whether a value fits a type; a diagnostic if not.
-    pub(super) fn agree_to(&mut self, ty: &FieldType, value: &Typed) -> bool {
-        let pattern = node(TypedKind::Constant(0.0), ty.clone(), value.span);
-        self.agree(&pattern, value, "given as").is_some()
-    }
-
-    pub(super) fn broadcast(&mut self, left: &Typed, right: &Typed, _span: Span) -> Option<Support> {
-        let support = left.ty.support.broadcast(&right.ty.support);
-        if support.is_none() {
-            let count = |support: &Support| match support {
-                Support::Levels(id) => self.checked.levels.get(id).map_or(0, |l| l.values.len()),
-                _ => 0,
-            };
-            let text = |t: &Typed| format!("on `{}`, {} levels", t.ty.support, count(&t.ty.support));
-            self.diagnostics.push(
-                Diagnostic::error("level-mismatch", "these two fields live on different levels")
-                    .label(left.span, text(left))
-                    .label(right.span, text(right))
-                    .help("bring one to the other with `at`"),
+    /// Points on a scale, in °C or dBZ, cannot be scaled.
+    pub(super) fn refuse_point(&mut self, value: &Typed, verb: &str) -> Option<()> {
+        if value.ty.scale == Scale::Affine {
+            self.error_with_help(
+                "affine-arithmetic",
+                format!("a temperature in °C or °F cannot be {verb}"),
+                (value.span, "its zero is a convention"),
+                "write it in kelvin, or subtract a reference first: `t - 0 degC` is a difference in K",
             );
+            return None;
         }
-        support
+        self.refuse_logarithmic(value, verb)
     }
 
     pub(super) fn refuse_logarithmic(&mut self, value: &Typed, verb: &str) -> Option<()> {
@@ -377,7 +330,7 @@ impl Checker<'_> {
                 "logarithmic-arithmetic",
                 format!("a value on a logarithmic scale cannot be {verb}"),
                 (value.span, "in dBZ"),
-                "subtract a reference first; the difference in dB can be scaled",
+                "subtract a reference first, for the difference in dB can be scaled; or leave the scale: `linear(refc)` is in mm^6/m^3",
             );
             return None;
         }
@@ -429,7 +382,9 @@ fn at_span(value: &Typed, span: Span) -> Typed {
         TypedKind::Constant(c) => {
             Rc::new(TypedExpr::new(TypedKind::Constant(*c), value.ty.clone(), span, value.unit.clone()))
         }
-        TypedKind::Variable(id) => node(TypedKind::Variable(id.clone()), value.ty.clone(), span),
+        TypedKind::Variable(_) | TypedKind::Coordinate(_) | TypedKind::State { .. } => {
+            node(value.kind.clone(), value.ty.clone(), span)
+        }
         _ => value.clone(),
     }
 }
@@ -437,6 +392,22 @@ fn at_span(value: &Typed, span: Span) -> Typed {
 /// The same value under the type it was declared with; the shared node stays whole.
 fn retype(value: &Typed, ty: FieldType) -> Typed {
     node(TypedKind::Same(value.clone()), ty, value.span)
+}
+
+/// On which scale a sum is; nothing if there is none. Point − point is a difference, point ± difference a point.
+fn sum_scale(op: Binary, a: Scale, b: Scale) -> Option<Scale> {
+    use Scale::{Affine, Decibel, Logarithmic, Ratio};
+    Some(match (op, a, b) {
+        (Binary::Minimum | Binary::Maximum, Affine | Ratio, Affine | Ratio) => Ratio,
+        (Binary::Minimum | Binary::Maximum, s, t) if s == t => s,
+        (Binary::Add, Logarithmic, Decibel) | (Binary::Add, Decibel, Logarithmic) => Logarithmic,
+        (Binary::Subtract, Logarithmic, Decibel) => Logarithmic,
+        (Binary::Subtract, Logarithmic, Logarithmic) => Decibel,
+        (Binary::Subtract, Affine | Ratio, Affine | Ratio) => Ratio,
+        (_, Decibel, Decibel) => Decibel,
+        (_, Ratio, Ratio) => Ratio,
+        _ => return None,
+    })
 }
 
 fn verb(op: Binary) -> &'static str {

@@ -1,19 +1,19 @@
 //! Fields: `variable` from the archive, `derive` from other fields.
 
-use aurora_grammar::tree::{Block, ExprKind, ItemKind, Part};
-use aurora_grammar::{Diagnostic, Span};
+use aurora_grammar::Diagnostic;
+use aurora_grammar::tree::{Block, Expr, ExprKind, ItemKind, Part};
 
 use super::{Checker, Derived, Variable};
+use crate::range;
 use crate::resolve::{Definition, ScopeId};
-use crate::typed::Typed;
-use crate::types::{FieldType, Support};
+use crate::types::Support;
 use crate::units::Scale;
 
 /// Definitions that need others that need others: so deep and no deeper, for the compiler follows them
 /// by recursion and no input may exhaust its stack.
 const DEEPEST: usize = 64;
 /// For the same reason, operations that need one another's results.
-const MOST_OPERATIONS: usize = 1_000;
+pub(super) const MOST_OPERATIONS: usize = 1_000;
 
 impl Checker<'_> {
     /// A field of the archive, typed once.
@@ -56,11 +56,13 @@ impl Checker<'_> {
             named: None,
             centre: None,
             spread: None,
+            since: None,
             span: definition.name.span,
         };
         if let Some(block) = block {
             self.variable_block(definition.scope, block, &mut variable);
         }
+        self.as_archived(definition, &variable)?;
         self.checked.variables.insert(definition.id.clone(), variable.clone());
         Some(variable)
     }
@@ -71,7 +73,11 @@ impl Checker<'_> {
             let Some(Part::Value(value)) = entry.values.first().and_then(|c| c.parts.first()) else {
                 continue;
             };
+            if self.statistic(crate::lower::input_name(&variable.id), entry, value) {
+                continue;
+            }
             match (entry.word.text.as_str(), &value.kind) {
+                ("since", _) => variable.since = self.first_day(value),
                 ("named", ExprKind::Text(text)) => variable.named = Some(text.clone()),
                 ("named", _) => {
                     self.error(
@@ -135,7 +141,7 @@ impl Checker<'_> {
     }
 
     fn derive_once(&mut self, definition: &Definition) -> Option<Derived> {
-        let ItemKind::Derive { ty, value, bindings, .. } = &definition.item.kind else { return None };
+        let ItemKind::Derive { ty, value, bindings, block, .. } = &definition.item.kind else { return None };
         if !self.enter(definition) {
             return None;
         }
@@ -143,29 +149,39 @@ impl Checker<'_> {
         self.open.pop();
         let typed = typed?;
         if typed.depth > MOST_OPERATIONS {
-            let message = format!("`{}` is too long a chain of operations", definition.name.text);
-            let help = format!("at most {MOST_OPERATIONS} operations may need one another's results");
-            self.error_with_help(
-                "too-deep",
-                message,
-                (definition.name.span, "together with all that it is derived from"),
-                help,
-            );
+            self.too_long(&definition.name.text, definition.name.span);
             return None;
         }
-        let (ty, units) = match ty {
-            None => (typed.ty.clone(), typed.ty.dimension.to_string()),
+        let (value, declared, units) = match ty {
+            None => {
+                let units = typed.ty.quantity.as_ref().and_then(|quantity| self.unit_of(quantity));
+                let units = units.unwrap_or_else(|| typed.ty.dimension.to_string());
+                (typed, range::UNKNOWN, units)
+            }
             Some(written) => {
-                let mut declared = self.field_type(definition.scope, written)?;
+                let declared = self.field_type(definition.scope, written)?;
                 let (_, units) = self.quantity(&written.quantity)?;
-                self.fits(&declared, written.span, &typed)?;
-                if declared.support == Support::Constant {
-                    declared.support = typed.ty.support.clone();
-                }
-                (declared, units)
+                self.fits(definition.scope, &declared, written.span, &typed)?;
+                let range = declared.range;
+                (self.declared(&declared, typed, value.span)?, range, units)
             }
         };
-        Some(Derived { id: definition.id.clone(), ty, units, value: typed, span: definition.name.span })
+        let mut said = Variable {
+            id: definition.id.clone(),
+            ty: value.ty.clone(),
+            from: String::new(),
+            units,
+            named: None,
+            centre: None,
+            spread: None,
+            since: None,
+            span: definition.name.span,
+        };
+        if let Some(block) = block {
+            self.variable_block(definition.scope, block, &mut said);
+        }
+        let Variable { id, ty, units, named, centre, spread, span, .. } = said;
+        Some(Derived { id, ty, declared, units, value, named, centre, spread, span })
     }
 
     /// Marks a definition as being worked out; says so if it already is.
@@ -211,59 +227,22 @@ impl Checker<'_> {
             .push(diagnostic.help("a definition may use others, never itself, not even by way of others"));
     }
 
-    /// What was declared and what the expression is: the same quantity, on the same or a wider support.
-    fn fits(&mut self, declared: &FieldType, written: Span, typed: &Typed) -> Option<()> {
-        let actual = &typed.ty;
-        if declared.dimension != actual.dimension {
-            let quantity = declared.quantity.clone().unwrap_or_default();
-            let message = format!(
-                "{quantity} is measured in {}, but this is {}",
-                self.units_spoken(declared),
-                actual.spoken()
+    /// `since 2018-07-12`.
+    fn first_day(&mut self, value: &Expr) -> Option<jiff::Timestamp> {
+        let day = match &value.kind {
+            ExprKind::Date(text) => text.get(..10).and_then(|day| day.parse::<jiff::civil::Date>().ok()),
+            _ => None,
+        };
+        let first = day.and_then(|day| day.to_zoned(jiff::tz::TimeZone::UTC).ok());
+        if first.is_none() {
+            let label = (value.span, "this is none");
+            self.error_with_help(
+                "not-a-date",
+                "`since` takes a date",
+                label,
+                "for instance: since 2018-07-12",
             );
-            let mut diagnostic = Diagnostic::error("unit-mismatch", message)
-                .label(written, "declared here")
-                .label(typed.span, format!("in {}", self.units_spoken(actual)))
-                .help("declare the quantity that it is, or bring the expression to these units");
-            if quantity == "geopotential" && actual.quantity.as_deref() == Some("height") {
-                diagnostic = diagnostic.help(
-                    "the archive stores geopotential height, Aurora was trained on geopotential: multiply by `g0`",
-                );
-            }
-            self.diagnostics.push(diagnostic);
-            return None;
         }
-        if let (Some(a), Some(b)) = (&declared.quantity, &actual.quantity)
-            && a != b
-        {
-            self.diagnostics.push(
-                Diagnostic::error("quantity-mismatch", format!("{b} is not {a}"))
-                    .label(typed.span, format!("{b}: the units agree, the quantities do not"))
-                    .label(written, format!("declared as {a}"))
-                    .help(format!("declare it as {b}, or derive it from fields that are {a}")),
-            );
-            return None;
-        }
-        let wide = declared.support == Support::Constant
-            || declared.support.broadcast(&actual.support).as_ref() == Some(&declared.support);
-        if !wide {
-            self.diagnostics.push(
-                Diagnostic::error(
-                    "level-mismatch",
-                    format!("declared on {}, but its value is on {}", declared.support, actual.support),
-                )
-                .label(written, format!("on {}", declared.support))
-                .label(typed.span, format!("on {}", actual.support))
-                .help(match (&declared.support, &actual.support) {
-                    (_, Support::Levels(_)) => {
-                        "choose a level (`t at 500 hPa`) or reduce a layer (`mean(t over 500 .. 1000 hPa)`)"
-                            .to_string()
-                    }
-                    (_, actual) => format!("declare it `on {actual}`"),
-                }),
-            );
-            return None;
-        }
-        Some(())
+        first.map(|day| day.timestamp())
     }
 }

@@ -5,21 +5,19 @@ use aurora_grammar::{Diagnostic, Span, nearest};
 
 use super::Checker;
 use super::expression::{Locals, node};
+use super::fields::MOST_OPERATIONS;
+pub use super::intrinsic::INTRINSICS;
+use crate::range;
 use crate::resolve::{Definition, ScopeId};
-use crate::typed::{Binary, Typed, TypedKind, Unary};
+use crate::typed::{Typed, TypedKind};
 use crate::types::{FieldType, Support};
 use crate::units::Scale;
-
-/// The functions the compiler knows itself; everything else is written in the language.
-pub const INTRINSICS: [&str; 13] = [
-    "abs", "clamp", "exp", "hypot", "integral", "log", "max", "mean", "min", "ramp", "sqrt", "step", "truth",
-];
 
 /// Calls of functions that are written out for one recipe.
 const MOST_CALLS: usize = 10_000;
 
 /// Functions that have a meaning in a loss only.
-const LOSS_ONLY: [&str; 7] = ["mae", "mse", "huber", "crps", "spectral", "fss", "truth"];
+pub(super) const LOSS_ONLY: [&str; 7] = ["mae", "mse", "huber", "crps", "spectral", "fss", "truth"];
 
 impl Checker<'_> {
     pub(super) fn call(
@@ -31,11 +29,12 @@ impl Checker<'_> {
         span: Span,
     ) -> Option<Typed> {
         let name = function.text.as_str();
-        if let [Input { label: None, value }] = inputs
+        if let Some((Input { label: None, value }, rest)) = inputs.split_first()
             && let ExprKind::Over { value, extent } = &value.kind
         {
             let value = self.expression_with(scope, locals, value)?;
-            return self.over(scope, locals, function, &value, extent, span);
+            let measure = self.measure_of_layer(scope, locals, function, rest)?;
+            return self.over(scope, locals, (function, span), &value, (extent, measure));
         }
         if LOSS_ONLY.contains(&name) {
             self.error_with_help(
@@ -70,195 +69,20 @@ impl Checker<'_> {
         }
     }
 
-    fn intrinsic(
+    pub(super) fn plain_inputs(
         &mut self,
         scope: ScopeId,
         locals: &Locals,
-        function: &Name,
         inputs: &[Input],
-        span: Span,
-    ) -> Option<Typed> {
-        let name = function.text.as_str();
-        match name {
-            "ramp" | "clamp" => return self.between(scope, locals, function, inputs, span),
-            "step" => return self.step(scope, locals, function, inputs, span),
-            _ => {}
-        }
-        let values = self.plain_inputs(scope, locals, inputs)?;
-        match (name, &values[..]) {
-            ("abs", [x]) => {
-                self.refuse_logarithmic(x, "made positive")?;
-                Some(self.unary(Unary::Absolute, x, x.ty.clone(), span))
-            }
-            ("sqrt", [x]) => {
-                self.refuse_logarithmic(x, "rooted")?;
-                let Some(dimension) = x.ty.dimension.power(0.5) else {
-                    let message = format!("{} has no root", x.ty.spoken());
-                    self.error_with_help(
-                        "unit-mismatch",
-                        message,
-                        (x.span, "its units are no square"),
-                        "divide it by a scale first",
-                    );
-                    return None;
-                };
-                let ty = FieldType { quantity: None, dimension, ..x.ty.clone() };
-                Some(self.unary(Unary::SquareRoot, x, ty, span))
-            }
-            ("exp" | "log", [x]) => {
-                self.refuse_units(x, name)?;
-                let op = if name == "exp" { Unary::Exponential } else { Unary::Logarithm };
-                let ty = FieldType { quantity: None, ..x.ty.clone() };
-                Some(self.unary(op, x, ty, span))
-            }
-            ("min" | "max", [first, rest @ ..]) if !rest.is_empty() => {
-                let op = if name == "min" { Binary::Minimum } else { Binary::Maximum };
-                let mut result = first.clone();
-                for next in rest {
-                    result = self.sum(op, &result, next, span)?;
-                }
-                Some(result)
-            }
-            ("hypot", [x, y]) => {
-                if x.ty.dimension != y.ty.dimension {
-                    self.agree(x, y, "combined with")?;
-                }
-                self.refuse_logarithmic(x, "squared")?;
-                let support = self.broadcast(x, y, span)?;
-                let square = |v: &Typed| {
-                    let ty = FieldType { quantity: None, range: (None, None), ..v.ty.clone() };
-                    node(TypedKind::Binary(Binary::Multiply, v.clone(), v.clone()), ty, span)
-                };
-                let ty = FieldType { quantity: None, support, range: (None, None), ..x.ty.clone() };
-                let sum = node(TypedKind::Binary(Binary::Add, square(x), square(y)), ty.clone(), span);
-                Some(self.unary(Unary::SquareRoot, &sum, ty, span))
-            }
-            ("mean" | "integral", _) | ("min" | "max", [_]) => {
-                self.error_with_help(
-                    "wrong-argument",
-                    format!("`{name}` needs a layer"),
-                    (span, "over which levels?"),
-                    format!("for instance: {name}(t over 500 .. 1000 hPa)"),
-                );
-                None
-            }
-            _ => {
-                let message = format!("`{name}` does not take {} inputs", values.len());
-                self.error_with_help(
-                    "wrong-argument",
-                    message,
-                    (span, "called here"),
-                    "for instance: abs(x), exp(x), log(x), sqrt(x), hypot(x, y), min(x, y), max(x, y)",
-                );
-                None
-            }
-        }
-    }
-
-    fn unary(&mut self, op: Unary, x: &Typed, ty: FieldType, span: Span) -> Typed {
-        node(TypedKind::Unary(op, x.clone()), FieldType { range: (None, None), ..ty }, span)
-    }
-
-    /// `ramp(x, a -> b)` is 0 at a and 1 at b, linear between; `clamp(x, a .. b)` keeps x within.
-    fn between(
-        &mut self,
-        scope: ScopeId,
-        locals: &Locals,
-        function: &Name,
-        inputs: &[Input],
-        span: Span,
-    ) -> Option<Typed> {
-        let [Input { label: None, value: x }, Input { label: None, value: range }] = inputs else {
-            let shape = if function.text == "ramp" { "ramp(x, a -> b)" } else { "clamp(x, a .. b)" };
-            let message = format!("`{}` takes a field and two ends", function.text);
-            self.error_with_help("wrong-argument", message, (span, "called here"), format!("write: {shape}"));
-            return None;
-        };
-        let ExprKind::Range { start, end, .. } = &range.kind else {
-            self.error_with_help(
-                "wrong-argument",
-                "two ends are wanted here",
-                (range.span, "this is one value"),
-                "for instance 0 .. 1",
-            );
-            return None;
-        };
-        let x = self.expression_with(scope, locals, x)?;
-        let shared = match &end.kind {
-            ExprKind::Measure { unit, .. } => unit.clone(),
-            _ => None,
-        };
-        let a = self.expression_with(scope, locals, &super::numbers::with_unit(start, shared.as_ref()))?;
-        let b = self.expression_with(scope, locals, end)?;
-        if let (Some(low), Some(high)) = (a.constant(), b.constant())
-            && (if function.text == "clamp" { low > high } else { low == high })
-        {
-            let message = if function.text == "clamp" {
-                "this range ends before it begins"
-            } else {
-                "a ramp needs two ends that differ"
-            };
-            self.error_with_help(
-                "empty-range",
-                message,
-                (range.span, "empty"),
-                "for instance: clamp(x, 0 .. 1), ramp(x, 2 km -> 1 km)",
-            );
-            return None;
-        }
-        if function.text == "clamp" {
-            let low = self.sum(Binary::Maximum, &x, &a, span)?;
-            return self.sum(Binary::Minimum, &low, &b, span);
-        }
-        let above = self.sum(Binary::Subtract, &x, &a, span)?;
-        let width = self.sum(Binary::Subtract, &b, &a, span)?;
-        let ty = FieldType { support: above.ty.support.clone(), ..FieldType::number() };
-        let share = node(TypedKind::Binary(Binary::Divide, above, width), ty.clone(), span);
-        let positive = self.positive_part(&share);
-        let one = node(TypedKind::Constant(1.0), FieldType::number(), span);
-        Some(node(TypedKind::Binary(Binary::Minimum, positive, one), ty, span))
-    }
-
-    /// `step(x, from = a)` is 1 where x ≥ a, else 0.
-    fn step(
-        &mut self,
-        scope: ScopeId,
-        locals: &Locals,
-        function: &Name,
-        inputs: &[Input],
-        span: Span,
-    ) -> Option<Typed> {
-        let (plain, labelled): (Vec<_>, Vec<_>) = inputs.iter().cloned().partition(|i| i.label.is_none());
-        let mut arguments = self.arguments(function, &labelled);
-        let from = arguments.optional("from");
-        arguments.finish(self);
-        let ([x], Some(from)) = (&plain[..], from) else {
-            self.error_with_help(
-                "wrong-argument",
-                "`step` takes a field and where it steps",
-                (span, "called here"),
-                "write: step(x, from = a)",
-            );
-            return None;
-        };
-        let x = self.expression_with(scope, locals, &x.value)?;
-        let from = self.expression_with(scope, locals, &from)?;
-        self.agree(&x, &from, "compared with")?;
-        let support = self.broadcast(&x, &from, span)?;
-        let ty = FieldType { support, ..FieldType::number() };
-        let at_least = aurora_grammar::tree::Comparison::GreaterEqual;
-        Some(node(TypedKind::Compare(at_least, x, from), ty, span))
-    }
-
-    fn plain_inputs(&mut self, scope: ScopeId, locals: &Locals, inputs: &[Input]) -> Option<Vec<Typed>> {
+    ) -> Option<Vec<Typed>> {
         let mut values = Vec::with_capacity(inputs.len());
         for input in inputs {
             if let Some(label) = &input.label {
-                self.error_with_help(
-                    "unknown-argument",
-                    format!("no input is called `{}`", label.text),
-                    (label.span, "not understood"),
-                    "write the value alone",
+                self.diagnostics.push(
+                    Diagnostic::error("unknown-argument", format!("no input is called `{}`", label.text))
+                        .label(label.span, "not understood")
+                        .help("write the value alone")
+                        .fix(label.span.to(input.value.span), input.value.to_string()),
                 );
                 return None;
             }
@@ -288,7 +112,12 @@ impl Checker<'_> {
         };
         if parameters.is_empty() {
             let message = format!("`{}` takes no inputs", function.text);
-            self.error_with_help("not-a-function", message, (span, "called here"), "write its name alone");
+            self.diagnostics.push(
+                Diagnostic::error("not-a-function", message)
+                    .label(span, "called here")
+                    .help("write its name alone")
+                    .fix(span, function.text.clone()),
+            );
             return None;
         }
         if self.failed.contains(&definition.id) {
@@ -306,19 +135,45 @@ impl Checker<'_> {
         let result = self.with_bindings(definition.scope, arguments, bindings, value);
         self.open.pop();
         let result = result?;
-        let Some(ty) = ty else { return Some(result) };
-        let declared = self.field_type(definition.scope, ty)?;
-        if declared.dimension != result.ty.dimension {
-            let message = format!("`{}` is declared as {}", function.text, declared.spoken());
-            self.diagnostics.push(
-                Diagnostic::error("unit-mismatch", message)
-                    .label(ty.span, format!("in {}", declared.dimension))
-                    .label(value.span, format!("its value is in {}", result.ty.dimension)),
-            );
+        if result.depth > MOST_OPERATIONS {
+            self.too_long(&function.text, span);
             return None;
         }
-        let ty = FieldType { support: result.ty.support.clone(), ..declared };
-        Some(node(TypedKind::Same(result), ty, span))
+        let Some(ty) = ty else { return Some(result) };
+        let declared = self.field_type(definition.scope, ty)?;
+        self.fits(definition.scope, &declared, ty.span, &result)?;
+        self.declared(&declared, result, span)
+    }
+
+    /// A value under the type it is declared with: its kind, its place and cell if they are written, and the range
+    /// that is both computed and declared. What is declared on levels has a value on each.
+    pub(super) fn declared(&mut self, declared: &FieldType, value: Typed, span: Span) -> Option<Typed> {
+        let value = self.spread(&declared.support, value, span)?;
+        let support = match declared.support {
+            Support::Constant => value.ty.support.clone(),
+            _ => declared.support.clone(),
+        };
+        let ty = FieldType {
+            support,
+            layer: declared.layer.or(value.ty.layer),
+            cell: declared.cell.or(value.ty.cell),
+            range: range::both(declared.range, value.ty.range),
+            ..declared.clone()
+        };
+        Some(if ty == value.ty { value } else { node(TypedKind::Same(value), ty, span) })
+    }
+
+    /// One value per column, repeated on every level if that is where it is declared.
+    fn spread(&mut self, support: &Support, value: Typed, span: Span) -> Option<Typed> {
+        let Support::Levels(id) = support else { return Some(value) };
+        if value.ty.support == *support {
+            return Some(value);
+        }
+        let count = self.checked.levels.get(id)?.values.len();
+        let on_levels = FieldType { support: support.clone(), ..FieldType::number() };
+        let ones = node(TypedKind::PerLevel(vec![1.0; count]), on_levels, span);
+        let ty = FieldType { support: support.clone(), ..value.ty.clone() };
+        Some(node(TypedKind::Binary(crate::typed::Binary::Multiply, value, ones), ty, span))
     }
 
     /// Functions are inlined, and functions of functions of functions can grow without end: refused once.
@@ -364,26 +219,72 @@ impl Checker<'_> {
             if let Some(label) = &input.label {
                 let message =
                     format!("the inputs of `{}` are told apart by their order", definition.name.text);
-                self.error_with_help(
-                    "unknown-argument",
-                    message,
-                    (label.span, "no name here"),
-                    "write the value alone",
+                self.diagnostics.push(
+                    Diagnostic::error("unknown-argument", message)
+                        .label(label.span, "no name here")
+                        .help("write the value alone")
+                        .fix(label.span.to(input.value.span), input.value.to_string()),
                 );
                 return None;
             }
             let value = self.expression_with(scope, locals, &input.value)?;
             let wanted = self.field_type(definition.scope, &parameter.ty)?;
-            let pattern = node(TypedKind::Constant(0.0), wanted, parameter.ty.span);
-            self.agree(&value, &pattern, "passed as")?;
+            let value = self.passed(&wanted, parameter, value)?;
             bound.push((parameter.name.text.clone(), value));
         }
         Some(bound)
     }
 
+    /// An argument as the parameter sees it: of its kind, on its support if it names one.
+    fn passed(&mut self, wanted: &FieldType, parameter: &Parameter, value: Typed) -> Option<Typed> {
+        let pattern = FieldType { support: Support::Constant, ..wanted.clone() };
+        let pattern = node(TypedKind::Constant(0.0), pattern, parameter.ty.span);
+        self.agree(&value, &pattern, "passed as")?;
+        let (named, actual) = (&wanted.support, &value.ty.support);
+        let fits = *named == Support::Constant || named.broadcast(actual).as_ref() == Some(named);
+        if !fits {
+            let name = &parameter.name.text;
+            let shown = self.name_of(&value).unwrap_or_else(|| "…".to_string());
+            self.diagnostics.push(
+                Diagnostic::error(
+                    "level-mismatch",
+                    format!("`{name}` is a field on {named}, not on {actual}"),
+                )
+                .label(value.span, format!("on {actual}"))
+                .label(parameter.ty.span, format!("on {named}"))
+                .help(match named {
+                    Support::Levels(_) => format!("bring it there: `{shown} at {named}`"),
+                    _ => format!("choose a level, for instance `{shown} at 500 hPa`"),
+                }),
+            );
+            return None;
+        }
+        let quantity = value.ty.quantity.clone().or_else(|| wanted.quantity.clone());
+        let span = value.span;
+        let value = self.spread(named, value, span)?;
+        if quantity == value.ty.quantity && wanted.range == range::UNKNOWN {
+            return Some(value);
+        }
+        let ty = FieldType { quantity, range: range::both(wanted.range, value.ty.range), ..value.ty.clone() };
+        // A number keeps its spelling, and a variable its name, for messages.
+        Some(match value.kind {
+            TypedKind::Constant(_) | TypedKind::Variable(_) => value,
+            _ => node(TypedKind::Same(value), ty, span),
+        })
+    }
+
+    pub(super) fn too_long(&mut self, name: &str, span: Span) {
+        self.error_with_help(
+            "too-deep",
+            format!("`{name}` is too long a chain of operations"),
+            (span, "together with all that it is derived from"),
+            format!("at most {MOST_OPERATIONS} operations may need one another's results"),
+        );
+    }
+
     /// Checks a function nobody calls, with parameters of just the declared types.
     pub(super) fn function_alone(&mut self, definition: &Definition) {
-        let ItemKind::Derive { parameters, value, bindings, .. } = &definition.item.kind else { return };
+        let ItemKind::Derive { parameters, ty, value, bindings, .. } = &definition.item.kind else { return };
         let mut locals = Vec::new();
         for parameter in parameters {
             let Some(mut ty) = self.field_type(definition.scope, &parameter.ty) else { return };
@@ -396,8 +297,14 @@ impl Checker<'_> {
             locals.push((parameter.name.text.clone(), node(stand_in, ty, parameter.name.span)));
         }
         if self.enter(definition) {
-            let typed = self.with_bindings(definition.scope, locals, bindings, value);
+            let mut typed = self.with_bindings(definition.scope, locals, bindings, value);
             self.open.pop();
+            if let (Some(body), Some(ty)) = (&typed, ty) {
+                let declared = self.field_type(definition.scope, ty);
+                let fits =
+                    declared.and_then(|declared| self.fits(definition.scope, &declared, ty.span, body));
+                typed = typed.filter(|_| fits.is_some());
+            }
             if typed.is_none() {
                 self.failed.insert(definition.id.clone());
             }

@@ -10,6 +10,9 @@ use crate::resolve::Definition;
 
 /// Points of a grid in one direction: more than any model has, and still safe to multiply.
 const MOST_POINTS: usize = 100_000;
+/// Radius of the sphere, in metres, on which degrees become metres: HRRR's.
+const EARTH_RADIUS: f64 = 6_371_229.0;
+const PROJECTIONS: [&str; 4] = ["lambert", "latlon", "mercator", "stereographic"];
 
 impl Checker<'_> {
     /// Grids and level sets of every file, so that types can name them.
@@ -87,31 +90,45 @@ impl Checker<'_> {
             return None;
         };
         let mut arguments = self.arguments(function, inputs);
-        let degrees = |radians: f64| radians.to_degrees();
-        let latitude = arguments.measure(self, "lat", Dimension::NONE).map(degrees);
-        let longitude = arguments.measure(self, "lon", Dimension::NONE).map(degrees);
-        let spacing = arguments.measure(self, "spacing", Dimension::LENGTH);
-        let size = arguments.whole_numbers(self, "size");
-        arguments.finish(self);
-        let (latitude, longitude, spacing, size) = (latitude?, longitude?, spacing?, size?);
-        let round = |value: f64| (value * 1e9).round() / 1e9;
-        let (latitude, longitude) = (round(latitude), round(longitude));
-        let projection = match function.text.as_str() {
-            "lambert" => Projection::Lambert { latitude, longitude },
-            "mercator" => Projection::Mercator { latitude, longitude },
+        let round = |radians: f64| (radians.to_degrees() * 1e9).round() / 1e9;
+        let mut angle =
+            |checker: &mut Self, word| arguments.measure(checker, word, Dimension::NONE).map(round);
+        let (projection, spacing) = match function.text.as_str() {
+            "latlon" => {
+                let (north, west, step) = (angle(self, "north"), angle(self, "west"), angle(self, "spacing"));
+                let metres = step.map(|step| step.to_radians() * EARTH_RADIUS);
+                let projection = north.zip(west).zip(step);
+                (projection.map(|((north, west), step)| Projection::LatLon { north, west, step }), metres)
+            }
+            name @ ("lambert" | "mercator" | "stereographic") => {
+                let centre = angle(self, "lat").zip(angle(self, "lon"));
+                let projection = centre.map(|(latitude, longitude)| match name {
+                    "lambert" => Projection::Lambert { latitude, longitude },
+                    "mercator" => Projection::Mercator { latitude, longitude },
+                    _ => Projection::Stereographic { latitude, longitude },
+                });
+                (projection, arguments.measure(self, "spacing", Dimension::LENGTH))
+            }
             other => {
                 let mut diagnostic =
                     Diagnostic::error("unknown-name", format!("no projection is called `{other}`"))
                         .label(function.span, "not found");
-                if let Some(near) = nearest(other, ["lambert", "mercator"]) {
+                if let Some(near) = nearest(other, PROJECTIONS) {
                     diagnostic = diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near);
                 } else {
-                    diagnostic = diagnostic.help("there are `lambert` and `mercator`");
+                    diagnostic = diagnostic.help(format!("there are {}", PROJECTIONS.join(", ")));
                 }
                 self.diagnostics.push(diagnostic);
                 return None;
             }
         };
+        let size = arguments.whole_numbers(self, "size");
+        let southwest = match arguments.optional("southwest") {
+            Some(corner) => Some(self.corner(&corner)?.map(round)),
+            None => None,
+        };
+        arguments.finish(self);
+        let (projection, spacing, size) = (projection?, spacing?, size?);
         let [width, height] = size[..] else {
             self.error_with_help(
                 "wrong-argument",
@@ -125,12 +142,8 @@ impl Checker<'_> {
             format!("a grid has between 1 and {MOST_POINTS} points each way, not {width} × {height}")
         } else if spacing <= 0.0 {
             "the points of a grid lie some way apart".to_string()
-        } else if latitude.abs() > 89.0 || longitude.abs() > 360.0 {
-            format!(
-                "{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?"
-            )
         } else {
-            String::new()
+            impossible_place(&projection, height)
         };
         if !reason.is_empty() {
             self.error_with_help(
@@ -142,8 +155,53 @@ impl Checker<'_> {
             return None;
         }
         let name = definition.name.text.clone();
-        Some(GridPlan { name, projection, width, height, spacing })
+        Some(GridPlan { name, projection, width, height, spacing, southwest })
     }
+
+    /// `southwest = [21.1, -122.7] deg`, in radians.
+    fn corner(&mut self, value: &Expr) -> Option<[f64; 2]> {
+        let numbers = self.numbers(value)?;
+        match numbers[..] {
+            [(latitude, unit, _), (longitude, ..)]
+                if unit.dimension.is_none()
+                    && latitude.abs() <= std::f64::consts::FRAC_PI_2
+                    && longitude.abs() <= std::f64::consts::TAU =>
+            {
+                Some([latitude, longitude])
+            }
+            _ => {
+                self.error_with_help(
+                    "wrong-argument",
+                    "`southwest` is a latitude and a longitude",
+                    (value.span, "this is no place on Earth"),
+                    "for instance: southwest = [21.138123, -122.719528] deg",
+                );
+                None
+            }
+        }
+    }
+}
+
+/// Why a projection cannot have this centre; nothing if it can.
+fn impossible_place(projection: &Projection, height: usize) -> String {
+    match *projection {
+        Projection::LatLon { north, west, step } => {
+            let south = north - step * (height.saturating_sub(1)) as f64;
+            if north > 90.0 || south < -90.0 - 1e-9 || west.abs() > 360.0 {
+                return format!("a grid from {north}° to {south}° north is not on Earth; is `deg` missing?");
+            }
+        }
+        Projection::Lambert { latitude, longitude }
+        | Projection::Mercator { latitude, longitude }
+        | Projection::Stereographic { latitude, longitude } => {
+            if latitude.abs() > 89.0 || longitude.abs() > 360.0 {
+                return format!(
+                    "{latitude}° north, {longitude}° east is no centre for this projection; is `deg` missing?"
+                );
+            }
+        }
+    }
+    String::new()
 }
 
 fn example_of(coordinate: &str) -> &'static str {

@@ -23,7 +23,7 @@ const MOST_QUANTILES: usize = 999;
 
 impl Checker<'_> {
     /// All heads in the order of their names, for the order of the text does not matter.
-    pub(super) fn heads(&mut self, cast: &[Cast]) -> Vec<(HeadPlan, Span)> {
+    pub(super) fn head_plans(&mut self, cast: &[Cast]) -> Vec<(HeadPlan, Span)> {
         let blocks: Vec<BlockItem> = self.resolved.blocks_of("head").cloned().collect();
         let mut heads: Vec<(HeadPlan, Span)> = Vec::new();
         let mut claimed: Vec<(String, Name, String)> = Vec::new();
@@ -177,10 +177,12 @@ impl Checker<'_> {
 
     fn head_field(&self, id: &str) -> Option<HeadField> {
         let variable = self.checked.variables.get(id);
-        let ty = variable.map(|v| &v.ty).or_else(|| self.checked.derived.get(id).map(|d| &d.ty))?;
+        let derived = self.checked.derived.get(id);
+        let ty = variable.map(|v| &v.ty).or_else(|| derived.map(|d| &d.ty))?;
+        let named = variable.map(|v| &v.named).or_else(|| derived.map(|d| &d.named)).cloned().flatten();
         let field = input_name(id).to_string();
         Some(HeadField {
-            named: variable.and_then(|v| v.named.clone()).unwrap_or_else(|| field.clone()),
+            named: named.unwrap_or_else(|| field.clone()),
             field,
             levels: matches!(ty.support, Support::Levels(_)),
         })

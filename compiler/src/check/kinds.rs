@@ -6,10 +6,15 @@ use aurora_grammar::tree::{self, Bound, Expr, ExprKind, ItemKind, Name};
 use aurora_grammar::{Diagnostic, nearest};
 
 use super::Checker;
-use super::numbers::with_unit;
+use super::numbers::with_unit_of;
+use crate::dimension::Dimension;
+use crate::range::{self, Range};
 use crate::resolve::ScopeId;
-use crate::types::{FieldType, Support};
+use crate::types::{Cell, FieldType, Layer, Method, Support};
 use crate::units::{self, Scale, Unit};
+
+/// Seconds of a year.
+const LONGEST_CELL: f64 = 366.0 * 86_400.0;
 
 impl Checker<'_> {
     /// A unit by its spelling, or a diagnostic and nothing.
@@ -20,11 +25,9 @@ impl Checker<'_> {
     fn unknown_unit(&mut self, name: &Name, part: &str) {
         let mut diagnostic = Diagnostic::error("unknown-unit", format!("`{part}` is not a unit known here"))
             .label(name.span, "read as a unit, for it follows a number");
-        let long =
-            units::LONG.iter().find(|(long, _)| long.eq_ignore_ascii_case(part)).map(|(_, unit)| *unit);
-        diagnostic = match long.or_else(|| nearest(part, units::KNOWN)) {
+        diagnostic = match units::suggest(part) {
             Some(near) => {
-                let whole = name.text.replacen(part, near, 1);
+                let whole = name.text.replacen(part, &near, 1);
                 diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, whole)
             }
             None => diagnostic.help(format!("among others there are {}", units::KNOWN.join(", "))),
@@ -73,25 +76,111 @@ impl Checker<'_> {
             None => Support::Constant,
             Some(support) => self.support(scope, support)?,
         };
-        let cell = ty.cell.as_ref().map(|cell| {
-            let over = match &cell.over.kind {
-                ExprKind::Measure { value, unit } => {
-                    format!("{value} {}", unit.as_ref().map_or("", |u| u.text.as_str()))
-                }
-                _ => String::new(),
-            };
-            format!("{} over {over}", cell.method.text)
-        });
+        let cell = match &ty.cell {
+            None => None,
+            Some(cell) => Some(self.cell(cell)?),
+        };
+        let layer = match ty.support.as_ref().and_then(|support| support.argument.as_ref()) {
+            None => None,
+            Some(argument) => Some(self.layer(scope, &support, argument)?),
+        };
         let mut result = FieldType {
             quantity: Some(ty.quantity.text.clone()),
             dimension: unit.dimension,
             scale: if unit.scale == Scale::Affine { Scale::Ratio } else { unit.scale },
             support,
+            layer,
             cell,
-            range: (None, None),
+            range: range::UNKNOWN,
         };
         result.range = self.bound(scope, ty.bound.as_ref(), &result);
         Some(result)
+    }
+
+    /// `max over 1 h`.
+    fn cell(&mut self, cell: &tree::Cell) -> Option<Cell> {
+        let word = &cell.method.text;
+        let Some((_, method)) = Method::WORDS.iter().find(|(known, _)| known == word) else {
+            let known = Method::WORDS.map(|(word, _)| word);
+            let mut diagnostic =
+                Diagnostic::error("unknown-name", format!("`{word}` is no way to sum up a stretch of time"))
+                    .label(cell.method.span, "not found");
+            diagnostic = match nearest(word, known) {
+                Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(cell.method.span, near),
+                None => diagnostic.help(format!("there are {}", known.join(", "))),
+            };
+            self.diagnostics.push(diagnostic);
+            return None;
+        };
+        let numbers = self.numbers(&cell.over)?;
+        let seconds = match numbers[..] {
+            [(seconds, unit, _)] if unit.dimension == Dimension::TIME => Some(seconds),
+            _ => None,
+        };
+        let whole = seconds.filter(|s| s.fract() == 0.0 && (1.0..=LONGEST_CELL).contains(s));
+        let Some(seconds) = whole else {
+            self.error_with_help(
+                "wrong-argument",
+                "a cell is a stretch of time, of whole seconds up to a year",
+                (cell.over.span, "this is none"),
+                format!("for instance: {word} over 1 h"),
+            );
+            return None;
+        };
+        Some(Cell { method: *method, seconds: seconds as u32 })
+    }
+
+    /// The cell that another file writes, where nothing is to be said of it.
+    pub(super) fn quiet_cell(&mut self, cell: &tree::Cell) -> Option<Cell> {
+        let (_, method) = Method::WORDS.iter().find(|(known, _)| *known == cell.method.text)?;
+        let ExprKind::Measure { value, unit: Some(unit) } = &cell.over.kind else { return None };
+        let seconds = units::parse(&unit.text).ok()?.to_si(*value);
+        (1.0..=LONGEST_CELL).contains(&seconds).then_some(Cell { method: *method, seconds: seconds as u32 })
+    }
+
+    /// `2 m` of `surface(2 m)`, `0 .. 3 km` of `column(0 .. 3 km)`.
+    fn layer(&mut self, scope: ScopeId, support: &Support, argument: &Expr) -> Option<Layer> {
+        let (start, end) = match (&argument.kind, support) {
+            (ExprKind::Range { start, end, towards: false }, Support::Column) => {
+                (with_unit_of(start, end), Some(&**end))
+            }
+            (ExprKind::Range { .. }, _) | (_, Support::Static | Support::Levels(_) | Support::Constant) => {
+                self.error_with_help(
+                    "wrong-argument",
+                    "only `surface` has a height, and only `column` a layer",
+                    (argument.span, "neither"),
+                    "for instance: on surface(2 m), on column(0 .. 3 km)",
+                );
+                return None;
+            }
+            _ => (argument.clone(), None),
+        };
+        let from = self.expression(scope, &start)?;
+        let to = match end {
+            Some(end) => Some(self.expression(scope, end)?),
+            None => None,
+        };
+        let known = to.as_ref().map_or(Some(None), |to| to.constant().map(Some));
+        let (Some(low), Some(high)) = (from.constant(), known) else {
+            self.error_with_help(
+                "not-constant",
+                "a layer is between numbers",
+                (argument.span, "not known before the data are"),
+                "for instance: on column(0 .. 3 km)",
+            );
+            return None;
+        };
+        let dimension = from.ty.dimension;
+        if to.as_ref().is_some_and(|to| to.ty.dimension != dimension) || dimension == Dimension::TIME {
+            self.error_with_help(
+                "unit-mismatch",
+                "a layer is measured in one coordinate",
+                (argument.span, "not two heights, not two pressures"),
+                "for instance: on column(0 .. 3 km), on column(500 .. 1000 hPa)",
+            );
+            return None;
+        }
+        Some(Layer { dimension, from: low, to: high })
     }
 
     fn support(&mut self, scope: ScopeId, support: &tree::Support) -> Option<Support> {
@@ -135,35 +224,37 @@ impl Checker<'_> {
         }
     }
 
-    fn bound(&mut self, scope: ScopeId, bound: Option<&Bound>, ty: &FieldType) -> (Option<f64>, Option<f64>) {
+    fn bound(&mut self, scope: ScopeId, bound: Option<&Bound>, ty: &FieldType) -> Range {
         use aurora_grammar::tree::Comparison::*;
         match bound {
             None => (None, None),
             Some(Bound::Compare { comparison, value }) => {
                 let value = self.limit(scope, value, ty);
+                // An end that is not reached is kept as the neighbouring number.
+                let above = |x: f64| if x == 0.0 { f64::MIN_POSITIVE } else { x.next_up() };
+                let below = |x: f64| if x == 0.0 { -f64::MIN_POSITIVE } else { x.next_down() };
                 match comparison {
-                    GreaterEqual | Greater => (value, None),
-                    LessEqual | Less => (None, value),
+                    GreaterEqual => (value, None),
+                    Greater => (value.map(above), None),
+                    LessEqual => (None, value),
+                    Less => (None, value.map(below)),
                     Equal => (value, value),
                 }
             }
             Some(Bound::In(range)) => match &range.kind {
                 ExprKind::Range { start, end, .. } => {
-                    let end_unit = match &end.kind {
-                        ExprKind::Measure { unit, .. } => unit.clone(),
-                        _ => None,
-                    };
-                    let start = with_unit(start, end_unit.as_ref());
+                    let start = with_unit_of(start, end);
                     let (low, high) = (self.limit(scope, &start, ty), self.limit(scope, end, ty));
                     if let (Some(l), Some(h)) = (low, high)
                         && l > h
                     {
-                        self.error_with_help(
-                            "empty-range",
-                            "this range is empty",
-                            (range.span, "begins above its end"),
-                            "turn its two ends round",
+                        self.diagnostics.push(
+                            Diagnostic::error("empty-range", "this range is empty")
+                                .label(range.span, "begins above its end")
+                                .help("turn its two ends round")
+                                .fix(range.span, format!("{end} .. {start}")),
                         );
+                        return range::UNKNOWN;
                     }
                     (low, high)
                 }

@@ -1,26 +1,42 @@
 //! From resolved items to a typed recipe: every name known, every quantity and unit in its place.
 
+mod agreement;
 mod architecture;
 mod arguments;
 mod base;
 mod clauses;
 mod column;
+mod comparison;
 mod condition;
 mod constraint;
+mod data;
+mod derivative;
+mod ensemble;
 mod evaluation;
 mod expression;
 mod fields;
 mod function;
 mod grids;
+mod groups;
 mod head;
+mod intrinsic;
 mod kinds;
 mod loss;
+mod minimise;
 mod model;
 mod numbers;
 mod phase;
+mod place;
+mod repair;
 mod role;
+mod sampling;
 mod schedule;
+mod science;
+mod score;
 mod split;
+mod trained;
+mod walk;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +46,7 @@ use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 use crate::plan::data::{GridPlan, LevelsPlan};
 use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::training::{LossPlan, PhasePlan};
+use crate::range::Range;
 use crate::resolve::{Definition, RECIPE, Resolved, ScopeId};
 use crate::site::Site;
 use crate::typed::Typed;
@@ -37,9 +54,13 @@ use crate::types::FieldType;
 
 pub use architecture::{Given, Value};
 pub use base::BaseChoice;
+pub(crate) use clauses::REPEATED;
+pub use data::DataChoice;
+pub use ensemble::EnsembleChoice;
+pub use function::INTRINSICS;
 pub use model::ModelChoice;
 pub use role::Cast;
-pub use split::DataChoice;
+pub(crate) use science::tile_not_multiple::check as tile_not_multiple;
 
 /// A recipe of which everything is known that can be known without its data.
 #[derive(Debug, Default)]
@@ -60,6 +81,9 @@ pub struct Checked {
     pub machine: Option<crate::site::MachineProfile>,
     pub phases: Vec<PhasePlan>,
     pub evaluations: Vec<EvaluationPlan>,
+    pub ensemble: Option<EnsembleChoice>,
+    /// The members of the ensemble, as recipes of their own, in alphabetical order.
+    pub members: Vec<(String, Checked)>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,15 +97,24 @@ pub struct Variable {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The first day from which the archive carries it, at midnight UTC.
+    pub since: Option<jiff::Timestamp>,
     pub span: Span,
 }
 
 #[derive(Clone, Debug)]
 pub struct Derived {
     pub id: String,
+    /// Its range is both what was declared and what was computed.
     pub ty: FieldType,
+    /// The range as declared.
+    pub declared: Range,
     pub units: String,
     pub value: Typed,
+    /// As of a variable: what the checkpoint calls it, and how it is scaled.
+    pub named: Option<String>,
+    pub centre: Option<f64>,
+    pub spread: Option<f64>,
     pub span: Span,
 }
 
@@ -92,30 +125,63 @@ pub struct Constraint {
     pub violation: Typed,
     /// In SI units; nothing if it was not given.
     pub tolerance: Option<f64>,
+    /// How it is made to hold, if it is to hold always.
+    pub projection: Option<Projection>,
     pub span: Span,
+}
+
+/// A prediction is cut to a bound: `field = min(field, bound)` if the bound is the upper one, else `max`.
+#[derive(Clone, Debug)]
+pub struct Projection {
+    /// The id of the predicted field.
+    pub field: String,
+    pub bound: Typed,
+    pub upper: bool,
 }
 
 /// Checks everything of a recipe, collecting diagnostics and going on.
 pub fn check(resolved: &Resolved, site: &dyn Site, diagnostics: &mut Diagnostics) -> Checked {
+    let (members, said) = ensemble::members(resolved, site);
+    let mut own = std::mem::take(diagnostics);
+    let checked = check_one(resolved, members, site, &mut own);
+    ensemble::gather(own, said, diagnostics);
+    checked
+}
+
+/// One recipe: the whole with what is known of its members, or a member by itself.
+fn check_one(
+    resolved: &Resolved,
+    members: Vec<(String, Checked)>,
+    site: &dyn Site,
+    diagnostics: &mut Diagnostics,
+) -> Checked {
     let mut checker = Checker {
         resolved,
         diagnostics,
-        checked: Checked::default(),
+        checked: Checked { members, ..Checked::default() },
         open: Vec::new(),
         failed: BTreeSet::new(),
         inlined: 0,
+        walks: 0,
+        written: 0,
+        coordinates: BTreeMap::new(),
+        catalogue: None,
+        pending_events: Vec::new(),
     };
     if let Some(header) = &resolved.header {
         checker.checked.name = header.name.text.clone();
         checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
     }
     checker.declarations();
-    checker.own_items();
     checker.data(site);
+    checker.own_items();
     checker.model(site);
+    checker.quantities_of_roles();
     checker.checked.machine = site.machine();
     checker.phases();
-    checker.evaluations();
+    checker.ensemble();
+    checker.evaluations(site);
+    checker.science(site);
     checker.checked
 }
 
@@ -129,6 +195,24 @@ struct Checker<'a> {
     failed: BTreeSet<String>,
     /// Calls of functions inlined so far.
     inlined: usize,
+    /// Walks along levels and iterations met so far, by which their states are told apart.
+    walks: usize,
+    /// Operations written out by iterations so far.
+    written: usize,
+    /// Coordinates of level sets, as far as they were asked for.
+    coordinates: BTreeMap<String, BTreeMap<String, place::Coordinate>>,
+    /// The items of the library of the recipe's archive, if it is not used but asked.
+    catalogue: Option<(String, Vec<aurora_grammar::tree::Item>)>,
+    /// Thresholds of the evaluation at hand, whose events are still to be counted.
+    pending_events: Vec<PendingEvent>,
+}
+
+/// A threshold as written, in the field's units.
+struct PendingEvent {
+    id: String,
+    name: String,
+    span: Span,
+    threshold: f64,
 }
 
 impl Checker<'_> {
@@ -151,6 +235,9 @@ impl Checker<'_> {
                 }
                 ItemKind::Variable { .. } => {
                     self.variable(definition);
+                }
+                ItemKind::Levels { .. } => {
+                    self.coordinates(&definition.id);
                 }
                 ItemKind::Loss { .. } if !self.checked.losses.contains_key(&definition.name.text) => {
                     self.loss(definition);
@@ -204,18 +291,6 @@ impl Checker<'_> {
         self.diagnostics
             .push(Diagnostic::error(code, message.into()).label(span, label.to_string()).help(help.into()));
     }
-
-    /// What the language has a word for, but this version cannot do yet: refused, never ignored.
-    fn not_yet(&mut self, what: &str, span: Span) {
-        self.diagnostics.push(
-            Diagnostic::error(
-                "not-yet",
-                format!("{what} is part of the language, but this version cannot do it yet"),
-            )
-            .label(span, "refused rather than ignored")
-            .help("take it out, or wait for the version that brings it"),
-        );
-    }
 }
 
 /// The one value of a clause, or a diagnostic: nothing that is written may be passed over.
@@ -258,4 +333,9 @@ fn bare_name(expr: &Expr) -> Option<Name> {
         aurora_grammar::tree::ExprKind::Path(text) => Some(Name { text: text.clone(), span: expr.span }),
         _ => None,
     }
+}
+
+/// The functions that the checks know themselves, for editors: those of fields, and those of losses.
+pub(crate) fn function_words() -> impl Iterator<Item = &'static str> {
+    function::INTRINSICS.into_iter().chain(function::LOSS_ONLY)
 }

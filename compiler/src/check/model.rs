@@ -92,7 +92,7 @@ impl Checker<'_> {
                 self.role(&clause.values, part, &mut cast);
             }
         }
-        let heads = self.heads(&cast);
+        let heads = self.head_plans(&cast);
         let architecture = self.architecture(&clauses, base.as_ref());
         let Some((shortest, step)) = step else { return };
         let of = |part: Part| cast.iter().filter(|c| c.part == part).map(|c| c.id.clone()).collect();

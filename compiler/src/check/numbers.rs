@@ -77,6 +77,19 @@ pub(super) fn with_unit(expr: &Expr, shared: Option<&Name>) -> Expr {
     expr
 }
 
+/// The left end of a range with the unit of the right end, if it has none of its own.
+pub(super) fn with_unit_of(start: &Expr, end: &Expr) -> Expr {
+    let shared = match &end.kind {
+        ExprKind::Measure { unit, .. } => unit.as_ref(),
+        ExprKind::Negate(inner) => match &inner.kind {
+            ExprKind::Measure { unit, .. } => unit.as_ref(),
+            _ => None,
+        },
+        _ => None,
+    };
+    with_unit(start, shared)
+}
+
 /// The only value of a clause that has just one.
 pub(super) fn single(clause: &tree::Clause) -> Option<&Expr> {
     match &clause.values[..] {

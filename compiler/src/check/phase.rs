@@ -1,17 +1,16 @@
-//! `phase NAME { }`: how long, what learns, and what it is made to minimise.
+//! `phase NAME { }`: how long, at which scale, what learns, and what it is made to minimise.
 
-use aurora_grammar::tree::{BlockItem, Chain, Clause, Expr, ExprKind, ItemKind, Operator};
-use aurora_grammar::{Diagnostic, nearest};
+use aurora_grammar::tree::{BlockItem, Clause, Expr, ExprKind, Name, Part};
+use aurora_grammar::{Diagnostic, Span};
 
+use super::Checker;
 use super::clauses::Clauses;
-use super::loss::plain;
-use super::numbers::{only_value, single};
-use super::{Checker, bare_name};
-use crate::plan::training::{Length, PhasePlan};
-use crate::resolve::RECIPE;
+use super::numbers::single;
+use crate::dimension::Dimension;
+use crate::plan::training::{Length, PhasePlan, ScaleShare};
 
-const LATER: [&str; 6] = ["scale", "tile", "favour", "stop", "average", "precision"];
-const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
+/// Steps that a model is fed back into itself, at most.
+const LONGEST_ROLLOUT: usize = 1_000;
 
 impl Checker<'_> {
     pub(super) fn phases(&mut self) {
@@ -23,27 +22,15 @@ impl Checker<'_> {
                     .help("add: phase learn { for 4 epochs  batch 16  train new  optimise adamw(rate = 3e-4)  minimise … }"),
             );
         }
-        for kind in ["ensemble", "member"] {
-            let first = self.resolved.blocks_of(kind).next().map(|b| b.kind.span);
-            if let Some(span) = first {
-                self.not_yet(&format!("`{kind}`"), span);
-            }
-        }
         for block in &blocks {
             if let Some(phase) = self.phase(block) {
                 self.checked.phases.push(phase);
             }
         }
-        self.unused_losses();
     }
 
     fn phase(&mut self, block: &BlockItem) -> Option<PhasePlan> {
         let clauses = self.block_clauses(block);
-        for word in LATER {
-            if let Some(clause) = clauses.get(word) {
-                self.not_yet(&format!("`{word}`"), clause.span);
-            }
-        }
         let Some(name) = &block.name else {
             self.error_with_help(
                 "missing-name",
@@ -55,27 +42,41 @@ impl Checker<'_> {
         };
         let length = clauses.require(self, "for", "4 epochs").and_then(|c| self.length(&c));
         let batch = clauses.require(self, "batch", "16").and_then(|c| self.count(&c, &[]));
-        let train = clauses.require(self, "train", "new").map(|c| self.groups(&c));
-        let optimiser = self.only_optimiser(&clauses);
+        let groups = clauses.require(self, "train", "new").map(|c| self.groups(&c));
+        let (train, adapters) = groups.unwrap_or_default();
+        let optimisers = self.optimisers(&clauses, &train);
         let minimise = clauses.require(self, "minimise", "weather").and_then(|c| self.minimised(&c));
-        let rollout = match clauses.get("rollout") {
-            None => 1,
-            Some(clause) if single(clause).is_some_and(|v| matches!(v.kind, ExprKind::Range { .. })) => {
-                self.not_yet("a rollout that grows", clause.span);
-                return None;
-            }
-            Some(clause) => self.count(&clause.clone(), &["step", "steps"])?,
+        let rollout = match clauses.get("rollout").cloned() {
+            None => Some((1, None)),
+            Some(clause) => self.rollout(&clause),
         };
+        let scales = clauses.get("scale").cloned().map(|c| self.scales(&c)).unwrap_or_default();
+        let tile = clauses.get("tile").cloned().and_then(|c| self.tile(&c, &scales));
+        let favour = self.favours(&name.text, &clauses);
+        let stop = clauses.get("stop").cloned().and_then(|c| self.stop(&c));
+        let average = clauses.get("average").cloned().and_then(|c| self.average(&c));
+        let bf16 = clauses.get("precision").cloned().map(|c| self.precision(&c)).unwrap_or_default();
+        let (rollout, rollout_from) = rollout?;
         self.enough_samples(&clauses, rollout, batch);
+        let (optimiser, optimisers) = optimisers?;
         Some(PhasePlan {
             name: name.text.clone(),
             title: block.title.as_ref().map(|t| t.text.clone()),
             length: length?,
             batch: batch?,
             rollout,
-            train: train?,
-            optimiser: optimiser?,
+            rollout_from,
+            train,
+            adapters,
+            optimiser,
+            optimisers,
             minimise: minimise?,
+            scales,
+            tile,
+            favour,
+            stop,
+            average,
+            bf16,
         })
     }
 
@@ -114,7 +115,7 @@ impl Checker<'_> {
     }
 
     /// A whole number of at least one, with one of these units or none.
-    fn count(&mut self, clause: &Clause, units: &[&str]) -> Option<usize> {
+    pub(super) fn count(&mut self, clause: &Clause, units: &[&str]) -> Option<usize> {
         if let Some(Expr { kind: ExprKind::Measure { value, unit }, .. }) = single(clause)
             && value.fract() == 0.0
             && (1.0..1e6).contains(value)
@@ -133,178 +134,129 @@ impl Checker<'_> {
         None
     }
 
-    fn groups(&mut self, clause: &Clause) -> Vec<String> {
-        let mut groups = Vec::new();
-        for chain in &clause.values {
-            let Some(name) = self.group(chain) else { continue };
-            if !groups.contains(&name) {
-                groups.push(name);
-            }
-        }
-        groups
-    }
-
-    fn group(&mut self, chain: &Chain) -> Option<String> {
-        let Some(name) = only_value(chain).and_then(bare_name) else {
-            self.not_yet("adapting a group by something", chain.span);
-            return None;
+    /// `2 steps`, or `1 -> 6 steps`: the most, and where it begins if it grows.
+    fn rollout(&mut self, clause: &Clause) -> Option<(usize, Option<usize>)> {
+        let whole = |value: f64| {
+            (value.fract() == 0.0 && (1.0..=LONGEST_ROLLOUT as f64).contains(&value))
+                .then_some(value as usize)
         };
-        if GROUPS.contains(&name.text.as_str()) {
-            return Some(name.text);
-        }
-        let message = format!("there is no group of weights called `{}`", name.text);
-        let mut diagnostic = Diagnostic::error("unknown-name", message).label(name.span, "not found");
-        diagnostic = match nearest(&name.text, GROUPS) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(name.span, near),
-            None => diagnostic.help(format!("there are {}", GROUPS.join(", "))),
-        };
-        self.diagnostics.push(diagnostic);
-        None
-    }
-
-    fn only_optimiser(&mut self, clauses: &Clauses) -> Option<crate::plan::training::AdamW> {
-        let first = clauses.require(self, "optimise", "adamw(rate = 3e-4)")?;
-        if let Some(second) = clauses.all("optimise").nth(1) {
-            self.not_yet("a rate for one group", second.span);
-        }
-        self.optimiser(&first)
-    }
-
-    /// `a + 0.5 * b` over losses and constraints.
-    fn minimised(&mut self, clause: &Clause) -> Option<Vec<(f64, String)>> {
-        let value = match &clause.values[..] {
-            [chain] => only_value(chain).cloned(),
+        let steps =
+            |unit: &Option<Name>| unit.as_ref().is_some_and(|u| matches!(u.text.as_str(), "step" | "steps"));
+        let found = match single(clause).map(|value| &value.kind) {
+            Some(ExprKind::Measure { value, unit }) if steps(unit) => whole(*value).map(|n| (n, None)),
+            Some(ExprKind::Range { start, end, towards: true }) => match (&start.kind, &end.kind) {
+                (ExprKind::Measure { value: from, unit: None }, ExprKind::Measure { value: to, unit })
+                    if steps(unit) && from <= to =>
+                {
+                    whole(*from).zip(whole(*to)).map(|(from, to)| (to, (from < to).then_some(from)))
+                }
+                _ => None,
+            },
             _ => None,
         };
-        let Some(value) = value else {
+        if found.is_none() {
             self.error_with_help(
                 "wrong-argument",
-                "`minimise` takes a weighted sum of losses",
+                format!("`rollout` takes between 1 and {LONGEST_ROLLOUT} steps, or a number that grows"),
                 (clause.span, "here"),
-                "for instance: minimise  weather + 0.5 * storms",
+                "for instance: rollout  2 steps, or rollout  1 -> 6 steps",
             );
-            return None;
-        };
-        let terms = self.weighted(&value)?;
-        if terms.iter().all(|(weight, _)| weight.is_finite()) {
-            return Some(terms);
         }
-        let help = "the largest number is about 1e308";
-        self.error_with_help(
-            "wrong-argument",
-            "these weights are too large",
-            (value.span, "no finite number"),
-            help,
-        );
-        None
+        found
     }
 
-    fn weighted(&mut self, expr: &Expr) -> Option<Vec<(f64, String)>> {
-        match &expr.kind {
-            ExprKind::Binary { operator: Operator::Add, left, right } => {
-                let left = self.weighted(left);
-                let right = self.weighted(right);
-                let mut all = left?;
-                all.extend(right?);
-                Some(all)
-            }
-            ExprKind::Binary { operator: Operator::Multiply, left, right } => {
-                match (plain(left), plain(right)) {
-                    (Some(weight), _) if weight >= 0.0 => Some(times(self.weighted(right)?, weight)),
-                    (_, Some(weight)) if weight >= 0.0 => Some(times(self.weighted(left)?, weight)),
-                    _ => self.no_weight(expr),
+    /// `12 km`, or `[3, 6, 12] km weighted [2, 1, 1]`: grid spacings and their shares.
+    fn scales(&mut self, clause: &Clause) -> Vec<ScaleShare> {
+        let (lengths, weights) = match &clause.values[..] {
+            [chain] => match &chain.parts[..] {
+                [Part::Value(lengths)] => (lengths, None),
+                [Part::Value(lengths), Part::Value(word), Part::Value(weights)] if matches!(&word.kind, ExprKind::Path(word) if word == "weighted") => {
+                    (lengths, Some(weights))
                 }
-            }
-            ExprKind::Path(name) => self.minimisable(name, expr).map(|name| vec![(1.0, name)]),
-            _ => self.no_weight(expr),
-        }
-    }
-
-    fn no_weight(&mut self, expr: &Expr) -> Option<Vec<(f64, String)>> {
-        self.error_with_help(
-            "wrong-argument",
-            "`minimise` takes a weighted sum of losses and constraints",
-            (expr.span, "neither a name nor a weight times a name"),
-            "give this a name: loss NAME = …",
-        );
-        None
-    }
-
-    /// The name of a loss, or of a constraint that has a tolerance.
-    fn minimisable(&mut self, name: &str, expr: &Expr) -> Option<String> {
-        let Some(definition) = self.resolved.lookup(RECIPE, name).cloned() else {
-            self.unknown(RECIPE, name, expr.span, "");
-            return None;
+                _ => return self.no_scale(chain.span),
+            },
+            _ => return self.no_scale(clause.span),
         };
-        match &definition.item.kind {
-            ItemKind::Loss { .. } => Some(name.to_string()),
-            ItemKind::Constraint { .. } => {
-                let constraint = self.constraint(&definition)?;
-                if constraint.tolerance.is_none() {
-                    self.diagnostics.push(
-                        Diagnostic::error(
-                            "no-tolerance",
-                            format!("`{name}` has no tolerance to be penalised by"),
-                        )
-                        .label(expr.span, "named in `minimise`")
-                        .label(definition.name.span, "defined here")
-                        .help("add `within TOLERANCE` to the constraint"),
-                    );
-                    return None;
-                }
-                let predicted = constraint.violation.variables().iter().all(|id| self.has_role(id));
-                if !predicted && !self.roles_uncertain() {
-                    let message = format!("`{name}` speaks of fields that are not predicted");
-                    self.diagnostics.push(
-                        Diagnostic::error("not-predicted", message)
-                            .label(expr.span, "cannot be penalised")
-                            .label(definition.name.span, "defined here")
-                            .help("name every field it needs in `prognostic`"),
-                    );
-                    return None;
-                }
-                Some(name.to_string())
-            }
-            _ => {
-                self.diagnostics.push(
-                    Diagnostic::error("not-a-loss", format!("`{name}` is no loss"))
-                        .label(expr.span, "cannot be minimised")
-                        .label(definition.name.span, "defined here")
-                        .help(format!("take its error: loss NAME = mae({name})")),
+        let Some(numbers) = self.numbers(lengths) else { return Vec::new() };
+        let mut scales: Vec<ScaleShare> = Vec::new();
+        for (metres, unit, span) in numbers {
+            if unit.dimension != Dimension::LENGTH || !metres.is_finite() || metres <= 0.0 {
+                self.error_with_help(
+                    "unit-mismatch",
+                    "a scale is a length",
+                    (span, "this is none"),
+                    "for instance: scale  12 km",
                 );
-                None
+                return Vec::new();
             }
+            if scales.iter().any(|scale| scale.spacing == metres) {
+                self.error_with_help(
+                    "repeated-name",
+                    "this scale stands here twice",
+                    (span, "again"),
+                    "keep one",
+                );
+                return Vec::new();
+            }
+            let whole = !matches!(lengths.kind, ExprKind::List { .. });
+            self.scale_is_multiple(metres, span, whole);
+            scales.push(ScaleShare { spacing: metres, share: 1.0 });
         }
+        if let Some(weights) = weights {
+            let given = self.numbers(weights).unwrap_or_default();
+            let plain =
+                given.iter().all(|(w, unit, _)| unit.dimension.is_none() && w.is_finite() && *w > 0.0);
+            if given.len() != scales.len() || !plain {
+                let message = format!("{} scales have {} weights, each positive", scales.len(), scales.len());
+                self.error_with_help(
+                    "wrong-argument",
+                    message,
+                    (weights.span, "not such weights"),
+                    "for instance: scale  [3, 6, 12] km weighted [2, 1, 1]",
+                );
+                return Vec::new();
+            }
+            scales.iter_mut().zip(given).for_each(|(scale, (weight, ..))| scale.share = weight);
+        }
+        let sum: f64 = scales.iter().map(|scale| scale.share).sum();
+        scales.iter_mut().for_each(|scale| scale.share /= sum);
+        scales
     }
 
-    fn unused_losses(&mut self) {
-        let used: Vec<String> =
-            self.checked.phases.iter().flat_map(|p| p.minimise.iter().map(|(_, n)| n.clone())).collect();
-        if self.checked.phases.is_empty() || self.diagnostics.has_errors() {
-            return;
-        }
-        let unused: Vec<_> = self
-            .resolved
-            .definitions
-            .values()
-            .filter(|d| d.library.is_none() && !used.contains(&d.name.text))
-            .filter_map(|d| match d.item.kind {
-                ItemKind::Loss { .. } => Some(("loss", d.name.clone())),
-                ItemKind::Constraint { .. } => Some(("constraint", d.name.clone())),
+    fn no_scale(&mut self, span: Span) -> Vec<ScaleShare> {
+        self.error_with_help(
+            "wrong-argument",
+            "`scale` takes a grid spacing, or several with weights",
+            (span, "here"),
+            "for instance: scale  [3, 6, 12] km weighted [2, 1, 1]",
+        );
+        Vec::new()
+    }
+
+    /// `512 by 512`, rows by columns; no larger than the grid at the coarsest of its scales.
+    fn tile(&mut self, clause: &Clause, scales: &[ScaleShare]) -> Option<[usize; 2]> {
+        let whole = |part: &Part| match part {
+            Part::Value(value) => super::arguments::whole_number(value).filter(|n| *n > 0),
+            Part::Joint(_) => None,
+        };
+        let sides = match &clause.values[..] {
+            [chain] => match &chain.parts[..] {
+                [rows, Part::Joint(by), columns] if by.text == "by" => whole(rows).zip(whole(columns)),
                 _ => None,
-            })
-            .collect();
-        for (kind, name) in unused {
-            self.diagnostics.push(
-                Diagnostic::warning("unused-loss", format!("no phase minimises the {kind} `{}`", name.text))
-                    .label(name.span, "never used")
-                    .help("name it in a `minimise` clause, or take it out"),
+            },
+            _ => None,
+        };
+        let Some((rows, columns)) = sides else {
+            self.error_with_help(
+                "wrong-argument",
+                "`tile` takes rows and columns",
+                (clause.span, "here"),
+                "for instance: tile  512 by 512",
             );
-        }
+            return None;
+        };
+        let span = clause.values.first().map_or(clause.span, |chain| chain.span);
+        self.tile_fits(rows, columns, scales, span);
+        Some([rows, columns])
     }
-}
-
-fn times(mut terms: Vec<(f64, String)>, factor: f64) -> Vec<(f64, String)> {
-    terms.iter_mut().for_each(|(weight, _)| *weight *= factor);
-    terms
 }

@@ -2,23 +2,22 @@
 
 use aurora_grammar::Diagnostic;
 use aurora_grammar::nearest;
-use aurora_grammar::tree::{Clause, Expr, ExprKind};
+use aurora_grammar::tree::{Expr, ExprKind};
 
 use super::Checker;
 use super::loss::plain;
-use super::numbers::single;
 use crate::plan::training::{AdamW, Schedule, Shape};
 
 const SHAPES: [(&str, Shape); 3] =
     [("constant", Shape::Constant), ("linear", Shape::Linear), ("cosine", Shape::Cosine)];
 
 impl Checker<'_> {
-    pub(super) fn optimiser(&mut self, clause: &Clause) -> Option<AdamW> {
-        let Some(Expr { kind: ExprKind::Call { function, inputs }, .. }) = single(clause) else {
+    pub(super) fn optimiser(&mut self, written: &Expr) -> Option<AdamW> {
+        let ExprKind::Call { function, inputs } = &written.kind else {
             self.error_with_help(
                 "wrong-argument",
                 "`optimise` takes an optimiser",
-                (clause.span, "here"),
+                (written.span, "here"),
                 "for instance: optimise  adamw(rate = 3e-4)",
             );
             return None;
@@ -46,7 +45,7 @@ impl Checker<'_> {
             self.error_with_help(
                 "missing-argument",
                 "`adamw` needs a rate",
-                (clause.span, "no rate here"),
+                (written.span, "no rate here"),
                 "for instance: adamw(rate = 3e-4)",
             );
             return None;
@@ -69,7 +68,7 @@ impl Checker<'_> {
             self.error_with_help(
                 "wrong-argument",
                 "these numbers do not make an optimiser",
-                (clause.span, "here"),
+                (written.span, "here"),
                 "rate, epsilon and clip are positive, weight_decay not negative, beta1 and beta2 in 0 .. 1",
             );
             return None;

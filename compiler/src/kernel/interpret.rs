@@ -8,6 +8,7 @@ use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
 use ndarray::{Array2, ArrayView2, Zip};
 
+use super::column::{Walk, difference, displaced, interpolate, layer};
 use super::ir::{Binary, Compare, Domain, Instruction, Kernel, Reduce, Unary, Value};
 use super::verify::{VerifyError, domains};
 
@@ -67,7 +68,16 @@ macro_rules! number {
 number!(f32, |number| number as f32);
 number!(f64, |number| number);
 
-/// Runs a kernel.
+/// The shape of a grid, or of a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// From north to south.
+    pub rows: usize,
+    /// From west to east.
+    pub columns: usize,
+}
+
+/// Runs a kernel whose grid points do not see each other.
 ///
 /// `inputs` follow [`Kernel::inputs`], each shaped (levels, cells) with one level for a cell input; the result follows
 /// [`Kernel::outputs`] in the same shapes. `cells` is the number of grid points, which inputs must agree with (a kernel
@@ -77,22 +87,56 @@ pub fn interpret<T: Number>(
     inputs: &[ArrayView2<T>],
     cells: usize,
 ) -> Result<Vec<Array2<T>>, InterpretError> {
+    if kernel.is_stencil() {
+        return Err(InterpretError::Stencil);
+    }
+    interpret_on(kernel, inputs, Extent { rows: 1, columns: cells })
+}
+
+/// Runs a kernel on a grid; the cells of arrays are its points row by row. Otherwise as [`interpret`].
+pub fn interpret_on<T: Number>(
+    kernel: &Kernel,
+    inputs: &[ArrayView2<T>],
+    extent: Extent,
+) -> Result<Vec<Array2<T>>, InterpretError> {
     let domains = domains(kernel).map_err(InterpretError::Invalid)?;
     if inputs.len() != kernel.inputs.len() {
         return Err(InterpretError::InputCount { expected: kernel.inputs.len(), found: inputs.len() });
     }
+    let cells = extent.rows.checked_mul(extent.columns).ok_or(InterpretError::TooLarge(extent))?;
     for (input, array) in kernel.inputs.iter().zip(inputs) {
         let expected = (input.domain.levels(), cells);
         if array.dim() != expected {
             return Err(InterpretError::Shape { input: input.name.clone(), expected, found: array.dim() });
         }
     }
-    let mut values: Vec<Array2<T>> = Vec::new();
-    for (instruction, domain) in kernel.instructions.iter().zip(domains) {
-        let value = evaluate(instruction, domain, inputs, &values, cells);
+    let mut done_with = last_uses(kernel);
+    let mut values: Vec<Array2<T>> = Vec::with_capacity(kernel.instructions.len());
+    for (position, (instruction, domain)) in kernel.instructions.iter().zip(&domains).enumerate() {
+        let value = evaluate(instruction, *domain, inputs, &values, extent);
         values.push(value);
+        for operand in std::mem::take(&mut done_with[position]) {
+            values[operand] = Array2::from_elem((0, 0), T::ZERO);
+        }
     }
     Ok(kernel.outputs.iter().map(|output| values[output.value.index()].clone()).collect())
+}
+
+/// For each instruction, the values that nothing after it needs: memory is kept for what is still wanted only.
+fn last_uses(kernel: &Kernel) -> Vec<Vec<usize>> {
+    let mut wanted = vec![false; kernel.instructions.len()];
+    for output in &kernel.outputs {
+        wanted[output.value.index()] = true;
+    }
+    let mut uses = vec![Vec::new(); kernel.instructions.len()];
+    for (position, instruction) in kernel.instructions.iter().enumerate().rev() {
+        for operand in instruction.operands() {
+            if !std::mem::replace(&mut wanted[operand.index()], true) {
+                uses[position].push(operand.index());
+            }
+        }
+    }
+    uses
 }
 
 /// Why a kernel could not be interpreted.
@@ -100,6 +144,10 @@ pub fn interpret<T: Number>(
 pub enum InterpretError {
     /// The kernel does not verify.
     Invalid(Vec<VerifyError>),
+    /// Grid points that see each other, without a grid.
+    Stencil,
+    /// A grid of more points than can be counted.
+    TooLarge(Extent),
     /// Not one array for each input.
     InputCount {
         /// The kernel's inputs.
@@ -125,6 +173,12 @@ impl Display for InterpretError {
                 write!(f, "the kernel is not valid")?;
                 errors.iter().try_for_each(|error| write!(f, "; {error}"))
             }
+            Self::Stencil => {
+                write!(f, "the kernel compares neighbouring grid points and needs the grid's shape")
+            }
+            Self::TooLarge(Extent { rows, columns }) => {
+                write!(f, "{rows} rows × {columns} columns are too many")
+            }
             Self::InputCount { expected, found } => {
                 write!(f, "the kernel has {expected} inputs, but {found} arrays were given")
             }
@@ -144,9 +198,9 @@ fn evaluate<T: Number>(
     domain: Domain,
     inputs: &[ArrayView2<T>],
     values: &[Array2<T>],
-    cells: usize,
+    extent: Extent,
 ) -> Array2<T> {
-    let shape = (domain.levels(), cells);
+    let shape = (domain.levels(), extent.rows * extent.columns);
     // A cell operand of a column is the same on every level: ndarray's broadcasting along the first axis. The
     // verifier has seen that shapes agree; were it wrong, the operand itself is as good as any other.
     let operand = |value: Value| {
@@ -176,6 +230,43 @@ fn evaluate<T: Number>(
                 reduce(*op, |level| column[[level, cell]], weights.as_deref(), levels.clone(), column.nrows())
             })
         }
+        Instruction::Shift { value, by } => {
+            let column = &values[value.index()];
+            Array2::from_shape_fn(shape, |(level, cell)| column[[displaced(level, *by, shape.0), cell]])
+        }
+        Instruction::Interpolate { value, coordinate, at } => {
+            let (value, coordinate) = (&values[value.index()], &values[coordinate.index()]);
+            let at = &values[at.index()];
+            Array2::from_shape_fn(shape, |(level, cell)| {
+                interpolate(value.column(cell), coordinate.column(cell), at[[level, cell]])
+            })
+        }
+        Instruction::Layer { op, value, coordinate, from, to } => {
+            let (value, coordinate) = (&values[value.index()], &values[coordinate.index()]);
+            let (from, to) = (&values[from.index()], &values[to.index()]);
+            Array2::from_shape_fn(shape, |(_, cell)| {
+                let bounds = [from[[0, cell]], to[[0, cell]]];
+                layer(*op, value.column(cell), coordinate.column(cell), bounds)
+            })
+        }
+        Instruction::Difference { value, axis } => difference(values[value.index()].view(), *axis, extent),
+        Instruction::Scan { reverse, starts, captures, active, body, result } => {
+            let view = |value: &Value| values[value.index()].view();
+            let walk = Walk {
+                reverse: *reverse,
+                starts: starts.iter().map(view).collect(),
+                captures: captures.iter().map(view).collect(),
+                active: active.as_ref().map(view),
+                body,
+                result: *result,
+                levels: shape.0,
+            };
+            walk.run(shape.1)
+        }
+        // The verifier lets these into the body of a scan only.
+        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => {
+            Array2::from_elem(shape, T::MISSING)
+        }
     }
 }
 
@@ -187,6 +278,8 @@ pub(super) fn unary<T: Number>(op: Unary, x: T) -> T {
         Unary::Sqrt => x.sqrt(),
         Unary::Exp => T::from_f64(x.to_f64().exp()),
         Unary::Log => T::from_f64(x.to_f64().ln()),
+        Unary::Sin => T::from_f64(x.to_f64().sin()),
+        Unary::Cos => T::from_f64(x.to_f64().cos()),
     }
 }
 
@@ -197,7 +290,7 @@ pub(super) fn binary<T: Number>(op: Binary, x: T, y: T) -> T {
         Binary::Sub => x - y,
         Binary::Mul => x * y,
         Binary::Div => x / y,
-        Binary::Min | Binary::Max | Binary::Pow if missing(x) || missing(y) => T::MISSING,
+        Binary::Min | Binary::Max | Binary::Pow | Binary::Atan2 if missing(x) || missing(y) => T::MISSING,
         Binary::Min => {
             if x < y {
                 x
@@ -213,6 +306,7 @@ pub(super) fn binary<T: Number>(op: Binary, x: T, y: T) -> T {
             }
         }
         Binary::Pow => T::from_f64(x.to_f64().powf(y.to_f64())),
+        Binary::Atan2 => T::from_f64(x.to_f64().atan2(y.to_f64())),
     }
 }
 
@@ -262,7 +356,7 @@ pub(super) fn reduce<T: Number>(
 }
 
 #[allow(clippy::eq_op, reason = "only NaN differs from itself")]
-fn missing<T: Number>(x: T) -> bool {
+pub(super) fn missing<T: Number>(x: T) -> bool {
     x != x
 }
 

@@ -2,16 +2,25 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`ir`] | the instructions, what each means, and the builder |
-//! | [`text`] | the text form (`.kir`): printer and parser |
-//! | [`verify`] | the judge of form: every other file may trust what it has passed |
+//! | [`ir`] | kernels and what holds for all of them; leads to the next two |
+//! | [`instruction`] | the instructions and what each means |
+//! | [`builder`] | puts kernels together |
+//! | [`text`] | the text form (`.kir`): printer, and the parser of `parse` |
+//! | [`verify`] | the judge of form: every other file may trust what it has passed; `fault` says what is wrong |
 //! | [`interpret`] | the judge of meaning: slow, obvious, in `f32` or `f64` |
-//! | [`optimise`] | passes that never change a bit of the result |
+//! | `column` | its part for what looks along a column or across the grid |
+//! | [`optimise`] | passes that never change a bit of the result; `scan_passes` for the bodies of scans |
 //! | [`jit`] | machine code through Cranelift |
 
+pub mod builder;
+mod column;
+mod fault;
+pub mod instruction;
 pub mod interpret;
 pub mod ir;
 pub mod jit;
 pub mod optimise;
+mod parse;
+mod scan_passes;
 pub mod text;
 pub mod verify;

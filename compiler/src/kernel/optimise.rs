@@ -4,8 +4,12 @@
 //! may not do (fuse, reorder, cancel), a pass may not do either: `x + 0` stays, because of −0; `x × 0` stays,
 //! because of NaN.
 
+use ndarray::aview1;
+
+use super::column::{displaced, interpolate, layer};
 use super::interpret::{Number, binary, compare, reduce, select, unary};
 use super::ir::{Instruction, Kernel, Value};
+use super::scan_passes::{column_values, fold_body, in_bodies, share_in_body, trim};
 
 /// All passes, in the order in which they help each other.
 ///
@@ -16,13 +20,14 @@ pub fn optimise<T: Number>(kernel: &Kernel) -> Kernel {
 }
 
 /// Replaces what does not depend on any input by a constant: each operation on constants, and each operation of
-/// constants and per-level constants by per-level constants. Reductions of those too.
+/// constants and per-level constants by per-level constants. What looks along a column too, but for scans, in whose
+/// bodies the same is done. Differences stay: in a grid of one point even a constant has none.
 #[must_use]
 pub fn fold_constants<T: Number>(kernel: &Kernel) -> Kernel {
     let mut folded: Vec<Instruction> = Vec::with_capacity(kernel.instructions.len());
     for instruction in &kernel.instructions {
         let known = fold::<T>(instruction, &folded);
-        folded.push(known.unwrap_or_else(|| instruction.clone()));
+        folded.push(known.unwrap_or_else(|| in_bodies(instruction, |scan| fold_body::<T>(scan, &folded))));
     }
     Kernel { instructions: folded, ..kernel.clone() }
 }
@@ -34,7 +39,8 @@ pub fn share_common_subexpressions(kernel: &Kernel) -> Kernel {
     let mut replaced: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
     let mut instructions = Vec::with_capacity(kernel.instructions.len());
     for (position, instruction) in kernel.instructions.iter().enumerate() {
-        let instruction = instruction.clone().map_operands(|value| replaced[value.index()]);
+        let instruction = in_bodies(instruction, share_in_body);
+        let instruction = instruction.map_operands(|value| replaced[value.index()]);
         let value = *first.entry(key(&instruction)).or_insert(Value::new(position));
         replaced.push(value);
         instructions.push(instruction);
@@ -42,9 +48,14 @@ pub fn share_common_subexpressions(kernel: &Kernel) -> Kernel {
     with_outputs(kernel, instructions, |value| replaced[value.index()])
 }
 
-/// Leaves out what no output needs. Inputs stay declared, read or not.
+/// Leaves out what no output needs. Inputs stay declared, read or not. In scans, states and captures that the
+/// result does not depend on go as well.
 #[must_use]
 pub fn remove_dead_code(kernel: &Kernel) -> Kernel {
+    let columns = column_values(kernel);
+    let instructions =
+        kernel.instructions.iter().map(|instruction| in_bodies(instruction, |scan| trim(scan, &columns)));
+    let kernel = &Kernel { instructions: instructions.collect(), ..kernel.clone() };
     let mut needed = vec![false; kernel.instructions.len()];
     for output in &kernel.outputs {
         needed[output.value.index()] = true;
@@ -76,7 +87,7 @@ fn with_outputs(kernel: &Kernel, instructions: Vec<Instruction>, replace: impl F
 }
 
 /// The instruction as text with its numbers as bits: equal keys mean equal results, −0 and +0 kept apart.
-fn key(instruction: &Instruction) -> String {
+pub(super) fn key(instruction: &Instruction) -> String {
     let bits =
         |numbers: &[f64]| numbers.iter().map(|number| format!("{:x} ", number.to_bits())).collect::<String>();
     match instruction {
@@ -85,16 +96,13 @@ fn key(instruction: &Instruction) -> String {
         Instruction::Reduce { op, value, weights, levels } => {
             format!("{op:?} {value:?} {levels:?} {:?}", weights.as_deref().map(bits))
         }
-        Instruction::Input(_)
-        | Instruction::Unary { .. }
-        | Instruction::Binary { .. }
-        | Instruction::Compare { .. }
-        | Instruction::Select { .. } => format!("{instruction:?}"),
+        // Numbers print so that different ones differ, zeros of either sign too.
+        _ => format!("{instruction:?}"),
     }
 }
 
 /// The constant that the instruction amounts to, if all its operands are constants.
-fn fold<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Option<Instruction> {
+pub(super) fn fold<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Option<Instruction> {
     let known = |value: Value| match &before[value.index()] {
         Instruction::Constant(number) => Some(Known::Cell(T::from_f64(*number))),
         Instruction::Levels(numbers) => {
@@ -121,6 +129,32 @@ fn fold<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Option<
             let cell = reduce(*op, |level| column[level], weights.as_deref(), levels.clone(), column.len());
             Known::Cell(cell)
         }
+        Instruction::Shift { value, by } => {
+            let Known::Column(column) = known(*value)? else { return None };
+            let levels = 0..column.len();
+            Known::Column(levels.map(|level| column[displaced(level, *by, column.len())]).collect())
+        }
+        Instruction::Interpolate { value, coordinate, at } => {
+            let (Known::Column(value), Known::Column(coordinate)) = (known(*value)?, known(*coordinate)?)
+            else {
+                return None;
+            };
+            map([known(*at)?], |[at]| interpolate(aview1(&value), aview1(&coordinate), at))
+        }
+        Instruction::Layer { op, value, coordinate, from, to } => {
+            let (Known::Column(value), Known::Column(coordinate)) = (known(*value)?, known(*coordinate)?)
+            else {
+                return None;
+            };
+            map([known(*from)?, known(*to)?], |bounds| {
+                layer(*op, aview1(&value), aview1(&coordinate), bounds)
+            })
+        }
+        Instruction::Difference { .. }
+        | Instruction::Scan { .. }
+        | Instruction::State(_)
+        | Instruction::Here(_)
+        | Instruction::Before(_) => return None,
     };
     Some(match result {
         Known::Cell(number) => Instruction::Constant(number.to_f64()),

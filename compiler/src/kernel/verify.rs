@@ -3,10 +3,11 @@
 //! It runs after lowering, after every pass in tests, and before any executor starts.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::Range;
 
-use super::ir::{Domain, Instruction, Kernel, Module, Reduce, Value, is_name};
+pub use super::fault::{Fault, VerifyError};
+use super::ir::{Body, Domain, Instruction, Kernel, Module, Reduce, Value, is_name};
+use super::text::name_of;
 
 /// Checks the whole module and reports everything that is wrong with it.
 pub fn verify(module: &Module) -> Result<(), Vec<VerifyError>> {
@@ -38,94 +39,6 @@ pub fn domains(kernel: &Kernel) -> Result<Vec<Domain>, Vec<VerifyError>> {
     }
     let name = kernel.name.clone();
     Err(judge.faults.into_iter().map(|fault| VerifyError { kernel: name.clone(), fault }).collect())
-}
-
-/// What is wrong, and in which kernel.
-#[derive(Clone, Debug, PartialEq)]
-pub struct VerifyError {
-    /// The kernel's name.
-    pub kernel: String,
-    /// What is wrong there.
-    pub fault: Fault,
-}
-
-/// What can be wrong with a kernel. `at` is the instruction's position.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Fault {
-    /// Another kernel of the module has the same name.
-    RepeatedKernel,
-    /// A name that the text form could not carry.
-    Name(String),
-    /// Two inputs of the same name.
-    RepeatedInput(String),
-    /// Two outputs of the same name.
-    RepeatedOutput(String),
-    /// A kernel that writes nothing.
-    NoOutput,
-    /// An output of a value that no instruction makes.
-    MissingOutput { name: String, value: Value },
-    /// A column of no levels, in an input.
-    EmptyInput(String),
-    /// A column of no levels, in an instruction.
-    EmptyLevels { at: usize },
-    /// An input number past the last input.
-    MissingInput { at: usize, input: usize },
-    /// An operand made by this instruction or a later one, or by none.
-    NotYetDefined { at: usize, operand: Value },
-    /// Two columns of different numbers of levels in one instruction.
-    LevelCounts { at: usize, first: usize, second: usize },
-    /// A reduction of a cell value.
-    ReducedCell { at: usize },
-    /// Weights on a reduction other than a sum.
-    WeightedExtreme { at: usize },
-    /// Not one weight for each level of the column.
-    WeightCount { at: usize, levels: usize, weights: usize },
-    /// A range of levels that is empty or leaves the column.
-    LevelRange { at: usize, levels: usize, range: Range<usize> },
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel `{}`: {}", self.kernel, self.fault)
-    }
-}
-
-impl std::error::Error for VerifyError {}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RepeatedKernel => write!(f, "another kernel of this module has the same name"),
-            Self::Name(name) => {
-                write!(f, "`{name}` is not a name; use letters, digits, `_`, `.`, `@` and `-`")
-            }
-            Self::RepeatedInput(name) => write!(f, "two inputs are called `{name}`"),
-            Self::RepeatedOutput(name) => write!(f, "two outputs are called `{name}`"),
-            Self::NoOutput => write!(f, "it has no output"),
-            Self::MissingOutput { name, value } => {
-                write!(f, "output `{name}` is %{}, which no instruction makes", value.index())
-            }
-            Self::EmptyInput(name) => write!(f, "input `{name}` is a column of no levels"),
-            Self::EmptyLevels { at } => write!(f, "%{at} is a column of no levels"),
-            Self::MissingInput { at, input } => write!(f, "%{at} reads input {input}, which is not there"),
-            Self::NotYetDefined { at, operand } => {
-                write!(f, "%{at} uses %{}, which is not defined before it", operand.index())
-            }
-            Self::LevelCounts { at, first, second } => {
-                write!(f, "%{at} joins a column of {first} levels with one of {second}")
-            }
-            Self::ReducedCell { at } => write!(f, "%{at} reduces a cell value; only a column can be reduced"),
-            Self::WeightedExtreme { at } => write!(f, "%{at} has weights, which only a sum can have"),
-            Self::WeightCount { at, levels, weights } => {
-                write!(f, "%{at} has {weights} weights for a column of {levels} levels")
-            }
-            Self::LevelRange { at, levels, range } => write!(
-                f,
-                "%{at} takes levels {}..{} of a column of {levels}; the range must lie within it and not be empty",
-                range.start, range.end
-            ),
-        }
-    }
 }
 
 struct Judge<'a> {
@@ -191,6 +104,87 @@ impl Judge<'_> {
                 let value = self.operand(at, *value);
                 self.reduce(at, *op, value?, weights.as_deref(), levels.as_ref())
             }
+            Instruction::Shift { value, .. } => self.column(at, *value, "value").map(Domain::Column),
+            Instruction::Interpolate { value, coordinate, at: place } => {
+                let pair = self.pair(at, *value, *coordinate);
+                let place = self.operand(at, *place);
+                pair.and(place)
+            }
+            Instruction::Layer { value, coordinate, from, to, .. } => {
+                let pair = self.pair(at, *value, *coordinate);
+                let (from, to) = (self.cell(at, *from, "from"), self.cell(at, *to, "to"));
+                pair.and(from).and(to)
+            }
+            Instruction::Difference { value, .. } => self.operand(at, *value),
+            Instruction::Scan { starts, captures, active, body, result, .. } => {
+                self.body(at, body, starts.len(), captures.len());
+                if starts.is_empty() {
+                    self.faults.push(Fault::NoState { at });
+                } else if *result >= starts.len() {
+                    self.faults.push(Fault::MissingResult { at, result: *result, states: starts.len() });
+                }
+                for start in starts {
+                    self.cell(at, *start, "start");
+                }
+                let captured = self.joined(at, captures)?;
+                if captured == Domain::Cell {
+                    return self.fault(Fault::NoColumn { at });
+                }
+                let walked: Vec<Value> = captures.iter().chain(active).copied().collect();
+                self.joined(at, &walked)
+            }
+            Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => {
+                self.fault(Fault::OnlyInBody { at, name: name_of(instruction) })
+            }
+        }
+    }
+
+    /// The body of the scan at that position: a small program of its own.
+    fn body(&mut self, at: usize, body: &Body, states: usize, captures: usize) {
+        let mut faults = Vec::new();
+        for (position, instruction) in body.instructions.iter().enumerate() {
+            faults.extend(body_fault(position, instruction, states, captures));
+            let later = instruction.operands().into_iter().filter(|operand| operand.index() >= position);
+            // What a body cannot have has operands that mean nothing.
+            if may_stand_in_a_body(instruction) {
+                faults.extend(later.map(|operand| Fault::NotYetDefined { at: position, operand }));
+            }
+        }
+        for (state, value) in body.next.iter().enumerate() {
+            if value.index() >= body.instructions.len() {
+                faults.push(Fault::MissingNext { state, value: *value });
+            }
+        }
+        self.faults.extend(faults.into_iter().map(|fault| Fault::InBody { at, fault: Box::new(fault) }));
+        if body.next.len() != states {
+            self.faults.push(Fault::StateCount { at, starts: states, next: body.next.len() });
+        }
+    }
+
+    /// A value and its coordinate: columns of as many levels. What comes of them is a cell at least.
+    fn pair(&mut self, at: usize, value: Value, coordinate: Value) -> Option<Domain> {
+        let first = self.column(at, value, "value");
+        let second = self.column(at, coordinate, "coordinate");
+        match (first?, second?) {
+            (first, second) if first != second => self.fault(Fault::LevelCounts { at, first, second }),
+            _ => Some(Domain::Cell),
+        }
+    }
+
+    fn column(&mut self, at: usize, operand: Value, role: &'static str) -> Option<usize> {
+        match self.operand(at, operand)? {
+            Domain::Column(levels) => Some(levels),
+            Domain::Cell => {
+                self.faults.push(Fault::NeedsColumn { at, operand, role });
+                None
+            }
+        }
+    }
+
+    fn cell(&mut self, at: usize, operand: Value, role: &'static str) -> Option<Domain> {
+        match self.operand(at, operand)? {
+            Domain::Cell => Some(Domain::Cell),
+            Domain::Column(_) => self.fault(Fault::NeedsCell { at, operand, role }),
         }
     }
 
@@ -248,5 +242,32 @@ impl Judge<'_> {
     fn fault(&mut self, fault: Fault) -> Option<Domain> {
         self.faults.push(fault);
         None
+    }
+}
+
+fn may_stand_in_a_body(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::State(_)
+            | Instruction::Here(_)
+            | Instruction::Before(_)
+            | Instruction::Constant(_)
+            | Instruction::Unary { .. }
+            | Instruction::Binary { .. }
+            | Instruction::Compare { .. }
+            | Instruction::Select { .. }
+    )
+}
+
+fn body_fault(at: usize, instruction: &Instruction, states: usize, captures: usize) -> Option<Fault> {
+    match instruction {
+        Instruction::State(state) if *state >= states => {
+            Some(Fault::MissingState { at, state: *state, states })
+        }
+        Instruction::Here(capture) | Instruction::Before(capture) if *capture >= captures => {
+            Some(Fault::MissingCapture { at, capture: *capture, captures })
+        }
+        other if !may_stand_in_a_body(other) => Some(Fault::NotInBody { at, name: name_of(other) }),
+        _ => None,
     }
 }

@@ -23,7 +23,7 @@ pub fn architecture(
     ranges(&mut model, checked, choice, plan);
     model.levels = atmosphere_levels(checked, choice, diagnostics)?;
     (model.height, model.width) = (plan.data.grid.height, plan.data.grid.width);
-    model.wrap = false;
+    model.wrap = plan.data.grid.wraps();
     model.history = choice.history;
     model.timestep = choice.step as f64 / 3600.0;
     model.options.variable_lead_time = choice.lead_times.is_some();

@@ -1,11 +1,12 @@
 //! From a checked recipe to a plan: what is used is collected, ordered and numbered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_grammar::{Diagnostic, Diagnostics};
 
 use super::architecture::architecture;
 use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
+use super::evaluation::Score;
 use super::model::ModelPlan;
 use super::training::{ConstraintPlan, TrainingPlan};
 use super::{Part, Plan, Role, RolePlan, SCHEMA, capacity, start};
@@ -18,6 +19,20 @@ use crate::types::{FieldType, Support};
 
 /// The plan and the kernels it names; nothing if the recipe is not whole.
 pub fn assemble(
+    resolved: &Resolved,
+    checked: &Checked,
+    hash: &str,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Plan, Module)> {
+    let (mut plan, mut module) = one(resolved, checked, hash, diagnostics)?;
+    if let Some(choice) = &checked.ensemble {
+        plan.ensemble = Some(super::members::ensemble(choice, resolved, checked, &mut module, diagnostics)?);
+    }
+    Some((plan, module))
+}
+
+/// One recipe without its members.
+pub(super) fn one(
     resolved: &Resolved,
     checked: &Checked,
     hash: &str,
@@ -44,6 +59,8 @@ pub fn assemble(
             test: data.test,
             fields: fields(checked, &used),
             derived: derived(checked, &used, &mut module),
+            sampling: data.sampling.clone(),
+            repair: data.repair.clone(),
         },
         model: ModelPlan::pretrained(),
         history: model.history,
@@ -52,6 +69,7 @@ pub fn assemble(
         base: None,
         training: TrainingPlan::default(),
         evaluations: checked.evaluations.clone(),
+        ensemble: None,
     };
     // Their order in the text does not matter, so it may not show.
     plan.evaluations.sort_by(|a, b| a.name.cmp(&b.name));
@@ -59,6 +77,7 @@ pub fn assemble(
     plan.training = training(resolved, checked, &mut module);
     plan.model = architecture(checked, model, &plan, diagnostics)?;
     plan.base = start::base(checked, model, &plan, diagnostics)?;
+    crate::check::tile_not_multiple(&plan, resolved, diagnostics);
     capacity::fits(resolved, checked, &plan, diagnostics)?;
     Some((plan, module))
 }
@@ -85,7 +104,7 @@ fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostic
 }
 
 /// Ids of all fields the plan needs, those derived after what they are derived from.
-fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
+pub(crate) fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
     let mut used = Vec::new();
     let lookup = |name: &str| resolved.lookup(RECIPE, name).map(|d| d.id.clone());
     let model = checked.model.iter().flat_map(|m| m.fields().map(|(id, _)| id.clone()));
@@ -93,8 +112,10 @@ fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
     let constraints = checked.constraints.values().flat_map(|c| c.violation.variables());
     let scores = checked.evaluations.iter().flat_map(|e| &e.scores).filter_map(|s| lookup(&s.field));
     let conditions = checked.conditions.values().flat_map(|c| c.variables());
+    let conditions = conditions.map(|id| lower::bare_id(&id).to_string());
+    let gate = checked.ensemble.iter().flat_map(|ensemble| &ensemble.gate).cloned();
     let own = checked.derived.keys().filter(|id| !id.contains('.')).cloned();
-    for id in model.chain(errors).chain(conditions).chain(constraints).chain(scores).chain(own) {
+    for id in model.chain(errors).chain(conditions).chain(constraints).chain(scores).chain(gate).chain(own) {
         need(checked, &id, &mut used);
     }
     used
@@ -126,8 +147,8 @@ fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
             quantity: variable.ty.quantity.clone().unwrap_or_default(),
             units: variable.units.clone(),
             support: support(&variable.ty),
-            cell: variable.ty.cell.clone(),
-            range: variable.ty.range,
+            cell: variable.ty.cell.map(|cell| cell.to_string()),
+            range: crate::range::shown(variable.ty.range),
         })
         .collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
@@ -147,7 +168,7 @@ fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<Deriv
             quantity: derived.ty.quantity.clone().unwrap_or_default(),
             units: derived.units.clone(),
             support: support(&derived.ty),
-            range: derived.ty.range,
+            range: crate::range::shown(derived.declared),
         });
         module.kernels.push(kernel);
     }
@@ -192,10 +213,12 @@ fn support(ty: &FieldType) -> SupportPlan {
 fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
     let role = |(id, part): (&String, Part)| {
         let variable = checked.variables.get(id);
-        let ty = variable.map(|v| &v.ty).or_else(|| checked.derived.get(id).map(|d| &d.ty))?;
+        let derived = checked.derived.get(id);
+        let ty = variable.map(|v| &v.ty).or_else(|| derived.map(|d| &d.ty))?;
+        let named = variable.map(|v| &v.named).or_else(|| derived.map(|d| &d.named)).cloned().flatten();
         let field = input_name(id).to_string();
         Some(RolePlan {
-            named: variable.and_then(|v| v.named.clone()).unwrap_or_else(|| field.clone()),
+            named: named.unwrap_or_else(|| field.clone()),
             field,
             role: match ty.support {
                 Support::Levels(_) => Role::Atmosphere,
@@ -203,20 +226,32 @@ fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
                 Support::Surface | Support::Column => Role::Surface,
             },
             part,
-            centre: variable.and_then(|v| v.centre),
-            spread: variable.and_then(|v| v.spread),
+            centre: variable.and_then(|v| v.centre).or_else(|| derived.and_then(|d| d.centre)),
+            spread: variable.and_then(|v| v.spread).or_else(|| derived.and_then(|d| d.spread)),
         })
     };
     model.fields().filter_map(role).collect()
 }
 
 fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> TrainingPlan {
-    let minimised = |name: &str| checked.phases.iter().any(|p| p.minimise.iter().any(|(_, n)| n == name));
+    let minimised = |name: &str| {
+        checked.phases.iter().any(|p| {
+            p.minimise.iter().any(|(_, n)| n == name) || p.stop.as_ref().is_some_and(|stop| stop.loss == name)
+        })
+    };
+    let scored = |name: &str| {
+        let scores = checked.evaluations.iter().flat_map(|e| &e.scores);
+        scores.filter(|s| s.score == Score::Violation).any(|s| s.field == name)
+    };
     let mut constraints = BTreeMap::new();
     for constraint in checked.constraints.values() {
         let name = input_name(&constraint.id).to_string();
         let known = resolved.lookup(RECIPE, &name).is_some_and(|d| d.id == constraint.id);
-        let Some(tolerance) = constraint.tolerance.filter(|_| known && minimised(&name)) else { continue };
+        let needed = minimised(&name) && constraint.tolerance.is_some() || scored(&name);
+        if !known || !needed {
+            continue;
+        }
+        let tolerance = constraint.tolerance.unwrap_or(1.0);
         let kernel_name = format!("constraint.{name}");
         let kernel = lower::kernel(checked, &kernel_name, &in_tolerances(&constraint.violation, tolerance));
         let inputs = kernel.inputs.iter().map(|i| i.name.clone()).collect();
@@ -229,9 +264,15 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         .filter(|(name, _)| minimised(name))
         .map(|(name, loss)| (name.clone(), loss.clone()))
         .collect();
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
     let terms = losses.values().flat_map(|loss| &loss.terms);
+    needed.extend(terms.flat_map(|term| term.when.iter().chain(&term.expression)).map(|c| c.kernel.as_str()));
+    let favours = checked.phases.iter().flat_map(|phase| &phase.favour);
+    needed.extend(favours.map(|favour| favour.condition.kernel.as_str()));
+    let scores = checked.evaluations.iter().flat_map(|e| &e.scores);
+    needed.extend(scores.flat_map(|score| &score.event).map(|event| event.kernel.as_str()));
     for (name, relation) in &checked.conditions {
-        if terms.clone().any(|term| term.when.as_ref().is_some_and(|when| when.kernel == *name)) {
+        if needed.contains(name.as_str()) {
             module.kernels.push(lower::kernel(checked, name, relation));
         }
     }

@@ -12,7 +12,7 @@ use super::model::{ModelPlan, Preset, Published, Tensor, parameters_of};
 use crate::site::CheckpointHeader;
 
 /// `base "…"`, compared with the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct BasePlan {
     /// As written.
     pub name: String,
@@ -32,7 +32,7 @@ pub struct BasePlan {
 }
 
 /// A patch embedding that is continued with zeros.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Grown {
     pub name: String,
     /// Past times in the checkpoint, and in the model.

@@ -100,6 +100,7 @@ mod tests {
             width: 1799,
             height: 1059,
             spacing: 3000.0,
+            southwest: None,
         };
         let said = grid_remedy(&ModelPlan::pretrained(), &grid);
         assert_eq!(

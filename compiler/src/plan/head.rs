@@ -10,7 +10,7 @@ use super::list::Tensors;
 use super::model::ModelPlan;
 
 /// `head NAME { }`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeadPlan {
     pub name: String,
     /// Fields of the newest input that it reads beside the latent state, by the checkpoint's names.
@@ -23,7 +23,7 @@ pub struct HeadPlan {
 }
 
 /// A field that a head reads or predicts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct HeadField {
     pub field: String,
     /// The checkpoint's name.
@@ -33,7 +33,7 @@ pub struct HeadField {
 }
 
 /// What a head is built of.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Layers {
     /// Aurora's own decoder over again: each level asks the latent levels. `modulate` adds a second output m

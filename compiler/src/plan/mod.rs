@@ -5,25 +5,29 @@ mod assemble;
 pub mod base;
 mod capacity;
 pub mod data;
+pub mod ensemble;
 pub mod evaluation;
 mod fit;
 pub mod head;
 mod layout;
 mod list;
+mod members;
 pub mod model;
 pub mod resources;
+pub mod schema;
 mod start;
 pub mod training;
 
 use serde::{Deserialize, Serialize};
 
 pub use assemble::assemble;
+pub(crate) use assemble::used_fields;
 
 /// The version of `plan.json`; it changes when a reader of the old one would misread the new one.
 pub const SCHEMA: &str = "aurora-plan/1";
 
 /// Everything the runtime does for a recipe. The kernels it names are in the artefact's module.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Plan {
     pub schema: String,
     pub name: String,
@@ -43,10 +47,12 @@ pub struct Plan {
     pub base: Option<base::BasePlan>,
     pub training: training::TrainingPlan,
     pub evaluations: Vec<evaluation::EvaluationPlan>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<ensemble::EnsemblePlan>,
 }
 
 /// A field of the store and the part it plays in the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RolePlan {
     pub field: String,
     /// What the checkpoint calls it.
@@ -58,7 +64,7 @@ pub struct RolePlan {
     pub spread: Option<f64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Static,
@@ -69,7 +75,7 @@ pub enum Role {
 }
 
 /// The part a field plays: what the recipe calls its role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Predicted and fed back.

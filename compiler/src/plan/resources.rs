@@ -20,7 +20,7 @@ pub use memory::Memory;
 pub use remedy::remedies;
 
 /// The cost of a recipe.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Resources {
     pub parameters: u64,
     /// Of one sample on the whole grid, forward.
@@ -32,7 +32,7 @@ pub struct Resources {
 }
 
 /// Samples of each split: a history and the truth one step after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Samples {
     pub train: u64,
     pub validate: u64,
@@ -40,7 +40,7 @@ pub struct Samples {
 }
 
 /// The cost of one phase.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PhaseResources {
     pub name: String,
     /// Numbers that move.

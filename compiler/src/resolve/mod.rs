@@ -5,14 +5,16 @@
 //! recipe's: so `tv` in a library speaks of whatever `t` the recipe has.
 
 mod load;
+mod members;
 mod vary;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_grammar::tree::{BlockItem, Header, Item, ItemKind, Name};
+use aurora_grammar::tree::{BlockItem, File, Header, Item, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Diagnostics, FileId, SourceMap, Span, nearest};
 
 pub use load::Loaded;
+pub use members::Member;
 
 use crate::site::Site;
 
@@ -51,6 +53,8 @@ pub struct Resolved {
     pub blocks: Vec<BlockItem>,
     /// The recipe's own items after `extends`, `amend` and `drop`, in the order written.
     pub items: Vec<Item>,
+    /// The members of the recipe's ensemble, each a recipe of its own, in alphabetical order.
+    pub members: Vec<Member>,
 }
 
 /// Reads the recipe's parent and libraries and ties names to definitions.
@@ -61,16 +65,29 @@ pub fn resolve(
     diagnostics: &mut Diagnostics,
 ) -> Resolved {
     let loaded = load::load(file, site, sources, diagnostics);
+    let mut resolved = tie(loaded.header, loaded.items, &loaded.libraries, diagnostics);
+    resolved.members = members::members(&resolved, &loaded.libraries, diagnostics);
+    resolved
+}
+
+/// Ties the names of a recipe's items, and of its libraries', to definitions.
+fn tie(
+    header: Option<Header>,
+    items: Vec<Item>,
+    libraries: &BTreeMap<String, File>,
+    diagnostics: &mut Diagnostics,
+) -> Resolved {
     let mut resolved = Resolved {
-        header: loaded.header,
+        header,
         definitions: BTreeMap::new(),
         quantities: BTreeMap::new(),
         scopes: vec![Scope::default()],
         blocks: Vec::new(),
-        items: loaded.items,
+        items,
+        members: Vec::new(),
     };
     let mut scope_of = BTreeMap::new();
-    for (name, library) in &loaded.libraries {
+    for (name, library) in libraries {
         let scope = resolved.scopes.len();
         scope_of.insert(name.clone(), scope);
         resolved.scopes.push(Scope::default());
@@ -78,10 +95,11 @@ pub fn resolve(
     }
     let items = resolved.items.clone();
     define(&mut resolved, &items, None, RECIPE, diagnostics);
-    for (name, library) in &loaded.libraries {
+    for (name, library) in libraries {
         bring_in(&mut resolved, &library.items, scope_of[name], &scope_of, diagnostics);
     }
     bring_in(&mut resolved, &items, RECIPE, &scope_of, diagnostics);
+    vary::amend_library(&mut resolved, &items, diagnostics);
     resolved.blocks = items
         .into_iter()
         .filter_map(|item| match item.kind {

@@ -3,6 +3,8 @@
 use aurora_grammar::tree::{Block, Entry, Item, ItemKind, Name};
 use aurora_grammar::{Diagnostic, Diagnostics, Span, nearest};
 
+use super::{RECIPE, Resolved};
+
 /// Clauses that may occur many times; amending adds to them instead of replacing them.
 const ADDED: [&str; 2] = ["score", "favour"];
 
@@ -74,7 +76,7 @@ impl Key {
     }
 }
 
-fn amend(items: &mut [Item], own: &[Item], span: Span, change: Item, diagnostics: &mut Diagnostics) {
+fn amend(items: &mut Vec<Item>, own: &[Item], span: Span, change: Item, diagnostics: &mut Diagnostics) {
     let Some(key) = Key::of(&change) else {
         diagnostics.push(
             Diagnostic::error("nothing-to-amend", "only an inherited item can be amended")
@@ -84,6 +86,10 @@ fn amend(items: &mut [Item], own: &[Item], span: Span, change: Item, diagnostics
         return;
     };
     let Some(at) = items.iter().position(|item| Key::of(item).as_ref() == Some(&key)) else {
+        if imported(&key, items, own) {
+            items.push(Item { kind: ItemKind::Amend(Box::new(change)), span });
+            return;
+        }
         let word = Span::new(span.start as usize, head(&change).end as usize);
         let here = own.iter().find(|item| Key::of(item).as_ref() == Some(&key));
         diagnostics.push(match here {
@@ -92,14 +98,46 @@ fn amend(items: &mut [Item], own: &[Item], span: Span, change: Item, diagnostics
         });
         return;
     };
-    overlay(&mut items[at], change);
+    overlay(&mut items[at], change, diagnostics);
+}
+
+/// Whether a `use` brings, or may bring, what is to be amended.
+fn imported(key: &Key, inherited: &[Item], own: &[Item]) -> bool {
+    let kind = matches!(key.kind.as_str(), "variable" | "derive" | "levels" | "grid");
+    kind && !own.iter().any(|item| Key::of(item).as_ref() == Some(key))
+        && inherited.iter().chain(own).any(|item| match &item.kind {
+            ItemKind::Use { names, .. } => names.is_empty() || names.iter().any(|n| n.text == key.name),
+            _ => false,
+        })
+}
+
+/// Amendments of what libraries define, which the recipe sees under its own name: done once the libraries
+/// are known. The library's own uses see the amended item too, for it is the same one.
+pub fn amend_library(resolved: &mut Resolved, items: &[Item], diagnostics: &mut Diagnostics) {
+    for item in items {
+        let ItemKind::Amend(change) = &item.kind else { continue };
+        let Some(key) = Key::of(change) else { continue };
+        let id = resolved.scopes[RECIPE].names.get(&key.name).cloned();
+        let definition = id.and_then(|id| resolved.definitions.get_mut(&id));
+        match definition {
+            Some(definition) if Key::of(&definition.item).as_ref() == Some(&key) => {
+                overlay(&mut definition.item, (**change).clone(), diagnostics);
+            }
+            _ if resolved.scopes[RECIPE].lost.contains(&key.name) => {}
+            _ => {
+                let word = Span::new(item.span.start as usize, head(change).end as usize);
+                let known: Vec<Item> = resolved.definitions.values().map(|d| d.item.clone()).collect();
+                diagnostics.push(absent("amend", &key, word, &known));
+            }
+        }
+    }
 }
 
 /// Replaces what the change says and keeps the rest.
-fn overlay(item: &mut Item, change: Item) {
+fn overlay(item: &mut Item, change: Item, diagnostics: &mut Diagnostics) {
     match (&mut item.kind, change.kind) {
         (ItemKind::Block(block), ItemKind::Block(new)) => {
-            merge(&mut block.block, new.block);
+            merge(&mut block.block, new.block, &block.kind.text, diagnostics);
             if new.title.is_some() {
                 block.title = new.title;
             }
@@ -115,7 +153,7 @@ fn overlay(item: &mut Item, change: Item) {
             *from = new_from.or(from.take());
             *title = new_title.or(title.take());
             match (block.as_mut(), new_block) {
-                (Some(old), Some(new)) => merge(old, new),
+                (Some(old), Some(new)) => merge(old, new, "variable", diagnostics),
                 (None, new) => *block = new,
                 (Some(_), None) => {}
             }
@@ -124,7 +162,7 @@ fn overlay(item: &mut Item, change: Item) {
     }
 }
 
-fn merge(block: &mut Block, change: Block) {
+fn merge(block: &mut Block, change: Block, kind: &str, diagnostics: &mut Diagnostics) {
     let replaced: Vec<String> = change
         .entries
         .iter()
@@ -139,7 +177,28 @@ fn merge(block: &mut Block, change: Block) {
         Entry::Clause(clause) => !replaced.contains(&clause.word.text),
         Entry::Item(_) => true,
     });
-    block.entries.extend(change.entries);
+    if kind == "ensemble" {
+        members(block, change, diagnostics);
+    } else {
+        block.entries.extend(change.entries);
+    }
+}
+
+/// The members of an ensemble are varied as the items of a recipe are.
+fn members(block: &mut Block, change: Block, diagnostics: &mut Diagnostics) {
+    let (mut clauses, mut inherited, mut own) = (Vec::new(), Vec::new(), Vec::new());
+    let mut sort = |entries: Vec<Entry>, items: &mut Vec<Item>| {
+        for entry in entries {
+            match entry {
+                Entry::Item(item) => items.push(item),
+                Entry::Clause(_) => clauses.push(entry),
+            }
+        }
+    };
+    sort(std::mem::take(&mut block.entries), &mut inherited);
+    sort(change.entries, &mut own);
+    block.entries = clauses;
+    block.entries.extend(apply(inherited, own, diagnostics).into_iter().map(Entry::Item));
 }
 
 fn remove(items: &mut Vec<Item>, kind: &Name, name: &Name, diagnostics: &mut Diagnostics) {
@@ -167,8 +226,12 @@ fn absent(verb: &str, key: &Key, span: Span, items: &[Item]) -> Diagnostic {
     let known: Vec<String> =
         items.iter().filter_map(Key::of).filter(|k| k.kind == key.kind).map(|k| k.name).collect();
     let diagnostic = Diagnostic::error("nothing-to-amend", message).label(span, "not inherited");
+    // Of `drop` only what follows it is marked; of `amend` the word itself too.
+    let said = |shown: String| if verb == "drop" { shown } else { format!("{verb} {shown}") };
     match nearest(&key.name, known.iter().map(String::as_str)) {
-        Some(near) => diagnostic.help(format!("did you mean `{verb} {} {near}`?", key.kind)),
+        Some(near) => diagnostic
+            .help(format!("did you mean `{verb} {} {near}`?", key.kind))
+            .fix(span, said(format!("{} {near}", key.kind))),
         None if verb == "drop" => diagnostic.help("take this line out"),
         None => diagnostic.help("to define it here, leave `amend` out"),
     }
@@ -183,10 +246,16 @@ fn already(key: &Key, again: Span, first: Span, inherited: bool) -> Diagnostic {
         )
         .label(again, "defined again")
         .label(first, "first defined here")
-        .help(format!(
-            "to change a few of its clauses, write `amend {shown} {{ … }}`; \
-                 to start afresh, write `drop {shown}` first"
-        ));
+        .help(
+            if matches!(key.kind.as_str(), "variable") || crate::vocabulary::block(&key.kind).is_some() {
+                format!(
+                    "to change a few of its clauses, write `amend {shown} {{ … }}`\n\
+                 to start afresh, `drop {shown}` first"
+                )
+            } else {
+                format!("to change it, write `amend {shown} …`\nto start afresh, `drop {shown}` first")
+            },
+        );
     }
     Diagnostic::error("already-defined", format!("`{shown}` is defined twice"))
         .label(again, "defined again")

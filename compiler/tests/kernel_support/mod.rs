@@ -66,8 +66,24 @@ impl Random {
     }
 }
 
-/// A random kernel that verifies, of about `size` instructions, and the domain of each value.
+/// A random kernel that verifies, of about `size` instructions, and the domain of each value; of what machine code does.
 pub fn random_kernel(random: &mut Random, size: usize, transcendental: bool) -> (Kernel, Vec<Domain>) {
+    random_kernel_of(random, size, |random, domains| random_instruction(random, domains, transcendental))
+}
+
+/// The same with all instructions there are.
+pub fn random_whole_kernel(random: &mut Random, size: usize) -> (Kernel, Vec<Domain>) {
+    random_kernel_of(random, size, |random, domains| match random.below(2) {
+        0 => random_instruction(random, domains, true),
+        _ => random_wide_instruction(random, domains),
+    })
+}
+
+fn random_kernel_of(
+    random: &mut Random,
+    size: usize,
+    instruction: impl Fn(&mut Random, &[Domain]) -> (Instruction, Domain),
+) -> (Kernel, Vec<Domain>) {
     let columns = [Domain::Column(1 + random.below(4)), Domain::Column(5 + random.below(3))];
     let mut builder = Builder::new("random");
     let mut domains = vec![Domain::Cell, columns[0], columns[1]];
@@ -75,7 +91,7 @@ pub fn random_kernel(random: &mut Random, size: usize, transcendental: bool) -> 
         builder.input(&format!("i{number}"), *domain);
     }
     while domains.len() < size + 3 {
-        let (instruction, domain) = random_instruction(random, &domains, transcendental);
+        let (instruction, domain) = instruction(random, &domains);
         builder.push(instruction);
         domains.push(domain);
     }
@@ -96,7 +112,12 @@ fn random_instruction(
         [Binary::Pow, Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Min, Binary::Max];
     const UNARY: [Unary; 5] = [Unary::Exp, Unary::Log, Unary::Neg, Unary::Abs, Unary::Sqrt];
     const COMPARE: [Compare; 5] = [Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge, Compare::Eq];
-    match random.below(16) {
+    let kind = match random.below(16) {
+        // In the body of a scan there are cells only.
+        1 | 13.. if domains.iter().all(|domain| *domain == Domain::Cell) => 5,
+        kind => kind,
+    };
+    match kind {
         0 => (Instruction::Constant(random.constant()), Domain::Cell),
         1 => {
             let levels = domains[1 + random.below(2)].levels();
@@ -122,6 +143,74 @@ fn random_instruction(
         }
         _ => (random_reduction(random, domains), Domain::Cell),
     }
+}
+
+/// An instruction that looks along a column or across the grid, a scan, or a function that machine code lacks.
+fn random_wide_instruction(random: &mut Random, domains: &[Domain]) -> (Instruction, Domain) {
+    let all: Vec<usize> = (0..domains.len()).collect();
+    let column = Value::new(random.pick(&of_domain(domains, |domain| domain != Domain::Cell)));
+    let levels = domains[column.index()];
+    let peers = of_domain(domains, |domain| domain == levels);
+    let cells = of_domain(domains, |domain| domain == Domain::Cell);
+    match random.below(10) {
+        0 => {
+            let value = Value::new(random.pick(&all));
+            (Instruction::Unary { op: random.pick(&[Unary::Sin, Unary::Cos]), value }, domains[value.index()])
+        }
+        1 => {
+            let ([left, right], domain) = operands(random, domains);
+            (Instruction::Binary { op: Binary::Atan2, left, right }, domain)
+        }
+        2 => (Instruction::Shift { value: column, by: random.below(9) as i32 - 4 }, levels),
+        3 | 4 => {
+            let (coordinate, at) = (Value::new(random.pick(&peers)), Value::new(random.pick(&all)));
+            (Instruction::Interpolate { value: column, coordinate, at }, domains[at.index()])
+        }
+        5 | 6 => {
+            let op = random.pick(&[LayerOp::Integral, LayerOp::Mean, LayerOp::Max, LayerOp::Min]);
+            let coordinate = Value::new(random.pick(&peers));
+            let [from, to] = [(); 2].map(|()| Value::new(random.pick(&cells)));
+            (Instruction::Layer { op, value: column, coordinate, from, to }, Domain::Cell)
+        }
+        7 => {
+            let value = Value::new(random.pick(&all));
+            let axis = random.pick(&[Axis::X, Axis::Y]);
+            (Instruction::Difference { value, axis }, domains[value.index()])
+        }
+        _ => (random_scan(random, column, &peers, &cells), levels),
+    }
+}
+
+fn of_domain(domains: &[Domain], wanted: impl Fn(Domain) -> bool) -> Vec<usize> {
+    (0..domains.len()).filter(|k| wanted(domains[*k])).collect()
+}
+
+fn random_scan(random: &mut Random, column: Value, peers: &[usize], cells: &[usize]) -> Instruction {
+    let fitting: Vec<usize> = peers.iter().chain(cells).copied().collect();
+    let starts: Vec<Value> = (0..1 + random.below(3)).map(|_| Value::new(random.pick(cells))).collect();
+    let mut captures = vec![column];
+    captures.extend((0..random.below(3)).map(|_| Value::new(random.pick(&fitting))));
+    let active = (random.below(2) == 0).then(|| Value::new(random.pick(&fitting)));
+    let mut body = BodyBuilder::new();
+    // All values of a body are cells.
+    let mut inside = Vec::new();
+    for number in 0..2 + random.below(12) {
+        let (state, capture) = (random.below(starts.len()), random.below(captures.len()));
+        inside.push(Domain::Cell);
+        match (number, random.below(5)) {
+            (0, _) | (_, 0) => body.state(state),
+            (1, _) | (_, 1) => body.here(capture),
+            (_, 2) => body.before(capture),
+            _ => {
+                let (instruction, _) = random_instruction(random, &inside[..number], true);
+                body.push(instruction)
+            }
+        };
+    }
+    let result = random.below(starts.len());
+    let next = starts.iter().map(|_| Value::new(random.below(inside.len()))).collect();
+    let reverse = random.below(2) == 0;
+    Instruction::Scan { reverse, starts, captures, active, body: body.finish(next), result }
 }
 
 fn random_reduction(random: &mut Random, domains: &[Domain]) -> Instruction {

@@ -47,5 +47,8 @@ pub const RECIPES: &[(&str, &str)] = &[
     ("ensemble", include_str!("../recipes/ensemble.aurora")),
     ("library", include_str!("../recipes/library.aurora")),
     ("quantities", include_str!("../recipes/quantities.aurora")),
+    ("walks", include_str!("../recipes/walks.aurora")),
+    ("gaps", include_str!("../recipes/gaps.aurora")),
+    ("sketch_physics", include_str!("../recipes/sketch_physics.aurora")),
     ("rarer", include_str!("../recipes/rarer.aurora")),
 ];

@@ -2,9 +2,16 @@
 
 pub mod build;
 pub mod check;
+pub mod completions;
 pub mod data;
 pub mod derive;
+pub mod diff;
+pub mod doc;
 pub mod evaluate;
+pub mod explain;
+pub mod fmt;
+mod look;
+mod lsp;
 pub mod new;
 pub mod plan;
 pub mod predict;
@@ -36,11 +43,19 @@ enum Word {
         name: String,
     },
     /// Find the mistakes in a recipe
-    Check(RecipeArgument),
-    /// Check a recipe and write its artefact
-    Build(RecipeArgument),
+    Check(check::Arguments),
+    /// Lay recipes out: indents, columns and long lines, never a word or a comment
+    Fmt(fmt::Arguments),
+    /// Check a recipe and write its artefact and lock
+    Build(build::Arguments),
     /// Say what a recipe will do
     Plan(RecipeArgument),
+    /// Say what differs between two recipes' plans
+    Diff(diff::Arguments),
+    /// Teach a diagnostic, or show what a name is
+    Explain(explain::Arguments),
+    /// List a library, or the libraries
+    Doc(doc::Arguments),
     /// Measure this machine, for the estimates of `plan`
     Profile,
     /// Prepare a recipe's data, or look into files
@@ -56,6 +71,10 @@ enum Word {
     Evaluate(train::Arguments),
     /// Write a run's report again
     Report(train::Arguments),
+    /// Print what a shell needs to complete this command's words
+    Completions(completions::Arguments),
+    /// Serve an editor over stdin and stdout (language server protocol)
+    Lsp,
 }
 
 /// A recipe, and how to speak about it.
@@ -69,7 +88,7 @@ pub struct RecipeArgument {
 }
 
 /// Runs the command line and gives its exit code: 0 done, 1 the recipe or data is wrong, 2 wrong usage,
-/// 130 or 143 on signals.
+/// 130 or 143 on signals; `diff --exit-code` ends as `diff` does.
 pub fn main() -> ExitCode {
     let command = match Command::try_parse() {
         Ok(command) => command,
@@ -82,7 +101,7 @@ pub fn main() -> ExitCode {
     };
     match run(command.word) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Signal(code)) => ExitCode::from(code),
+        Err(Failure::Signal(code) | Failure::Code(code)) => ExitCode::from(code),
         Err(Failure::Wrong(message)) => {
             if let Some(message) = message {
                 say(&format!("error: {message}"));
@@ -95,9 +114,13 @@ pub fn main() -> ExitCode {
 fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::New { name } => new::run(&name),
-        Word::Check(argument) => check::run(&argument),
-        Word::Build(argument) => build::run(&argument),
+        Word::Check(arguments) => check::run(&arguments),
+        Word::Fmt(arguments) => fmt::run(&arguments),
+        Word::Build(arguments) => build::run(&arguments),
         Word::Plan(argument) => plan::run(&argument),
+        Word::Diff(arguments) => diff::run(&arguments),
+        Word::Explain(arguments) => explain::run(&arguments),
+        Word::Doc(arguments) => doc::run(&arguments),
         Word::Profile => profile::run(),
         Word::Data(word) => data::run(word),
         Word::Derive(arguments) => derive::run(&arguments),
@@ -105,6 +128,8 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Predict(arguments) => predict::run(&arguments),
         Word::Evaluate(arguments) => evaluate::run(&arguments),
         Word::Report(arguments) => report::run(&arguments),
+        Word::Completions(arguments) => completions::run(&arguments),
+        Word::Lsp => lsp::run(),
     }
 }
 

@@ -1,12 +1,22 @@
 //! `aurorac plan RECIPE`: what will happen, before anything does.
 
-use super::RecipeArgument;
+use super::{RecipeArgument, look};
 use crate::run::{Failure, Format, Recipe};
 
 pub fn run(argument: &RecipeArgument) -> Result<(), Failure> {
-    let recipe = Recipe::open(&argument.recipe, argument.format)?;
+    let recipe = Recipe::open_for_data(&argument.recipe, argument.format)?;
     match argument.format {
         Format::Json => super::print(&format!("{}\n", serde_json::to_string_pretty(&recipe.plan)?)),
-        _ => super::print(&aurora_compiler::explain::plan(&recipe.plan)),
+        Format::Human => {
+            let machine = aurora_compiler::Site::machine(&recipe.site);
+            super::print(&aurora_compiler::explain::page(&recipe.plan, machine.as_ref()).draw(look::stdout()))
+        }
+        Format::Short => super::print(&format!(
+            "{} {} {} weights, {} phases\n",
+            recipe.plan.name,
+            recipe.plan.hash,
+            recipe.plan.model.parameters().total,
+            recipe.plan.training.phases.len()
+        )),
     }
 }

@@ -1,7 +1,7 @@
 //! A horizontal grid: a projection of the sphere and the latitude and longitude of its points.
 //!
 //! Earth is the sphere of radius 6 371 229 m, as in HRRR. Formulas: Snyder, *Map Projections* (USGS 1395, 1987),
-//! sections 7 (Mercator) and 15 (Lambert conformal conic), sphere, one standard parallel.
+//! sections 7 (Mercator), 15 (Lambert conformal conic, one standard parallel) and 21 (polar stereographic), sphere.
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4};
 
@@ -18,6 +18,8 @@ pub const EARTH_RADIUS: f64 = 6_371_229.0;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grid {
     pub plan: GridPlan,
+    /// Projection coordinates in metres of the south-western point.
+    pub origin: (f64, f64),
     /// (H, W) in degrees north.
     pub latitude: Array2<f32>,
     /// (H, W) in degrees east, 0 to 360.
@@ -31,9 +33,10 @@ impl Grid {
     /// A grid without points, without spacing, or whose centre the projection cannot have.
     pub fn new(plan: &GridPlan) -> Result<Self, DataError> {
         let (latitude, longitude) = match plan.projection {
-            Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude } => {
-                (latitude, longitude)
-            }
+            Projection::Lambert { latitude, longitude }
+            | Projection::Mercator { latitude, longitude }
+            | Projection::Stereographic { latitude, longitude } => (latitude, longitude),
+            Projection::LatLon { north, west, step } => (north - step * plan.height as f64 / 2.0, west),
         };
         let lambert = matches!(plan.projection, Projection::Lambert { .. });
         let possible = plan.width > 0
@@ -50,8 +53,12 @@ impl Grid {
             )));
         }
         let shape = (plan.height, plan.width);
-        let mut grid =
-            Self { plan: plan.clone(), latitude: Array2::zeros(shape), longitude: Array2::zeros(shape) };
+        let mut grid = Self {
+            plan: plan.clone(),
+            origin: origin(plan),
+            latitude: Array2::zeros(shape),
+            longitude: Array2::zeros(shape),
+        };
         for row in 0..plan.height {
             for column in 0..plan.width {
                 let (x, y) = grid.position(row, column);
@@ -63,12 +70,15 @@ impl Grid {
         Ok(grid)
     }
 
-    /// Projection coordinates (x east, y north) of a point in metres from the centre of the grid.
+    /// Projection coordinates (x east, y north) of a point, in metres from the projection's centre; in degrees
+    /// on a grid of latitude and longitude.
     #[must_use]
     pub fn position(&self, row: usize, column: usize) -> (f64, f64) {
-        let x = (column as f64 - (self.plan.width as f64 - 1.0) / 2.0) * self.plan.spacing;
-        let y = ((self.plan.height as f64 - 1.0) / 2.0 - row as f64) * self.plan.spacing;
-        (x, y)
+        if let Projection::LatLon { north, west, step } = self.plan.projection {
+            return (west + column as f64 * step, north - row as f64 * step);
+        }
+        let up = self.plan.height as f64 - 1.0 - row as f64;
+        (self.origin.0 + column as f64 * self.plan.spacing, self.origin.1 + up * self.plan.spacing)
     }
 
     /// The angle in radians by which the grid's y axis is turned from north, positive east of the centre:
@@ -76,7 +86,11 @@ impl Grid {
     #[must_use]
     pub fn convergence(&self, row: usize, column: usize) -> f64 {
         match self.plan.projection {
-            Projection::Mercator { .. } => 0.0,
+            Projection::Mercator { .. } | Projection::LatLon { .. } => 0.0,
+            Projection::Stereographic { .. } => {
+                let (x, y) = self.position(row, column);
+                x.atan2(-y)
+            }
             Projection::Lambert { latitude, .. } => {
                 let n = sin(latitude.to_radians());
                 let cone = EARTH_RADIUS * cos(latitude.to_radians()) / n;
@@ -84,6 +98,44 @@ impl Grid {
                 atan(x / (cone - y))
             }
         }
+    }
+}
+
+/// Where the south-western point lies in the projection's plane: at the stated place, or so that the grid has its centre there.
+fn origin(plan: &GridPlan) -> (f64, f64) {
+    match plan.southwest {
+        Some([north, east]) => planar(&plan.projection, north, east),
+        None => (
+            -(plan.width as f64 - 1.0) / 2.0 * plan.spacing,
+            -(plan.height as f64 - 1.0) / 2.0 * plan.spacing,
+        ),
+    }
+}
+
+/// The point of the projection plane, in metres, of a place in degrees.
+fn planar(projection: &Projection, north: f64, east: f64) -> (f64, f64) {
+    let half_tangent = |degrees: f64| {
+        let half = FRAC_PI_4 + degrees.to_radians() / 2.0;
+        sin(half) / cos(half)
+    };
+    let turn = |longitude: f64| ((east - longitude + 180.0).rem_euclid(360.0) - 180.0).to_radians();
+    match *projection {
+        Projection::Lambert { latitude, longitude } => {
+            let n = sin(latitude.to_radians());
+            let cone = EARTH_RADIUS * cos(latitude.to_radians()) / n;
+            let distance = cone * exp(n * ln(half_tangent(latitude) / half_tangent(north)));
+            let angle = n * turn(longitude);
+            (distance * sin(angle), cone - distance * cos(angle))
+        }
+        Projection::Mercator { latitude, longitude } => {
+            let true_radius = EARTH_RADIUS * cos(latitude.to_radians());
+            (true_radius * turn(longitude), true_radius * ln(half_tangent(north) / half_tangent(latitude)))
+        }
+        Projection::Stereographic { latitude, longitude } => {
+            let distance = EARTH_RADIUS * (1.0 + sin(latitude.to_radians())) / half_tangent(north);
+            (distance * sin(turn(longitude)), -distance * cos(turn(longitude)))
+        }
+        Projection::LatLon { .. } => (east, north),
     }
 }
 
@@ -105,6 +157,12 @@ fn geographic(projection: &Projection, x: f64, y: f64) -> (f64, f64) {
             let tangent = sin(half) / cos(half) * exp(y / true_radius);
             (2.0 * atan(tangent) - FRAC_PI_2, longitude + (x / true_radius).to_degrees())
         }
+        Projection::Stereographic { latitude, longitude } => {
+            let scale = EARTH_RADIUS * (1.0 + sin(latitude.to_radians()));
+            let north = FRAC_PI_2 - 2.0 * atan(x.hypot(y) / scale);
+            (north, longitude + x.atan2(-y).to_degrees())
+        }
+        Projection::LatLon { .. } => (y.to_radians(), x),
     };
     (north.to_degrees(), east.rem_euclid(360.0))
 }
@@ -122,7 +180,12 @@ mod tests {
             width: 1799,
             height: 1059,
             spacing: 3000.0,
+            southwest: Some([21.138_123, -122.719_528]),
         };
+        let grid = Grid::new(&plan).unwrap();
+        let (x, y) = grid.position(1058, 0);
+        assert!((x + 2_697_520.143).abs() < 0.2 && (y + 1_587_306.153).abs() < 0.2, "{x} {y}");
+        assert!((f64::from(grid.latitude[(0, 1798)]) - 47.842_195).abs() < 1e-5);
         // HRRR's lower left corner lies at x = −2 697 520 m, y = −1 587 306 m: half a kilometre from a grid
         // centred exactly, so the closed form is asked at HRRR's own positions.
         for (x, y, latitude, longitude) in [
@@ -144,8 +207,18 @@ mod tests {
             Projection::Mercator { latitude: 20.0, longitude: 140.0 },
         ] {
             let (Projection::Lambert { latitude, longitude } | Projection::Mercator { latitude, longitude }) =
-                projection;
-            let plan = GridPlan { name: "g".into(), projection, width: 5, height: 7, spacing: 6000.0 };
+                projection
+            else {
+                unreachable!("both have a centre")
+            };
+            let plan = GridPlan {
+                name: "g".into(),
+                projection,
+                width: 5,
+                height: 7,
+                spacing: 6000.0,
+                southwest: None,
+            };
             let grid = Grid::new(&plan).unwrap();
             assert!((f64::from(grid.latitude[(3, 2)]) - latitude).abs() < 1e-5);
             assert!((f64::from(grid.longitude[(3, 2)]) - longitude.rem_euclid(360.0)).abs() < 2e-5);
@@ -156,6 +229,47 @@ mod tests {
         }
     }
 
+    /// HRRR's grid of Alaska: the corners that NCEP states (north-east: 63.975, -115.689), to a kilometre.
+    #[test]
+    fn stereographic_goes_there_and_back() {
+        let projection = Projection::Stereographic { latitude: 60.0, longitude: -135.0 };
+        let plan = GridPlan {
+            name: "alaska".into(),
+            projection: projection.clone(),
+            width: 1299,
+            height: 919,
+            spacing: 3000.0,
+            southwest: Some([41.612_949, 185.117_126]),
+        };
+        let grid = Grid::new(&plan).unwrap();
+        for (row, column) in [(918, 0), (0, 0), (918, 1298), (0, 1298), (300, 700)] {
+            let (x, y) = grid.position(row, column);
+            let (north, east) = geographic(&projection, x, y);
+            let (there, up) = planar(&projection, north, east);
+            assert!((there - x).abs() < 1e-3 && (up - y).abs() < 1e-3, "{x} {there} {y} {up}");
+        }
+        assert!((f64::from(grid.latitude[(918, 0)]) - 41.612_949).abs() < 1e-5);
+        assert!((f64::from(grid.longitude[(918, 0)]) - 185.117_126).abs() < 2e-5);
+    }
+
+    #[test]
+    fn a_global_grid_begins_at_the_pole_and_wraps() {
+        let projection = Projection::LatLon { north: 90.0, west: 0.0, step: 0.25 };
+        let plan = GridPlan {
+            name: "global".into(),
+            projection,
+            width: 1440,
+            height: 721,
+            spacing: 27_799.0,
+            southwest: None,
+        };
+        assert!(plan.wraps());
+        let grid = Grid::new(&plan).unwrap();
+        assert_eq!((grid.latitude[(0, 0)], grid.longitude[(0, 0)]), (90.0, 0.0));
+        assert_eq!((grid.latitude[(720, 0)], grid.longitude[(0, 1439)]), (-90.0, 359.75));
+        assert_eq!(grid.convergence(10, 10), 0.0);
+    }
+
     #[test]
     fn impossible_grids_are_refused() {
         let plan = GridPlan {
@@ -164,6 +278,7 @@ mod tests {
             width: 4,
             height: 4,
             spacing: 1000.0,
+            southwest: None,
         };
         assert!(Grid::new(&plan).unwrap_err().to_string().contains("`flat`"));
     }

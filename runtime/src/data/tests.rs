@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use aurora_compiler::plan::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan, TimeRange};
+use aurora_compiler::plan::data::{
+    DataPlan, DerivedPlan, FieldPlan, LevelsPlan, RepairPlan, SamplingPlan, SupportPlan, TimeRange,
+};
 use jiff::Timestamp;
 use ndarray::{Array3, ArrayView3, Axis};
 
@@ -120,6 +122,8 @@ fn plan() -> DataPlan {
             support: levels(),
             range: (None, None),
         }],
+        sampling: SamplingPlan::default(),
+        repair: RepairPlan::default(),
     }
 }
 

@@ -5,12 +5,21 @@
 //! that is no number (of a root below zero, of a quotient by zero) 0 is no number, and would spoil all weights.
 //! So in kernels that choose, an operation whose slope is not finite somewhere passes no gradient there.
 //!
-//! Nothing is missing where losses are taken: comparisons with NaN, which give NaN elsewhere, are false here.
+//! Nothing is missing where losses are taken: comparisons with NaN, which give NaN elsewhere, are false here. Only kernels
+//! that interpolate or take layers, and so may ask for what is not in the column, treat NaN as the others do.
+//!
+//! What is chosen by where something lies (the pair of levels around a height, the levels in a layer) is held
+//! constant by the gradient.
+
+mod column;
+mod elementwise;
 
 use std::collections::BTreeMap;
 
-use aurora_compiler::kernel::ir::{Binary, Compare, Instruction, Kernel, Reduce, Unary};
+use aurora_compiler::kernel::ir::{Binary, Instruction, Kernel, Reduce, Value};
 use burn::tensor::{Device, Tensor, TensorData};
+
+use elementwise::{Care, common_shape, elementwise, select};
 
 /// A field of a batch: (B, 1, C, H, W), C = 1 for cell values.
 pub type Field = Tensor<5>;
@@ -20,15 +29,22 @@ pub type Field = Tensor<5>;
 pub enum GraphError {
     #[error("the kernel `{kernel}` reads `{input}`, which the model does not yield")]
     MissingInput { kernel: String, input: String },
+    #[error("the kernel `{kernel}` was not verified: it has the step of a scan outside of one")]
+    Misplaced { kernel: String },
 }
 
 /// Runs a verified kernel; its outputs in order.
 pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Field>, GraphError> {
     let mut values: Vec<Field> = Vec::with_capacity(kernel.instructions.len());
     let device = inputs.values().next().map(Tensor::device).unwrap_or_default();
-    let chooses = inputs.values().any(Tensor::is_autodiff) && kernel.instructions.iter().any(chooses);
+    let [.., height, width] = common_shape(inputs.values());
+    let care = Care {
+        guards: inputs.values().any(Tensor::is_autodiff) && kernel.instructions.iter().any(chooses),
+        misses: kernel.instructions.iter().any(misses),
+    };
     let varies = varying(kernel);
     for instruction in &kernel.instructions {
+        let of = |value: &Value| values[value.index()].clone();
         let value = match instruction {
             Instruction::Input(number) => {
                 let name = &kernel.inputs[*number].name;
@@ -38,30 +54,8 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
             }
             Instruction::Constant(number) => levels(&[*number], &device),
             Instruction::Levels(numbers) => levels(numbers, &device),
-            Instruction::Unary { op, value } if chooses => guarded_unary(*op, values[value.index()].clone()),
-            Instruction::Unary { op, value } => unary(*op, values[value.index()].clone()),
-            Instruction::Binary { op: op @ (Binary::Mul | Binary::Div | Binary::Pow), left, right }
-                if chooses =>
-            {
-                let operands = [left, right].map(|value| values[value.index()].clone());
-                guarded_binary(*op, operands, varies[right.index()])
-            }
-            Instruction::Binary { op, left, right } => {
-                binary(*op, values[left.index()].clone(), values[right.index()].clone())
-            }
-            Instruction::Compare { op, left, right } => {
-                compare(*op, values[left.index()].clone(), values[right.index()].clone())
-            }
-            Instruction::Select { mask, then, otherwise } => {
-                let shape = [mask, then, otherwise].map(|v| values[v.index()].dims());
-                let wide: [usize; 5] =
-                    std::array::from_fn(|axis| shape.iter().map(|s| s[axis]).max().unwrap_or(1));
-                let chosen = values[mask.index()].clone().expand(wide).not_equal_elem(0.0);
-                let otherwise = values[otherwise.index()].clone().expand(wide);
-                otherwise.mask_where(chosen, values[then.index()].clone().expand(wide))
-            }
             Instruction::Reduce { op, value, weights, levels: part } => {
-                let mut column = values[value.index()].clone();
+                let mut column = of(value);
                 if let Some(weights) = weights {
                     column = column * levels(weights, &device);
                 }
@@ -74,19 +68,86 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
                     Reduce::Max => column.max_dim(2),
                 }
             }
+            Instruction::Shift { value, by } => column::shift(of(value), *by),
+            Instruction::Interpolate { value, coordinate, at } => {
+                column::interpolate(of(value), of(coordinate), of(at))
+            }
+            Instruction::Layer { op, value, coordinate, from, to } => {
+                column::layer(*op, of(value), of(coordinate), of(from), of(to))
+            }
+            Instruction::Difference { value, axis } => column::difference(of(value), *axis, [height, width]),
+            Instruction::Scan { .. } => scan(instruction, &values, &varies, care),
+            other => elementwise(other, care, of, |value| varies[value.index()])
+                .ok_or_else(|| GraphError::Misplaced { kernel: kernel.name.clone() })?,
         };
         values.push(value);
     }
     Ok(kernel.outputs.iter().map(|output| values[output.value.index()].clone()).collect())
 }
 
+/// A scan, one level after the other.
+fn scan(scan: &Instruction, values: &[Field], varies: &[bool], care: Care) -> Field {
+    let of = |value: &Value| values[value.index()].clone();
+    let Instruction::Scan { reverse, starts, captures, active, body, result } = scan else {
+        return levels(&[f64::NAN], &Device::default());
+    };
+    let columns: Vec<Field> = captures.iter().map(of).collect();
+    let count = columns.iter().map(|column| column.dims()[2]).max().unwrap_or(1);
+    let at = |field: &Field, level: usize| match field.dims()[2] {
+        1 => field.clone(),
+        _ => field.clone().narrow(2, level, 1),
+    };
+    // A state may get its gradient on any level.
+    let inside: Vec<bool> = varying_body(&body.instructions, |capture| varies[captures[capture].index()]);
+    let mut states: Vec<Field> = starts.iter().map(of).collect();
+    let mut after: Vec<Field> = Vec::with_capacity(count);
+    let mut previous = None;
+    for step in 0..count {
+        let level = if *reverse { count - 1 - step } else { step };
+        let mut steps: Vec<Field> = Vec::with_capacity(body.instructions.len());
+        for instruction in &body.instructions {
+            let value = match instruction {
+                Instruction::State(state) => Some(states[*state].clone()),
+                Instruction::Here(capture) => Some(at(&columns[*capture], level)),
+                Instruction::Before(capture) => Some(at(&columns[*capture], previous.unwrap_or(level))),
+                Instruction::Constant(number) => Some(levels(&[*number], &columns[0].device())),
+                other => elementwise(other, care, |v| steps[v.index()].clone(), |v| inside[v.index()]),
+            };
+            // The verifier lets nothing else into a body.
+            steps.extend(value);
+        }
+        let next = body.next.iter().map(|value| steps[value.index()].clone());
+        states = match active {
+            None => next.collect(),
+            Some(active) => {
+                let mask = at(&values[active.index()], level);
+                next.zip(states).map(|(next, state)| select(mask.clone(), next, state, care)).collect()
+            }
+        };
+        after.push(states[*result].clone());
+        previous = Some(level);
+    }
+    if *reverse {
+        after.reverse();
+    }
+    let shape = common_shape(&after);
+    Tensor::cat(after.into_iter().map(|level| level.expand(shape)).collect(), 2)
+}
+
 fn chooses(instruction: &Instruction) -> bool {
-    matches!(
-        instruction,
+    match instruction {
         Instruction::Select { .. }
-            | Instruction::Binary { op: Binary::Min | Binary::Max, .. }
-            | Instruction::Reduce { op: Reduce::Min | Reduce::Max, .. }
-    )
+        | Instruction::Binary { op: Binary::Min | Binary::Max | Binary::Atan2, .. }
+        | Instruction::Reduce { op: Reduce::Min | Reduce::Max, .. }
+        | Instruction::Interpolate { .. }
+        | Instruction::Layer { .. } => true,
+        Instruction::Scan { active, body, .. } => active.is_some() || body.instructions.iter().any(chooses),
+        _ => false,
+    }
+}
+
+fn misses(instruction: &Instruction) -> bool {
+    matches!(instruction, Instruction::Interpolate { .. } | Instruction::Layer { .. })
 }
 
 /// For each value, whether it depends on an input.
@@ -100,42 +161,16 @@ fn varying(kernel: &Kernel) -> Vec<bool> {
     varies
 }
 
-/// As [`unary`], but without a gradient where the slope is not finite.
-fn guarded_unary(op: Unary, value: Field) -> Field {
-    let bare = value.clone().detach();
-    let odd = match op {
-        Unary::Neg => return unary(op, value),
-        Unary::Abs => bare.clone().is_finite().bool_not(),
-        Unary::Sqrt | Unary::Log => {
-            bare.clone().is_finite().bool_not().bool_or(bare.clone().lower_equal_elem(0.0))
-        }
-        Unary::Exp => unary(op, bare.clone()).is_finite().bool_not(),
-    };
-    unary(op, value.mask_fill(odd.clone(), 1.0)).mask_where(odd, unary(op, bare))
-}
-
-/// As [`binary`], but without a gradient where a slope is not finite. `varies`: whether the right operand
-/// has a gradient, which for a power of a constant exponent it has not.
-fn guarded_binary(op: Binary, [left, right]: [Field; 2], varies: bool) -> Field {
-    let (a, b) = (left.dims(), right.dims());
-    let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
-    let (left, right) = (left.expand(wide), right.expand(wide));
-    let (bare_left, bare_right) = (left.clone().detach(), right.clone().detach());
-    let bare = binary(op, bare_left.clone(), bare_right.clone());
-    let slope_left = match op {
-        Binary::Div => bare_right.clone().recip(),
-        Binary::Pow => bare_left.clone().powf(bare_right.clone() - 1.0) * bare_right.clone(),
-        _ => bare_right.clone(),
-    };
-    let slope_right = match op {
-        Binary::Div => bare.clone() / bare_right,
-        Binary::Pow if varies => bare.clone() * bare_left.log(),
-        Binary::Pow => bare.clone(),
-        _ => bare_left,
-    };
-    let fine = bare.clone().is_finite().bool_and(slope_left.is_finite()).bool_and(slope_right.is_finite());
-    let odd = fine.bool_not();
-    binary(op, left.mask_fill(odd.clone(), 1.0), right.mask_fill(odd.clone(), 1.0)).mask_where(odd, bare)
+fn varying_body(instructions: &[Instruction], captured: impl Fn(usize) -> bool) -> Vec<bool> {
+    let mut varies: Vec<bool> = Vec::with_capacity(instructions.len());
+    for instruction in instructions {
+        varies.push(match instruction {
+            Instruction::State(_) => true,
+            Instruction::Here(capture) | Instruction::Before(capture) => captured(*capture),
+            other => other.operands().iter().any(|operand| varies[operand.index()]),
+        });
+    }
+    varies
 }
 
 /// One number per level, the same everywhere else.
@@ -143,44 +178,4 @@ fn levels(numbers: &[f64], device: &Device) -> Field {
     let values: Vec<f32> = numbers.iter().map(|n| *n as f32).collect();
     let shape = [1, 1, values.len(), 1, 1];
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn unary(op: Unary, value: Field) -> Field {
-    match op {
-        Unary::Neg => value.neg(),
-        Unary::Abs => value.abs(),
-        Unary::Sqrt => value.sqrt(),
-        Unary::Exp => value.exp(),
-        Unary::Log => value.log(),
-    }
-}
-
-fn binary(op: Binary, left: Field, right: Field) -> Field {
-    match op {
-        Binary::Add => left + right,
-        Binary::Sub => left - right,
-        Binary::Mul => left * right,
-        Binary::Div => left / right,
-        Binary::Min | Binary::Max => {
-            let (a, b) = (left.dims(), right.dims());
-            let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
-            let (left, right) = (left.expand(wide), right.expand(wide));
-            if op == Binary::Min { left.min_pair(right) } else { left.max_pair(right) }
-        }
-        Binary::Pow => left.powf(right),
-    }
-}
-
-fn compare(op: Compare, left: Field, right: Field) -> Field {
-    let (a, b) = (left.dims(), right.dims());
-    let wide: [usize; 5] = std::array::from_fn(|axis| a[axis].max(b[axis]));
-    let (left, right) = (left.expand(wide), right.expand(wide));
-    let mask = match op {
-        Compare::Lt => left.lower(right),
-        Compare::Le => left.lower_equal(right),
-        Compare::Gt => left.greater(right),
-        Compare::Ge => left.greater_equal(right),
-        Compare::Eq => left.equal(right),
-    };
-    mask.float()
 }

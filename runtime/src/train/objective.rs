@@ -272,6 +272,10 @@ fn measured<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tensor<D
             let inner = size.clone().clamp_max(delta);
             inner.clone().powi_scalar(2).mul_scalar(0.5) + (size - inner).mul_scalar(delta)
         }
+        // Refused before training begins (`unbuilt.rs`); should one come here, the run ends as not finite.
+        Measure::Crps | Measure::Spectral { .. } | Measure::Fss { .. } | Measure::Expression => {
+            difference.mul_scalar(f32::NAN)
+        }
     }
 }
 
@@ -297,6 +301,10 @@ fn part(measure: Measure, field: &str) -> String {
         Measure::Mae => format!("mae({field})"),
         Measure::Mse => format!("mse({field})"),
         Measure::Huber { delta } => format!("huber({field}, {delta})"),
+        Measure::Crps => format!("crps({field})"),
+        Measure::Spectral { below } => format!("spectral({field}, {below})"),
+        Measure::Fss { above, within } => format!("fss({field}, {above}, {within})"),
+        Measure::Expression => format!("expression({field})"),
     }
 }
 

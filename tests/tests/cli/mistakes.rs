@@ -30,7 +30,7 @@ const MISTAKES: [Mistake; 5] = [
         code: "split-overlap",
         place: "2020-04-20 ..|14",
         message: "are in both `train` and `validate`",
-        help: "let `validate` start on",
+        help: "validate    2020-05-2",
     },
     Mistake {
         change: ["    static      orog\n}", "    static      orog\n"],

@@ -1,7 +1,10 @@
 //! A site made for tests: two archives, and the recipes of the repository to extend.
 #![allow(dead_code)] // each test uses its own part
 
-use aurora_compiler::site::{ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site};
+use aurora_compiler::plan::data::TimeRange;
+use aurora_compiler::site::{
+    ArchiveField, ArchiveIndex, CheckpointHeader, CheckpointTensor, MachineProfile, Site,
+};
 use aurora_compiler::{Compilation, compile};
 use aurora_grammar::render;
 
@@ -44,13 +47,23 @@ impl Site for World {
         };
         match name {
             "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
+            "rap" => Some(ArchiveIndex {
+                fields: listed(),
+                ..index("2014-09-30T00:00:00Z", "2025-01-01T00:00:00Z")?
+            }),
             "wrf" => index("2005-08-28T12:00:00Z", "2005-08-28T21:00:00Z"),
             _ => None,
         }
     }
 
     fn archives(&self) -> Vec<String> {
-        vec!["synthetic".into(), "wrf".into()]
+        vec!["rap".into(), "synthetic".into(), "wrf".into()]
+    }
+
+    /// In this world, 41 points of any split have more than 64 dBZ.
+    fn count_above(&self, archive: &str, from: &str, threshold: f64, _: TimeRange) -> Option<u64> {
+        let rare = threshold > 64.0;
+        (archive == "synthetic" && from.starts_with("REFC")).then_some(if rare { 41 } else { 1_000_000 })
     }
 
     /// One file that is cut short, and one with a single weight of another shape.
@@ -77,6 +90,33 @@ impl Site for World {
         let memory_bytes = Some((gigabytes * 1e9) as u64);
         Some(MachineProfile { device: "cuda".into(), memory_bytes, ..MachineProfile::default() })
     }
+}
+
+/// A few fields of an archive that lists what it has, under the names of HRRR.
+fn listed() -> Vec<ArchiveField> {
+    let pressures = || Some(vec![10_000.0, 50_000.0, 85_000.0, 100_000.0]);
+    let field = |from: &str, units: &str, levels: Option<Vec<f64>>| ArchiveField {
+        from: from.into(),
+        units: units.into(),
+        levels,
+        since: None,
+    };
+    let smoke = "2020-05-02T00:00:00Z".parse().ok();
+    vec![
+        field("TMP", "K", pressures()),
+        field("UGRD", "m/s", pressures()),
+        field("VGRD", "m/s", pressures()),
+        field("SPFH", "kg/kg", pressures()),
+        field("HGT", "m", pressures()),
+        field("TMP:2 m above ground", "K", None),
+        field("UGRD:10 m above ground", "m/s", None),
+        field("VGRD:10 m above ground", "m/s", None),
+        field("REFC:entire atmosphere", "dBZ", None),
+        field("HGT:surface", "m", None),
+        field("MXUPHL:5000-2000 m above ground", "m^2/s^2", None),
+        field("HLCY:3000-0 m above ground", "m^2/s^2", None),
+        ArchiveField { since: smoke, ..field("MASSDEN:8 m above ground", "kg/m^3", None) },
+    ]
 }
 
 /// What the compiler says, as a terminal of 100 columns without colour shows it.

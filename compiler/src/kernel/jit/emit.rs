@@ -270,6 +270,8 @@ impl Group<'_, '_, '_> {
             // Leaves are read where they are used, and loops make reductions.
             Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) => return,
             Instruction::Reduce { .. } => return,
+            // Refused before any code is made: see `unsupported`.
+            _ => return,
         };
         self.values[position] = Some(held);
     }

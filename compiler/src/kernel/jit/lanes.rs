@@ -46,6 +46,8 @@ impl Lanes<'_, '_> {
             Unary::Sqrt => self.builder.ins().sqrt(x),
             Unary::Exp => self.exp(x),
             Unary::Log => self.log(x),
+            // Refused before any code is made: see `unsupported`.
+            Unary::Sin | Unary::Cos => self.constant(f32::NAN),
         }
     }
 
@@ -58,6 +60,8 @@ impl Lanes<'_, '_> {
             Binary::Min => self.extreme(FloatCC::LessThan, x, y),
             Binary::Max => self.extreme(FloatCC::GreaterThan, x, y),
             Binary::Pow => self.pow(x, y),
+            // Refused before any code is made: see `unsupported`.
+            Binary::Atan2 => self.constant(f32::NAN),
         }
     }
 

@@ -16,8 +16,9 @@ mod schedule;
 
 use std::fmt::{self, Display, Formatter};
 
-use super::ir::Kernel;
+use super::ir::{Binary, Instruction, Kernel, Unary};
 use super::optimise::optimise;
+use super::text::name_of;
 use super::verify::{VerifyError, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
@@ -42,6 +43,9 @@ impl Compiled {
         domains(kernel).map_err(JitError::Invalid)?;
         let kernel = optimise::<f32>(kernel);
         let domains = domains(&kernel).map_err(JitError::Invalid)?;
+        if let Some(name) = kernel.instructions.iter().find_map(unsupported) {
+            return Err(JitError::Unsupported(name));
+        }
         let schedule = schedule::schedule(&kernel, domains);
         let live_values = schedule::live_values(&kernel, &schedule);
         let code = code::Code::compile(&kernel, &schedule, unroll(live_values, &schedule))?;
@@ -72,6 +76,20 @@ impl Compiled {
     }
 }
 
+/// What the instruction is called, if there is no machine code for it.
+fn unsupported(instruction: &Instruction) -> Option<&'static str> {
+    let known = match instruction {
+        Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) => true,
+        Instruction::Compare { .. } | Instruction::Select { .. } | Instruction::Reduce { .. } => true,
+        Instruction::Unary { op, .. } => !matches!(op, Unary::Sin | Unary::Cos),
+        Instruction::Binary { op, .. } => *op != Binary::Atan2,
+        Instruction::Shift { .. } | Instruction::Interpolate { .. } | Instruction::Layer { .. } => false,
+        Instruction::Difference { .. } | Instruction::Scan { .. } => false,
+        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => false,
+    };
+    (!known).then(|| name_of(instruction))
+}
+
 /// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
 /// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
 /// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
@@ -87,6 +105,8 @@ pub enum JitError {
     Invalid(Vec<VerifyError>),
     /// More per-level constants than an address can reach (2 GiB).
     TooManyConstants,
+    /// Machine code cannot do this instruction yet; the interpreter can.
+    Unsupported(&'static str),
     /// What the machine or Cranelift said.
     Machine(String),
 }
@@ -105,6 +125,7 @@ impl Display for JitError {
                 errors.iter().try_for_each(|error| write!(f, "; {error}"))
             }
             Self::TooManyConstants => write!(f, "the kernel has more than 2 GiB of per-level constants"),
+            Self::Unsupported(name) => write!(f, "machine code cannot do `{name}` yet"),
             Self::Machine(message) => write!(f, "the kernel cannot be compiled on this machine: {message}"),
         }
     }

@@ -20,7 +20,7 @@ pub(super) use work::perceiver_products;
 /// Aurora, configured. Variables carry the names of the checkpoint (`2t`, `10u`, `msl`, ...).
 ///
 /// The names of the hyper-parameters are those of Microsoft's constructor, in whole words.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ModelPlan {
     /// Surface variables, read and predicted.
     pub surface: Vec<String>,
@@ -74,7 +74,7 @@ pub struct ModelPlan {
 }
 
 /// What a recipe may ask of Aurora beyond the base configuration. The default asks for nothing.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct ModelOptions {
     /// Largest rate of stochastic depth.
@@ -131,7 +131,7 @@ pub struct ModelOptions {
 }
 
 /// Whose hooks a model has: what happens to a batch before the encoder and after the decoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
     /// None.
@@ -146,7 +146,7 @@ pub enum Family {
 }
 
 /// A variable that is predicted and never read, by its kind, for `z` may be both on levels and static.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OutputOnly {
     Surface(String),
@@ -154,7 +154,7 @@ pub enum OutputOnly {
 }
 
 /// Bounds of one variable; an open end is absent. Those of a variable on levels hold on all of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Clip {
     pub variable: String,
     /// The variable lives on levels.
@@ -165,7 +165,7 @@ pub struct Clip {
 }
 
 /// Low-rank adaptation of the backbone's attention.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LoraPlan {
     pub mode: LoraMode,
     /// Roll-out steps that are adapted.
@@ -174,7 +174,7 @@ pub struct LoraPlan {
     pub alpha: f64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LoraMode {
     Single,
@@ -183,7 +183,7 @@ pub enum LoraMode {
 }
 
 /// Numbers of parameters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ParameterCount {
     pub total: u64,
     pub encoder: u64,

@@ -6,7 +6,7 @@ use crate::plan::head::{HeadPlan, Layers};
 use crate::plan::model::ModelPlan;
 
 /// Bytes at the peak of a phase.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Memory {
     pub weights: u64,
     pub gradients: u64,

@@ -137,6 +137,7 @@ impl Synthetic {
 pub fn plains() -> Grid {
     let plan = GridPlan {
         name: "plains".into(),
+        southwest: None,
         projection: Projection::Lambert { latitude: 38.5, longitude: -97.5 },
         width: 64,
         height: 64,

@@ -44,7 +44,7 @@ pub(super) fn grid(file: &NetCdf) -> Result<Grid, DataError> {
         3 => mercator(number("DX")?, number("TRUELAT1")?, &latitude, &longitude),
         other => return Err(refuse(file, format!("its projection (MAP_PROJ {other}) is not supported"))),
     };
-    let plan = GridPlan { name: "wrf".into(), projection, width, height, spacing };
+    let plan = GridPlan { name: "wrf".into(), projection, width, height, spacing, southwest: None };
     let ideal = Grid::new(&plan)?;
     let projection = &plan.projection;
     let mut worst = 0.0f64;
@@ -62,7 +62,7 @@ pub(super) fn grid(file: &NetCdf) -> Result<Grid, DataError> {
         ));
     }
     let single = |values: Array2<f64>| values.mapv(|value| value as f32).as_standard_layout().into_owned();
-    Ok(Grid { plan, latitude: single(latitude), longitude: single(longitude) })
+    Ok(Grid { latitude: single(latitude), longitude: single(longitude), ..ideal })
 }
 
 /// A Mercator map true at one latitude is a Mercator map true at any other with another spacing: here at its own

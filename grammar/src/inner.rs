@@ -1,0 +1,74 @@
+//! Blocks within expressions: which `{` belongs to a `scan` or an `iterate`, and not to the line it
+//! stands in.
+
+use std::collections::BTreeMap;
+
+use crate::forms;
+use crate::layout::joined;
+use crate::token::{Kind, Token};
+
+/// For each `{` that opens the block of a `scan` or an `iterate`, the token of that word.
+///
+pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTreeMap<usize, usize> {
+    let mut found = BTreeMap::new();
+    let mut around = vec![Waiting::default()];
+    // The last token that is neither a line end nor a comment.
+    let mut before: Option<Token> = None;
+    for (index, token) in tokens.iter().enumerate() {
+        let inside = around.len() > 1;
+        let Some(waiting) = around.last_mut() else { break };
+        match token.kind {
+            Kind::Comment => continue,
+            Kind::Newline => {
+                let after = next.get(index).and_then(|next| tokens.get(*next));
+                let goes_on = before.zip(after).is_some_and(|(before, after)| joined(text, before, *after));
+                if waiting.brackets == 0 && !goes_on {
+                    waiting.words.clear();
+                }
+                continue;
+            }
+            Kind::Mark(';') if waiting.brackets == 0 => waiting.words.clear(),
+            Kind::Open if !waiting.words.is_empty() => waiting.brackets += 1,
+            Kind::Close => waiting.brackets = waiting.brackets.saturating_sub(1),
+            Kind::OpenBrace => {
+                match waiting.words.pop() {
+                    Some(word) => drop(found.insert(index, word)),
+                    None => *waiting = Waiting::default(),
+                }
+                around.push(Waiting::default());
+            }
+            Kind::CloseBrace if inside => drop(around.pop()),
+            Kind::Word => {
+                let word = &text[token.start..token.end];
+                let first = index.checked_sub(1).is_none_or(|before| tokens[before].kind == Kind::Newline);
+                if begins(text, before, *token) {
+                    waiting.words.push(index);
+                } else if word == "where" || first && forms::is_item_word(word) {
+                    *waiting = Waiting::default();
+                }
+            }
+            _ => {}
+        }
+        before = Some(*token);
+    }
+    found
+}
+
+/// The `scan`s and `iterate`s of a line whose block is still to come.
+#[derive(Default)]
+struct Waiting {
+    words: Vec<usize>,
+    /// Brackets opened since the first of them.
+    brackets: usize,
+}
+
+/// Whether such a word stands where a value may, and not as the name of an item.
+fn begins(text: &str, before: Option<Token>, token: Token) -> bool {
+    let named = |token: Token| &text[token.start..token.end];
+    let Some(before) = before.filter(|_| forms::WALKS.contains(&named(token))) else { return false };
+    match before.kind {
+        Kind::Word => !forms::is_item_word(named(before)),
+        Kind::Mark('.') => text[..before.end].ends_with(".."),
+        _ => true,
+    }
+}

@@ -1,0 +1,60 @@
+//! `aurorac explain CODE` teaches a diagnostic; `aurorac explain NAME [RECIPE]` shows what a name is.
+
+use std::path::PathBuf;
+
+use aurora_compiler::explain::{code, name};
+use aurora_compiler::manual;
+use serde_json::json;
+
+use super::look;
+use crate::run::{Failure, Format, compiled};
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// A diagnostic's code, or a name: a field, a function, a quantity, a unit, a clause, a score; all codes if
+    /// left out
+    pub name: Option<String>,
+    /// The recipe in which the name is looked up
+    pub recipe: Option<PathBuf>,
+    /// How it is shown
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let Some(asked) = &arguments.name else { return codes(arguments.format) };
+    if let Some(page) = manual::page(asked) {
+        return super::print(&match arguments.format {
+            Format::Json => {
+                format!("{}\n", serde_json::to_string_pretty(&json!({ "code": asked, "page": page }))?)
+            }
+            _ => code::page(asked, look::stdout()).unwrap_or_default(),
+        });
+    }
+    let compilation = arguments.recipe.as_ref().map(|path| compiled(path, Format::Short)).transpose()?;
+    let place = compilation.as_ref().map(|(compilation, _)| name::Place {
+        resolved: &compilation.resolved,
+        checked: &compilation.checked,
+        kernels: compilation.result.as_ref().map(|(_, kernels)| kernels),
+    });
+    let meanings = name::meanings(asked, place);
+    if meanings.is_empty() {
+        let near = name::suggestion(asked, place);
+        let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        return Err(Failure::because(format!("nothing is called `{asked}`{near}")));
+    }
+    super::print(&match arguments.format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&meanings)?),
+        Format::Human => name::pages(&meanings, look::stdout()),
+        Format::Short => {
+            meanings.iter().map(|meaning| format!("{}: {}\n", meaning.name, meaning.kind)).collect()
+        }
+    })
+}
+
+fn codes(format: Format) -> Result<(), Failure> {
+    super::print(&match format {
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&manual::codes())?),
+        _ => manual::codes().iter().map(|code| format!("{code}\n")).collect(),
+    })
+}
