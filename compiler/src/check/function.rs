@@ -51,8 +51,10 @@ impl Checker<'_> {
         if INTRINSICS.contains(&name) {
             return self.intrinsic(scope, locals, function, inputs, span);
         }
-        match self.resolved.lookup(scope, name).cloned() {
-            Some(definition) => self.user_function(scope, locals, &definition, function, inputs, span),
+        // Borrowed from the resolved recipe, not from the checker: an item may be large.
+        let resolved = self.resolved;
+        match resolved.lookup(scope, name) {
+            Some(definition) => self.user_function(scope, locals, definition, function, inputs, span),
             None => {
                 let visible: Vec<&str> = self.resolved.visible(scope).collect();
                 let near = nearest(name, visible.into_iter().chain(INTRINSICS));

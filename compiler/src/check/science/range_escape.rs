@@ -42,7 +42,8 @@ impl Checker<'_> {
         let (low, high) = range::ends(divisor.ty.range);
         let inside = low < 0.0 && high > 0.0 && low.is_finite() && high.is_finite();
         let reached = (low == 0.0 || high == 0.0) && reaches_zero(divisor);
-        if !reached && !(inside && is_met(divisor)) {
+        let escapes = reached || inside && is_met(divisor);
+        if !escapes {
             return Some(());
         }
         let message = match self.name_of(divisor) {
@@ -60,7 +61,7 @@ impl Checker<'_> {
     }
 
     /// What stands under a logarithm is not known to become 0 or less.
-    pub(in crate::check) fn is_positive(&mut self, value: &Typed, span: Span) -> Option<()> {
+    pub(in crate::check) fn is_positive(&mut self, value: &Typed) -> Option<()> {
         let (low, high) = range::ends(value.ty.range);
         let reaches = low == 0.0 && reaches_zero(value) || low < 0.0 && low.is_finite() && is_met(value);
         if high > 0.0 && !reaches {
@@ -71,7 +72,6 @@ impl Checker<'_> {
             None => "this may be 0 or less, where it has no logarithm".to_string(),
         };
         let help = format!("keep it above 0: log(max(…, {}))", self.a_little(&value.ty, 1.0));
-        let _ = span;
         self.escapes(message, value, help)
     }
 
