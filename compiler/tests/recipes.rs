@@ -79,6 +79,9 @@ fn head_has_a_decoder_for_storms_and_a_modulated_perceiver_of_its_own() {
     assert!(convective["layers"].to_string().contains("unet"), "{convective}");
     let updraughts = of("updraughts");
     assert_eq!(named(&updraughts), ["w", "refl"]);
+    // The recipe writes `warm` before it amends the inherited `adapt`.
+    let phases: Vec<&str> = plan.training.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(phases, ["warm", "adapt"]);
     assert!(updraughts["layers"].to_string().contains("perceiver"), "{updraughts}");
     assert!(updraughts["layers"].to_string().contains("\"modulate\":true"), "{updraughts}");
 }
