@@ -157,3 +157,19 @@ fn costs_follow_from_the_plan() {
     assert!(light.step_flops > phase.step_flops);
     assert_eq!(light.step_seconds, Some(light.step_flops / 1e9));
 }
+
+/// A tile, low-rank updates and 16 bits all cost less, and say how much.
+#[test]
+fn a_phase_costs_what_it_asks() {
+    let whole = plan("amend phase learn {\n train backbone\n}");
+    let light = plan(
+        "amend phase learn {\n tile 32 by 32\n train backbone by lora(rank = 8)\n precision bf16 of backbone\n}",
+    );
+    let (all, some) = (&resources(&whole, None).phases[0], &resources(&light, None).phases[0]);
+    assert_eq!(all.moved, whole.model.parameters().backbone);
+    let adapters = light.model.lora("backbone", 8, 1).expect("of the backbone");
+    assert_eq!(some.moved, parameters_of(&adapters));
+    assert_eq!(some.memory.gradients, 4 * some.moved);
+    assert!(some.memory.activations * 4 < all.memory.activations);
+    assert!(some.step_flops * 3.0 < all.step_flops);
+}
