@@ -19,6 +19,7 @@ macro_rules! science {
 
 const PAGES: &[(&str, &str)] = pages! {
     "affine-arithmetic"
+    "affine-sum"
     "already-defined"
     "base-mismatch"
     "beyond-archive"

@@ -6,36 +6,14 @@
 //! - `fragment`: what a recipe adds to `recipes/1-extend.aurora`, without error;
 //! - `fails=CODE`: such an addition, that has an error of this code.
 
+mod desk;
+
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use aurora_compiler::site::{ArchiveIndex, Site};
-use aurora_compiler::{Compilation, compile, vocabulary};
-use aurora_grammar::{Severity, render};
-
-fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
-}
-
-/// The recipes of the repository, and the built-in world.
-struct Shelf;
-
-impl Site for Shelf {
-    fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-        let text =
-            std::fs::read_to_string(repository("recipes").join(path)).map_err(|error| error.to_string())?;
-        Ok((path.into(), text))
-    }
-
-    fn archive(&self, name: &str) -> Option<ArchiveIndex> {
-        let (from, to) = ("2020-01-01T00:00:00Z".parse().ok()?, "2029-12-31T23:00:00Z".parse().ok()?);
-        (name == "synthetic").then_some(ArchiveIndex { fields: Vec::new(), from, to })
-    }
-
-    fn archives(&self) -> Vec<String> {
-        vec!["synthetic".into()]
-    }
-}
+use aurora_compiler::{manual, vocabulary};
+use aurora_grammar::Severity;
+use desk::{beside_the_recipes, drawn, repository};
 
 /// A fenced block of a chapter.
 struct Fenced {
@@ -78,11 +56,6 @@ fn blocks() -> Vec<Fenced> {
     found
 }
 
-fn drawn(compilation: &Compilation) -> String {
-    let style = render::Style { color: false, width: 110, unicode: true };
-    render::human(&compilation.diagnostics, &compilation.sources, style)
-}
-
 #[test]
 fn every_recipe_in_the_book_is_right_or_wrong_as_it_says() {
     let (mut wrong, mut seen) = (String::new(), 0);
@@ -94,7 +67,7 @@ fn every_recipe_in_the_book_is_right_or_wrong_as_it_says() {
             true => block.text.clone(),
             false => format!("aurora 1.0\nrecipe fragment\n  extends \"1-extend.aurora\"\n\n{}", block.text),
         };
-        let compilation = compile("fragment.aurora", &text, &Shelf);
+        let compilation = beside_the_recipes(&text);
         let errors = compilation.diagnostics.iter().filter(|d| d.severity == Severity::Error);
         let codes: Vec<&str> = errors.map(|d| d.code).collect();
         let right = match kind {
@@ -125,6 +98,7 @@ fn every_chapter_is_in_the_summary() {
 #[test]
 fn the_generated_chapters_are_what_the_compiler_says() {
     generated("words.md", &words());
+    generated("errors.md", &errors());
 }
 
 /// Compares a chapter with what it should say, or writes it.
@@ -135,6 +109,26 @@ fn generated(name: &str, text: &str) {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(found, text, "docs/src/{name} has drifted; write it again with AURORAC_WRITE=1");
+}
+
+/// The pages that `aurorac explain CODE` prints, one behind the other.
+fn errors() -> String {
+    let mut text = String::from(
+        "# Every error\n\nWritten by a test from the pages that `aurorac explain CODE` prints. `aurorac check --fix` \
+         applies the cures that are obvious.\n",
+    );
+    for code in manual::codes() {
+        let page = manual::page(code).unwrap_or_default();
+        // One heading deeper than in the terminal, and none within a snippet.
+        let mut fenced = false;
+        text.push('\n');
+        for line in page.trim_end().lines() {
+            fenced ^= line.starts_with("```");
+            let deeper = !fenced && line.starts_with('#');
+            let _ = writeln!(text, "{}{line}", if deeper { "#" } else { "" });
+        }
+    }
+    text
 }
 
 fn words() -> String {
@@ -152,7 +146,13 @@ fn words() -> String {
         }
     }
     let quoted = |words: &[&str]| words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(text, "\n## Little words\n\n{} join values. ", quoted(vocabulary::JOINTS).trim_end());
+    let _ = writeln!(text, "\n## Options of `architecture`\n");
+    let _ = writeln!(text, "| option | says | unless said | Aurora calls it |\n|---|---|---|---|");
+    for option in vocabulary::ARCHITECTURE {
+        let (name, says, default, upstream) = (option.name, option.says, option.default, option.upstream);
+        let _ = writeln!(text, "| `{name}` | {says} | {default} | `{upstream}` |");
+    }
+    let _ = writeln!(text, "\n## Little words\n\n{} join values.", quoted(vocabulary::JOINTS));
     let _ = writeln!(text, "Of further meaning are {}.", quoted(vocabulary::OTHERS));
     text
 }

@@ -1,49 +1,25 @@
 //! The six recipes, one for each way to fine-tune Aurora on HRRR: each compiles without a word, and its plan says
 //! what was asked for. No data are at hand here, nor checkpoints: `std.hrrr` says what the archive holds.
 
-use aurora_compiler::site::{ArchiveIndex, Site};
-use aurora_compiler::{Compilation, Plan, compile};
-use aurora_grammar::render;
+mod desk;
 
-const EXTEND: &str = include_str!("../../recipes/1-extend.aurora");
-const LEVELS: &str = include_str!("../../recipes/2-levels.aurora");
-const HEAD: &str = include_str!("../../recipes/3-head.aurora");
-const SCALES: &str = include_str!("../../recipes/4-scales.aurora");
-const PHYSICS: &str = include_str!("../../recipes/5-physics.aurora");
-const ENSEMBLE: &str = include_str!("../../recipes/6-ensemble.aurora");
+use aurora_compiler::{Plan, explain};
+use desk::planned;
 
-/// A machine that has the recipes, and nothing else.
-struct Desk;
-
-impl Site for Desk {
-    fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-        let text = match path {
-            "1-extend.aurora" => EXTEND,
-            "3-head.aurora" => HEAD,
-            _ => return Err(format!("{path}: no such file")),
-        };
-        Ok((path.into(), text.into()))
+/// The pages that `aurorac plan` prints, so that a change of any number in them is seen.
+#[test]
+fn the_plans_are_those_that_were_reviewed() {
+    let snapshots = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/tests/snapshots/plan");
+    for name in ["1-extend", "2-levels", "3-head", "4-scales", "5-physics", "6-ensemble"] {
+        let plan = planned(&format!("{name}.aurora"));
+        insta::with_settings!({
+            snapshot_path => snapshots,
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(format!("{name}.explained"), explain::plan(&plan));
+        });
     }
-
-    fn archive(&self, _: &str) -> Option<ArchiveIndex> {
-        None
-    }
-
-    fn archives(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-fn drawn(compilation: &Compilation) -> String {
-    let style = render::Style { color: false, width: 110, unicode: true };
-    render::human(&compilation.diagnostics, &compilation.sources, style)
-}
-
-/// The plan of a recipe that must compile without error or warning.
-fn planned(name: &str, text: &str) -> Plan {
-    let compilation = compile(name, text, &Desk);
-    assert!(compilation.diagnostics.is_empty(), "{}", drawn(&compilation));
-    compilation.result.expect("a plan").0
 }
 
 /// Fixed centre and spread of a field, in its own unit.
@@ -54,7 +30,7 @@ fn scale(plan: &Plan, named: &str) -> (Option<f64>, Option<f64>) {
 
 #[test]
 fn extend_has_the_surface_variables_and_statistics_that_were_asked_for() {
-    let plan = planned("1-extend.aurora", EXTEND);
+    let plan = planned("1-extend.aurora");
     assert_eq!(plan.model.surface, ["2t", "10u", "10v", "msl", "cape", "cin", "refc", "hlcy", "mxuphl"]);
     assert_eq!(plan.model.statics, ["lsm", "z", "slt"]);
     let mut levels = plan.model.atmosphere.clone();
@@ -75,7 +51,7 @@ fn extend_has_the_surface_variables_and_statistics_that_were_asked_for() {
 
 #[test]
 fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
-    let plan = planned("2-levels.aurora", LEVELS);
+    let plan = planned("2-levels.aurora");
     let thirteen =
         [50.0, 100.0, 150.0, 200.0, 250.0, 300.0, 400.0, 500.0, 600.0, 700.0, 850.0, 925.0, 1000.0];
     assert_eq!(plan.model.levels, thirteen);
@@ -90,9 +66,9 @@ fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
 
 #[test]
 fn head_has_a_decoder_for_storms_and_a_modulated_perceiver_of_its_own() {
-    let plan = planned("3-head.aurora", HEAD);
-    let json = serde_json::to_value(&plan).expect("as JSON");
-    let heads = json["model"]["heads"].as_array().expect("heads").clone();
+    let plan = planned("3-head.aurora");
+    let json = serde_json::to_value(&plan.model.options.heads).expect("as JSON");
+    let heads = json.as_array().expect("heads").clone();
     let of = |name: &str| heads.iter().find(|head| head["name"] == name).expect("a head").clone();
     let named = |head: &serde_json::Value| -> Vec<String> {
         let fields = head["predicts"].as_array().expect("fields");
@@ -103,13 +79,16 @@ fn head_has_a_decoder_for_storms_and_a_modulated_perceiver_of_its_own() {
     assert!(convective["layers"].to_string().contains("unet"), "{convective}");
     let updraughts = of("updraughts");
     assert_eq!(named(&updraughts), ["w", "refl"]);
+    // The recipe writes `warm` before it amends the inherited `adapt`.
+    let phases: Vec<&str> = plan.training.phases.iter().map(|phase| phase.name.as_str()).collect();
+    assert_eq!(phases, ["warm", "adapt"]);
     assert!(updraughts["layers"].to_string().contains("perceiver"), "{updraughts}");
     assert!(updraughts["layers"].to_string().contains("\"modulate\":true"), "{updraughts}");
 }
 
 #[test]
 fn scales_has_the_window_patch_and_depths_and_trains_on_three_scales_at_once() {
-    let plan = planned("4-scales.aurora", SCALES);
+    let plan = planned("4-scales.aurora");
     assert_eq!(plan.model.window, [2, 8, 16]);
     assert_eq!(plan.model.patch, 2);
     assert_eq!(plan.model.encoder_depths, [8, 12, 10]);
@@ -124,7 +103,7 @@ fn scales_has_the_window_patch_and_depths_and_trains_on_three_scales_at_once() {
 
 #[test]
 fn physics_penalises_instability_updraughts_and_storm_motion_and_keeps_ranges() {
-    let plan = planned("5-physics.aurora", PHYSICS);
+    let plan = planned("5-physics.aurora");
     for name in ["consistent", "inhibited", "lofted", "steered_u", "steered_v"] {
         assert!(plan.training.constraints.contains_key(name), "{name} is not penalised");
     }
@@ -135,7 +114,7 @@ fn physics_penalises_instability_updraughts_and_storm_motion_and_keeps_ranges() 
 
 #[test]
 fn ensemble_has_three_specialists_over_one_backbone() {
-    let plan = planned("6-ensemble.aurora", ENSEMBLE);
+    let plan = planned("6-ensemble.aurora");
     let ensemble = plan.ensemble.as_ref().expect("an ensemble");
     let json = serde_json::to_value(ensemble).expect("as JSON");
     let members = json["members"].as_array().expect("members");

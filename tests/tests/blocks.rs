@@ -249,8 +249,9 @@ fn members_are_varied_as_items_are() {
     let world = World::new().with("parent.aurora", &parent);
     let child = "aurora 1.0\nrecipe child \"Its child\" extends \"parent.aurora\"\n\n\
         amend ensemble regimes {\n    drop member wet\n    amend member spring {\n        amend data {\n            months 5\n        }\n    }\n    member other\n    blends  mean\n}";
-    let Compilation { result, diagnostics, sources, canonical } = compile("child.aurora", child, &world);
-    let shown = drawn(&Compilation { result: None, diagnostics, sources, canonical });
+    let compilation = compile("child.aurora", child, &world);
+    let shown = drawn(&compilation);
+    let result = compilation.result;
     let (plan, _) = result.unwrap_or_else(|| panic!("{shown}"));
     let ensemble = plan.ensemble.expect("inherited");
     let names: Vec<&str> = ensemble.members.iter().map(|m| m.name.as_str()).collect();

@@ -70,7 +70,7 @@ impl Checker<'_> {
         {
             let field = self.expression_with(scope, locals, value)?;
             self.refuse_point(&field, "put under a logarithm")?;
-            self.is_positive(&field, expr.span)?;
+            self.is_positive(&field)?;
             return Some((field, true));
         }
         Some((self.expression_with(scope, locals, expr)?, false))

@@ -128,19 +128,20 @@ impl Checker<'_> {
         if let Some((_, value)) = locals.iter().rev().find(|(n, _)| n == name) {
             return Some(at_span(value, span));
         }
-        let Some(definition) = self.resolved.lookup(scope, name).cloned() else {
+        let resolved = self.resolved;
+        let Some(definition) = resolved.lookup(scope, name) else {
             self.unknown(scope, name, span, "");
             return None;
         };
         match &definition.item.kind {
             ItemKind::Variable { .. } => {
-                let variable = self.variable(&definition)?;
-                Some(node(TypedKind::Variable(definition.id), variable.ty, span))
+                let variable = self.variable(definition)?;
+                Some(node(TypedKind::Variable(definition.id.clone()), variable.ty, span))
             }
             ItemKind::Derive { parameters, .. } if parameters.is_empty() => {
-                let derived = self.derived(&definition)?;
+                let derived = self.derived(definition)?;
                 if self.has_role(&definition.id) {
-                    return Some(node(TypedKind::Variable(definition.id), derived.ty, span));
+                    return Some(node(TypedKind::Variable(definition.id.clone()), derived.ty, span));
                 }
                 let value = &derived.value;
                 let kind = match &value.kind {
@@ -168,7 +169,7 @@ impl Checker<'_> {
                     range: range.unwrap_or(range::UNKNOWN),
                     ..FieldType::number()
                 };
-                Some(node(TypedKind::Coordinate(definition.id), ty, span))
+                Some(node(TypedKind::Coordinate(definition.id.clone()), ty, span))
             }
             _ => {
                 let message = format!("`{name}` is not a field");

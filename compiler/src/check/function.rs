@@ -51,8 +51,10 @@ impl Checker<'_> {
         if INTRINSICS.contains(&name) {
             return self.intrinsic(scope, locals, function, inputs, span);
         }
-        match self.resolved.lookup(scope, name).cloned() {
-            Some(definition) => self.user_function(scope, locals, &definition, function, inputs, span),
+        // Borrowed from the resolved recipe, not from the checker: an item may be large.
+        let resolved = self.resolved;
+        match resolved.lookup(scope, name) {
+            Some(definition) => self.user_function(scope, locals, definition, function, inputs, span),
             None => {
                 let visible: Vec<&str> = self.resolved.visible(scope).collect();
                 let near = nearest(name, visible.into_iter().chain(INTRINSICS));
@@ -219,11 +221,14 @@ impl Checker<'_> {
             if let Some(label) = &input.label {
                 let message =
                     format!("the inputs of `{}` are told apart by their order", definition.name.text);
+                let values: Vec<String> =
+                    inputs[bound.len()..].iter().map(|input| input.value.to_string()).collect();
+                let last = inputs.last().map_or(input.value.span, |input| input.value.span);
                 self.diagnostics.push(
                     Diagnostic::error("unknown-argument", message)
                         .label(label.span, "no name here")
                         .help("write the value alone")
-                        .fix(label.span.to(input.value.span), input.value.to_string()),
+                        .fix(label.span.to(last), values.join(", ")),
                 );
                 return None;
             }

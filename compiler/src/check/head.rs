@@ -176,8 +176,7 @@ impl Checker<'_> {
     }
 
     fn head_field(&self, id: &str) -> Option<HeadField> {
-        let variable = self.checked.variables.get(id);
-        let derived = self.checked.derived.get(id);
+        let (variable, derived) = (self.checked.variables.get(id), self.checked.derived.get(id));
         let ty = variable.map(|v| &v.ty).or_else(|| derived.map(|d| &d.ty))?;
         let named = variable.map(|v| &v.named).or_else(|| derived.map(|d| &d.named)).cloned().flatten();
         let field = input_name(id).to_string();

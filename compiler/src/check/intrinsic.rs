@@ -49,7 +49,7 @@ impl Checker<'_> {
                 self.refuse_units(x, name)?;
                 let op = if name == "exp" { Unary::Exponential } else { Unary::Logarithm };
                 if name == "log" {
-                    self.is_positive(x, span)?;
+                    self.is_positive(x)?;
                 }
                 Some(unary(op, x, anonymous(x), span))
             }
@@ -144,7 +144,8 @@ impl Checker<'_> {
         let support = self.broadcast(then, otherwise)?;
         let same = then.ty.scale == otherwise.ty.scale;
         let points = |scale: Scale| matches!(scale, Scale::Affine | Scale::Ratio);
-        if !same && !(points(then.ty.scale) && points(otherwise.ty.scale)) {
+        let fits = same || points(then.ty.scale) && points(otherwise.ty.scale);
+        if !fits {
             let help = "make both values in dBZ, or both differences in dB";
             let message = "a value in dBZ and a difference in dB are no alternatives";
             self.error_with_help("logarithmic-arithmetic", message, (span, "one of each"), help);
@@ -194,7 +195,7 @@ impl Checker<'_> {
             );
             return None;
         }
-        self.is_positive(x, span)?;
+        self.is_positive(x)?;
         let share = FieldType { dimension: Dimension::NONE, ..anonymous(x) };
         let ratio = times(x, 1.0 / REFERENCE, share.clone(), span);
         let log = unary(Unary::Logarithm, &ratio, share, span);

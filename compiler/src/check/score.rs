@@ -391,23 +391,25 @@ impl Checker<'_> {
     fn quantile_fields(&self) -> Vec<String> {
         use aurora_grammar::tree::Entry;
         let heads = self.resolved.blocks_of("head").flat_map(|head| &head.block.entries);
-        let chains = heads.flat_map(|entry| match entry {
-            Entry::Clause(clause) if clause.word.text == "predicts" => &clause.values[..],
-            _ => &[],
+        let predicts = heads.filter_map(|entry| match entry {
+            Entry::Clause(clause) if clause.word.text == "predicts" => Some(&clause.values),
+            _ => None,
         });
-        chains
-            .filter_map(|chain| match &chain.parts[..] {
-                [
-                    Part::Value(name),
+        // Said once, at the end, for all.
+        let quantiles = |values: &&Vec<Chain>| {
+            values.last().is_some_and(|chain| {
+                matches!(&chain.parts[..], [
+                    Part::Value(_),
                     Part::Joint(as_),
                     Part::Value(Expr { kind: ExprKind::Call { function, .. }, .. }),
-                ] if as_.text == "as" && function.text == "quantiles" => {
-                    let definition = self.resolved.lookup(RECIPE, &bare_name(name)?.text)?;
-                    Some(definition.id.clone())
-                }
-                _ => None,
+                ] if as_.text == "as" && function.text == "quantiles")
             })
-            .collect()
+        };
+        let names = predicts.filter(quantiles).flatten().filter_map(|chain| match chain.parts.first() {
+            Some(Part::Value(name)) => bare_name(name),
+            _ => None,
+        });
+        names.filter_map(|name| Some(self.resolved.lookup(RECIPE, &name.text)?.id.clone())).collect()
     }
 
     pub(super) fn units_of(&self, id: &str) -> String {

@@ -49,7 +49,8 @@ pub fn bytes(number: u64) -> String {
         0..1024 => return format!("{number} B"),
         1024..1_048_576 => (value / 1024.0, "KiB"),
         1_048_576..1_073_741_824 => (value / 1_048_576.0, "MiB"),
-        _ => (value / 1_073_741_824.0, "GiB"),
+        1_073_741_824..1_099_511_627_776 => (value / 1_073_741_824.0, "GiB"),
+        _ => (value / 1_099_511_627_776.0, "TiB"),
     };
     let places = if scaled < 10.0 { 2 } else { usize::from(scaled < 100.0) };
     format!("{scaled:.places$} {unit}")

@@ -130,7 +130,7 @@ fn of_definition(definition: &Definition, place: Place<'_>) -> Meaning {
         .items
         .iter()
         .filter(|item| speaks_of(item, name))
-        .map(|item| heading(item))
+        .map(heading)
         .chain(place.resolved.definitions.values().filter(|d| d.library.is_some()).filter_map(|d| {
             let same = place.resolved.lookup(d.scope, name).is_some_and(|found| found.id == definition.id);
             (same && speaks_of(&d.item, name)).then(|| d.id.clone())

@@ -14,7 +14,9 @@ use crate::plan::evaluation::EvaluationPlan;
 use crate::plan::head::{HeadField, HeadPlan};
 use crate::plan::model::parameters_of;
 use crate::plan::resources::resources;
-use crate::plan::training::{Adapter, AdapterSteps, Length, Measure, PhasePlan, ScaleShare, Schedule};
+use crate::plan::training::{
+    Adapter, AdapterSteps, ErrorTerm, Length, LossPlan, Measure, PhasePlan, ScaleShare, Schedule,
+};
 use crate::plan::{Part, Plan, Role};
 use crate::site::MachineProfile;
 
@@ -312,31 +314,45 @@ fn moving(plan: &Plan, phase: &PhasePlan) -> u64 {
 }
 
 fn losses(plan: &Plan) -> Vec<Line> {
-    let measure = |measure: &Measure| match measure {
+    let line = |(name, loss): (&String, &LossPlan)| {
+        // Terms of one weight and measure were written as one: `mae(prognostic)`.
+        let mut terms: Vec<(f64, String, Vec<&str>)> = Vec::new();
+        for term in &loss.terms {
+            let form = form(term);
+            match terms.last_mut() {
+                Some((weight, last, fields)) if *weight == term.weight && *last == form => {
+                    fields.push(&term.field);
+                }
+                _ => terms.push((term.weight, form, vec![&term.field])),
+            }
+        }
+        let shown = |(weight, form, fields): &(f64, String, Vec<&str>)| {
+            let weight = weight * fields.len() as f64;
+            let weight = if (weight - 1.0).abs() < 1e-12 { 1.0 } else { weight };
+            weighted(weight, &form.replacen('§', &listed(fields), 1))
+        };
+        let sum = terms.iter().map(shown).collect::<Vec<_>>().join(" + ");
+        Line::default().plain(format!("{name:<12}")).plain(sum).hanging(12)
+    };
+    plan.training.losses.iter().map(line).collect()
+}
+
+/// `mae(§ when)`, where the fields stand at `§`.
+fn form(term: &ErrorTerm) -> String {
+    let measure = match term.measure {
         Measure::Mae => "mae".to_string(),
         Measure::Mse => "mse".to_string(),
         Measure::Huber { delta } => format!("huber {delta}"),
         Measure::Crps => "crps".to_string(),
         Measure::Spectral { below } => format!("spectral below {} km", number(below / 1e3)),
         Measure::Fss { above, within } => {
-            format!("fss above {} within {} km", number(*above), number(within / 1e3))
+            format!("fss above {} within {} km", number(above), number(within / 1e3))
         }
         Measure::Expression => "mean".to_string(),
     };
-    let line = |(name, loss): (&String, &crate::plan::training::LossPlan)| {
-        let terms: Vec<String> = loss
-            .terms
-            .iter()
-            .map(|term| {
-                let when = if term.when.is_some() { " when" } else { "" };
-                let scale =
-                    term.scale.map_or(String::new(), |scale| format!(" at {} km", number(scale / 1e3)));
-                weighted(term.weight, &format!("{}({}{when}{scale})", measure(&term.measure), term.field))
-            })
-            .collect();
-        Line::default().plain(format!("{name:<12}")).plain(terms.join(" + ")).hanging(12)
-    };
-    plan.training.losses.iter().map(line).collect()
+    let when = term.when.as_ref().map_or(String::new(), |when| format!(" when {}", listed(&when.inputs)));
+    let scale = term.scale.map_or(String::new(), |scale| format!(" at {} km", number(scale / 1e3)));
+    format!("{measure}(§{when}{scale})")
 }
 
 fn constraints(plan: &Plan) -> Vec<Line> {

@@ -76,7 +76,7 @@ pub(super) fn one(
     plan.data.levels = levels(checked, &used);
     plan.training = training(resolved, checked, &mut module);
     plan.model = architecture(checked, model, &plan, diagnostics)?;
-    plan.base = start::base(checked, model, &plan, diagnostics)?;
+    plan.base = start::base(model, &plan, diagnostics)?;
     crate::check::tile_not_multiple(&plan, resolved, diagnostics);
     capacity::fits(resolved, checked, &plan, diagnostics)?;
     Some((plan, module))

@@ -105,14 +105,30 @@ fn steps(plan: &Plan, phase: &PhasePlan) -> u64 {
     }
 }
 
-/// Starts in a split from which history and `rollout` steps of truth lie inside it.
+/// Starts in a split from which history and `rollout` steps of truth lie inside it, in the months that are used.
 fn samples(plan: &Plan, range: &TimeRange, rollout: usize) -> u64 {
     let every = plan.data.every.max(1);
-    let times = (range.to.as_second() - range.from.as_second()).max(0) / every + 1;
-    let before = (plan.history as i64 - 1).max(0).saturating_mul(plan.step) / every;
-    let after = (rollout as i64).saturating_mul(plan.step) / every;
-    times.saturating_sub(before).saturating_sub(after).max(0).unsigned_abs()
+    let before = (plan.history as i64 - 1).max(0).saturating_mul(plan.step);
+    let after = (rollout as i64).saturating_mul(plan.step);
+    let (first, last) =
+        (range.from.as_second().saturating_add(before), range.to.as_second().saturating_sub(after));
+    let times = if last < first { 0 } else { (last - first) / every + 1 };
+    let months = &plan.data.sampling.months;
+    if months.is_empty() || times > MOST_COUNTED {
+        return times.unsigned_abs();
+    }
+    let used = |at: &i64| {
+        let time = jiff::Timestamp::from_second(first + at * every).ok();
+        time.is_some_and(|time| {
+            u8::try_from(time.to_zoned(jiff::tz::TimeZone::UTC).month())
+                .is_ok_and(|month| months.contains(&month))
+        })
+    };
+    (0..times).filter(used).count() as u64
 }
+
+/// More times than these are not looked at one by one: a century of hours.
+const MOST_COUNTED: i64 = 1_000_000;
 
 /// Every field and derived field at every time of all splits, as 32-bit numbers.
 fn store_bytes(plan: &Plan) -> u64 {

@@ -2,34 +2,16 @@
 
 use aurora_grammar::{Diagnostic, Diagnostics};
 
+use super::Plan;
 use super::base::{BasePlan, Mismatch};
 use super::model::{ModelPlan, Preset};
-use super::{Plan, Role};
-use crate::check::{BaseChoice, Checked, ModelChoice};
-
-/// What Aurora's own names measure, apart from winds, whose frame is checked where they are declared.
-const MEASURES: [(&str, Role, &str); 8] = [
-    ("t", Role::Atmosphere, "temperature"),
-    ("q", Role::Atmosphere, "specific_humidity"),
-    ("z", Role::Atmosphere, "geopotential"),
-    ("z", Role::Static, "geopotential"),
-    ("2t", Role::Surface, "temperature"),
-    ("2d", Role::Surface, "temperature"),
-    ("msl", Role::Surface, "pressure"),
-    ("sp", Role::Surface, "pressure"),
-];
+use crate::check::{BaseChoice, ModelChoice};
 
 /// Compares the plan's model with its base. The outer nothing is an error that has been told.
 #[allow(clippy::option_option)] // no base, no error; no base, an error; a base
-pub fn base(
-    checked: &Checked,
-    choice: &ModelChoice,
-    plan: &Plan,
-    diagnostics: &mut Diagnostics,
-) -> Option<Option<BasePlan>> {
+pub fn base(choice: &ModelChoice, plan: &Plan, diagnostics: &mut Diagnostics) -> Option<Option<BasePlan>> {
     let Some(base) = &choice.base else { return Some(None) };
-    if measures_otherwise(checked, choice, base, plan, diagnostics)
-        || levels_all_fresh(choice, base, &plan.model, diagnostics)
+    if levels_all_fresh(choice, base, &plan.model, diagnostics)
         || means_otherwise(choice, base, &plan.model, diagnostics)
     {
         return None;
@@ -41,44 +23,6 @@ pub fn base(
             None
         }
     }
-}
-
-/// A field under a name of the checkpoint's that means another quantity there: it would fit by accident.
-fn measures_otherwise(
-    checked: &Checked,
-    choice: &ModelChoice,
-    base: &BaseChoice,
-    plan: &Plan,
-    diagnostics: &mut Diagnostics,
-) -> bool {
-    for ((id, _), role) in choice.fields().zip(&plan.roles) {
-        let known = MEASURES.iter().find(|(name, kind, _)| *name == role.named && *kind == role.role);
-        let Some((name, _, wanted)) = known else { continue };
-        let variable = checked.variables.get(id).map(|v| &v.ty);
-        let Some(ty) = variable.or_else(|| checked.derived.get(id).map(|d| &d.ty)) else { continue };
-        let Some(quantity) = ty.quantity.as_ref().filter(|quantity| quantity != wanted) else { continue };
-        let message = format!("the base's `{name}` is {wanted}, but `{}` is {quantity}", role.field);
-        let place = choice.cast.iter().find(|one| one.id == *id).map_or(choice.span, |one| one.name.span);
-        let help = match (*wanted, quantity.as_str()) {
-            ("geopotential", "height") => format!(
-                "Aurora was trained on geopotential: derive {name} : geopotential on {} = g0 * {}",
-                if role.role == Role::Static { "static" } else { "pl" },
-                role.field
-            ),
-            _ => format!(
-                "give it a name that the base does not know: amend variable {} {{ named \"…\" }}",
-                role.field
-            ),
-        };
-        diagnostics.push(
-            Diagnostic::error("quantity-mismatch", message)
-                .label(place, format!("{quantity}, under the name `{name}`"))
-                .label(base.span, format!("knows `{name}` as {wanted}"))
-                .help(help),
-        );
-        return true;
-    }
-    false
 }
 
 /// `condition` on a base without levels of their own: none of its embeddings of levels would be used.

@@ -9,8 +9,10 @@ use super::{RECIPE, Resolved};
 const ADDED: [&str; 2] = ["score", "favour"];
 
 /// Lays a recipe's items over those it inherits: first what is dropped, then what is amended, then what
-/// is new, whatever the order in which they were written.
+/// is new, whatever the order in which they were written. Only phases have an order: a new one comes before the
+/// inherited one that is amended next behind it, and else last.
 pub fn apply(inherited: Vec<Item>, own: Vec<Item>, diagnostics: &mut Diagnostics) -> Vec<Item> {
+    let places = phases_before(&own);
     let mut items = inherited;
     let (mut changes, mut new) = (Vec::new(), Vec::new());
     for item in own {
@@ -23,19 +25,43 @@ pub fn apply(inherited: Vec<Item>, own: Vec<Item>, diagnostics: &mut Diagnostics
     for (span, change) in changes {
         amend(&mut items, &new, span, change, diagnostics);
     }
-    let inherited = items.len();
+    let inherited_keys: Vec<Key> = items.iter().filter_map(Key::of).collect();
     for item in new {
         let key = Key::of(&item);
         let first = items.iter().position(|i| key.is_some() && Key::of(i) == key);
         match (first, key) {
             (Some(at), Some(key)) => {
-                let inherited = at < inherited;
+                let inherited = inherited_keys.contains(&key);
                 diagnostics.push(already(&key, head(&item), head(&items[at]), inherited));
             }
-            _ => items.push(item),
+            (_, key) => {
+                let next = places.iter().find(|(new, _)| Some(new) == key.as_ref()).map(|(_, next)| next);
+                match next.and_then(|next| items.iter().position(|i| Key::of(i).as_ref() == Some(next))) {
+                    Some(at) => items.insert(at, item),
+                    None => items.push(item),
+                }
+            }
         }
     }
     items
+}
+
+/// Each new phase that an `amend` of a phase follows, with the phase that is amended.
+fn phases_before(own: &[Item]) -> Vec<(Key, Key)> {
+    let (mut places, mut waiting) = (Vec::new(), Vec::new());
+    for item in own {
+        let (amended, key) = match &item.kind {
+            ItemKind::Amend(change) => (true, Key::of(change)),
+            _ => (false, Key::of(item)),
+        };
+        let Some(key) = key.filter(|key| key.kind == "phase") else { continue };
+        if amended {
+            places.extend(waiting.drain(..).map(|new| (new, key.clone())));
+        } else {
+            waiting.push(key);
+        }
+    }
+    places
 }
 
 /// The word and name of an item, which is what a message points at.

@@ -8,7 +8,7 @@
 //! of what may be negative, and for a `derive` that can leave the range it is declared with.
 //!
 //! Nothing is said of what is not known: a variable without a range has none, and a half-open range that merely
-//! runs over 0 (`1 - q`, where q has no upper end) tells nothing. Nor is anything said where the same
+//! runs over 0 (`1 - q`, where q has no upper end) tells nothing, and neither does a square. Nor is anything said where the same
 //! field stands on both sides of a difference (`hgt at 500 hPa - hgt at 700 hPa`), for then the two ends are never met
 //! together.
 //!
@@ -32,7 +32,7 @@ use aurora_grammar::{Diagnostic, Span};
 
 use crate::check::Checker;
 use crate::range::{self, Range};
-use crate::typed::{Typed, TypedExpr, TypedKind};
+use crate::typed::{Binary, Typed, TypedExpr, TypedKind};
 use crate::types::FieldType;
 use crate::units::Scale;
 
@@ -41,7 +41,9 @@ impl Checker<'_> {
     pub(in crate::check) fn divisor_is_not_zero(&mut self, divisor: &Typed) -> Option<()> {
         let (low, high) = range::ends(divisor.ty.range);
         let inside = low < 0.0 && high > 0.0 && low.is_finite() && high.is_finite();
-        if low != 0.0 && high != 0.0 && !(inside && is_met(divisor)) {
+        let reached = (low == 0.0 || high == 0.0) && reaches_zero(divisor);
+        let escapes = reached || inside && is_met(divisor);
+        if !escapes {
             return Some(());
         }
         let message = match self.name_of(divisor) {
@@ -59,9 +61,9 @@ impl Checker<'_> {
     }
 
     /// What stands under a logarithm is not known to become 0 or less.
-    pub(in crate::check) fn is_positive(&mut self, value: &Typed, span: Span) -> Option<()> {
+    pub(in crate::check) fn is_positive(&mut self, value: &Typed) -> Option<()> {
         let (low, high) = range::ends(value.ty.range);
-        let reaches = low == 0.0 || low < 0.0 && low.is_finite() && is_met(value);
+        let reaches = low == 0.0 && reaches_zero(value) || low < 0.0 && low.is_finite() && is_met(value);
         if high > 0.0 && !reaches {
             return Some(());
         }
@@ -70,7 +72,6 @@ impl Checker<'_> {
             None => "this may be 0 or less, where it has no logarithm".to_string(),
         };
         let help = format!("keep it above 0: log(max(…, {}))", self.a_little(&value.ty, 1.0));
-        let _ = span;
         self.escapes(message, value, help)
     }
 
@@ -172,6 +173,33 @@ fn spoken(range: Range) -> String {
 /// Six digits are enough for people.
 fn short(value: f64) -> f64 {
     format!("{value:.5e}").parse().unwrap_or(value)
+}
+
+/// Whether an end at 0 comes from what is declared or written, and not only from the shape of an operation: the square
+/// of what may be any number is 0 or more, and that tells nothing.
+fn reaches_zero(value: &Typed) -> bool {
+    fn known(value: &TypedExpr, done: &mut BTreeMap<*const TypedExpr, bool>) -> bool {
+        let key = std::ptr::from_ref(value);
+        if let Some(known) = done.get(&key) {
+            return *known;
+        }
+        let mut parts: Vec<&Typed> = Vec::new();
+        value.kind.each(|part| parts.push(part));
+        let bounded = |range: Range| range.0.is_some() || range.1.is_some();
+        let found = range::has_zero(value.ty.range)
+            && bounded(value.ty.range)
+            && match &value.kind {
+                TypedKind::Binary(Binary::Add | Binary::Subtract, ..) => {
+                    parts.iter().all(|part| bounded(part.ty.range))
+                }
+                // A range that is declared says so itself.
+                TypedKind::Same(inner) if inner.ty.range != value.ty.range => true,
+                _ => parts.is_empty() || parts.iter().any(|part| known(part, done)),
+            };
+        done.insert(key, found);
+        found
+    }
+    known(value, &mut BTreeMap::new())
 }
 
 /// Whether both ends of the range can be met: where no field stands on both sides of an operation, interval arithmetic

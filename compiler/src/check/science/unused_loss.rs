@@ -23,7 +23,7 @@
 //! ```
 
 use aurora_grammar::Diagnostic;
-use aurora_grammar::tree::ItemKind;
+use aurora_grammar::tree::{ConstraintMode, ItemKind};
 
 use crate::check::Checker;
 use crate::plan::evaluation::Score;
@@ -55,6 +55,8 @@ impl Checker<'_> {
             .filter(|d| d.library.is_none() && !used.contains(&d.name.text))
             .filter_map(|d| match d.item.kind {
                 ItemKind::Loss { .. } => Some(("loss", d.name.clone())),
+                // What always holds is projected, whether or not it is scored.
+                ItemKind::Constraint { mode: ConstraintMode::Always(_), .. } => None,
                 ItemKind::Constraint { .. } => Some(("constraint", d.name.clone())),
                 _ => None,
             })

@@ -3,7 +3,7 @@
 use super::Moved;
 use super::memory::{Kept, Memory};
 use crate::plan::Plan;
-use crate::plan::training::PhasePlan;
+use crate::plan::training::{AdapterSteps, PhasePlan};
 use crate::site::MachineProfile;
 
 /// A group of weights that learns, whole or by low-rank matrices.
@@ -35,20 +35,22 @@ pub struct Demand {
 impl Demand {
     #[must_use]
     pub fn of(plan: &Plan, phase: &PhasePlan, machine: Option<&MachineProfile>) -> Demand {
-        let groups: Vec<Group> =
-            phase.train.iter().map(|name| Group { name: name.clone(), lora: None }).collect();
+        let group = |name: &String| {
+            let adapter = phase.adapters.iter().find(|adapter| adapter.group == *name);
+            Group { name: name.clone(), lora: adapter.map(|one| (one.rank, pairs(one.steps, phase.rollout))) }
+        };
+        let groups: Vec<Group> = phase.train.iter().map(group).collect();
+        let [height, width] = points(plan, phase);
+        let held = machine.and_then(|m| m.micro_batch).unwrap_or(phase.batch);
         Demand {
-            height: plan.model.height,
-            width: plan.model.width,
+            height,
+            width,
             batch: phase.batch,
-            micro_batch: machine
-                .and_then(|m| m.micro_batch)
-                .unwrap_or(phase.batch)
-                .clamp(1, phase.batch.max(1)),
+            micro_batch: held.clamp(1, phase.batch.max(1)),
             rollout: phase.rollout,
             recompute: machine.is_some_and(|m| m.recompute),
-            half: false,
-            average: false,
+            half: phase.bf16.iter().any(|group| group == "backbone"),
+            average: phase.average.is_some(),
             moved: Moved::of(plan, &groups),
         }
     }
@@ -105,4 +107,27 @@ impl Demand {
             .sum();
         one * self.batch as f64 * self.rollout.max(1) as f64
     }
+}
+
+/// Pairs of low-rank matrices beside each matrix.
+fn pairs(steps: AdapterSteps, rollout: usize) -> usize {
+    match steps {
+        AdapterSteps::All | AdapterSteps::First => 1,
+        AdapterSteps::Each => rollout.max(1),
+    }
+}
+
+/// Rows and columns of a sample: the tile, else the grid at the finest scale of the phase, cut to whole patches.
+fn points(plan: &Plan, phase: &PhasePlan) -> [usize; 2] {
+    if let Some(tile) = phase.tile {
+        return tile;
+    }
+    let spacing = plan.data.grid.spacing;
+    let finest = phase.scales.iter().map(|scale| scale.spacing).fold(f64::INFINITY, f64::min);
+    let coarser = if finest.is_finite() && spacing > 0.0 { (finest / spacing).max(1.0) } else { 1.0 };
+    let patch = plan.model.patch.max(1);
+    [plan.model.height, plan.model.width].map(|side| {
+        let side = (side as f64 / coarser) as usize;
+        (side - side % patch).max(patch)
+    })
 }
