@@ -70,7 +70,8 @@ fn offered(old: &str, new: &str) -> Vec<String> {
     let mut client = Client::ready();
     let text = QUICKSTART.replacen(old, new, 1);
     let uri = client.open("r.aurora", &text);
-    let params = client.at(&uri, &text, new, new.len());
+    let cursor = position(&text, find(QUICKSTART, old) + new.len());
+    let params = json!({ "textDocument": { "uri": uri }, "position": cursor });
     let result = client.result("textDocument/completion", params);
     result.as_array().unwrap().iter().map(|item| item["label"].as_str().unwrap().to_string()).collect()
 }
@@ -151,7 +152,7 @@ fn the_outline_and_the_uses_of_a_name() {
     let result = client.result("textDocument/documentSymbol", json!({ "textDocument": { "uri": uri } }));
     let names: Vec<&str> = result.as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"pwat") && names.contains(&"learn"), "{names:?}");
-    let mut params = client.at(&uri, QUICKSTART, "storms", 0);
+    let mut params = client.at(&uri, QUICKSTART, "storms  =", 0);
     params["context"] = json!({ "includeDeclaration": true });
     let uses = client.result("textDocument/references", params.clone());
     assert_eq!(uses.as_array().unwrap().len(), 2, "{uses}");

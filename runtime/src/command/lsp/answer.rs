@@ -12,7 +12,7 @@ use lsp_types::{
 use serde_json::{Value, json};
 
 use super::documents::{Documents, LARGEST, text_of};
-use super::place::{self, Edits};
+use super::place::{self, Edits, Ranges};
 use super::position::{Encoding, Lines};
 use super::publish::described;
 use super::server::{Refused, Server, is_file, params_of};
@@ -63,17 +63,17 @@ pub fn answer(server: &mut Server, method: &str, params: Value) -> Result<Value,
 struct At<'a> {
     documents: &'a Documents,
     analysis: &'a Analysis,
+    ranges: Ranges<'a>,
     offset: usize,
-    encoding: Encoding,
 }
 
 impl At<'_> {
     fn range(&self, place: &Place) -> Range {
-        place::range(self.analysis, place, self.encoding)
+        self.ranges.of(place)
     }
 
     fn location(&self, place: &Place) -> Option<Value> {
-        place::location(self.documents, self.analysis, place, self.encoding)
+        self.ranges.location(self.documents, place)
     }
 }
 
@@ -82,8 +82,9 @@ fn at<'a>(server: &'a mut Server, name: &str, position: Position) -> Option<At<'
     server.analysis(name)?;
     let encoding = server.encoding;
     let analysis = server.documents.get(name)?.analysis.as_ref()?;
-    let offset = Lines::new(analysis.text(), encoding).offset(position);
-    Some(At { documents: &server.documents, analysis, offset, encoding })
+    let ranges = Ranges::new(analysis, encoding);
+    let offset = ranges.lines(analysis.sources.name(analysis.file)).offset(position);
+    Some(At { documents: &server.documents, analysis, ranges, offset })
 }
 
 fn named(params: &TextDocumentPositionParams) -> (String, Position) {
@@ -101,7 +102,7 @@ fn hover(server: &mut Server, params: &TextDocumentPositionParams) -> Result<Val
 fn completion(server: &mut Server, params: &CompletionParams) -> Result<Value, Refused> {
     let (name, position) = named(&params.text_document_position);
     let Some(at) = at(server, &name, position) else { return Ok(json!([])) };
-    let lines = Lines::new(at.analysis.text(), at.encoding);
+    let lines = at.ranges.lines(at.analysis.sources.name(at.analysis.file));
     let item = |(index, offer): (usize, editor::Completion)| {
         json!({
             "label": offer.label,
@@ -227,7 +228,7 @@ fn rename(server: &mut Server, params: &RenameParams) -> Result<Value, Refused> 
     let uses =
         editor::rename(first.analysis, first.offset, new).map_err(|refusal| Refused::because(refusal.0))?;
     let mut edits = Edits::default();
-    collect(first.encoding, &first, &uses, new, &mut edits);
+    collect(&first, &uses, new, &mut edits);
     let Some(defined) = uses.into_iter().find(|r| r.defines).map(|r| r.place) else {
         return Err(Refused::because("this name is given in two places"));
     };
@@ -235,7 +236,7 @@ fn rename(server: &mut Server, params: &RenameParams) -> Result<Value, Refused> 
         let Some(at) = at(server, &other, Position::default()) else { continue };
         check_other(at.analysis, &defined, new, &other)?;
         let uses = editor::uses_of(at.analysis, &defined);
-        collect(at.encoding, &at, &uses, new, &mut edits);
+        collect(&at, &uses, new, &mut edits);
     }
     for sibling in siblings(&[&name, &defined.file]) {
         let path = sibling.to_string_lossy().into_owned();
@@ -249,17 +250,17 @@ fn rename(server: &mut Server, params: &RenameParams) -> Result<Value, Refused> 
         let analysis = server.examine(&path, &text);
         check_other(&analysis, &defined, new, &path)?;
         let uses = editor::uses_of(&analysis, &defined);
-        let at =
-            At { documents: &server.documents, analysis: &analysis, offset: 0, encoding: server.encoding };
-        collect(at.encoding, &at, &uses, new, &mut edits);
+        let ranges = Ranges::new(&analysis, server.encoding);
+        let at = At { documents: &server.documents, analysis: &analysis, ranges, offset: 0 };
+        collect(&at, &uses, new, &mut edits);
     }
     Ok(edits.finish())
 }
 
-fn collect(encoding: Encoding, at: &At<'_>, uses: &[Reference], new: &str, edits: &mut Edits) {
+fn collect(at: &At<'_>, uses: &[Reference], new: &str, edits: &mut Edits) {
     for reference in uses {
         if let Some(uri) = place::uri(at.documents, &reference.place.file) {
-            edits.add(uri, place::range(at.analysis, &reference.place, encoding), new);
+            edits.add(uri, at.range(&reference.place), new);
         }
     }
 }
@@ -326,7 +327,7 @@ fn actions(server: &mut Server, params: &CodeActionParams) -> Result<Value, Refu
         return Ok(json!([]));
     }
     let Some(at) = at(server, &name, params.range.start) else { return Ok(json!([])) };
-    let end = Lines::new(at.analysis.text(), at.encoding).offset(params.range.end);
+    let end = at.ranges.lines(at.analysis.sources.name(at.analysis.file)).offset(params.range.end);
     let wanted = at.offset.min(end)..end.max(at.offset);
     let own = at.analysis.sources.name(at.analysis.file);
     let mut found = Vec::new();
@@ -355,7 +356,7 @@ fn actions(server: &mut Server, params: &CodeActionParams) -> Result<Value, Refu
             "title": title,
             "kind": "quickfix",
             "isPreferred": true,
-            "diagnostics": [described(at.documents, at.analysis, diagnostic, at.encoding, None)],
+            "diagnostics": [described(at.documents, &at.ranges, diagnostic, None)],
             "edit": edits.finish(),
         }));
     }

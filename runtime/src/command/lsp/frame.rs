@@ -38,10 +38,16 @@ fn parse(bytes: &[u8]) -> Incoming {
             return Incoming::Malformed(refusal(Value::Null, ErrorCode::ParseError, &message));
         }
     };
+    // A list could be taken for the fields of a message in turn.
+    let is_object = value.is_object();
+    // A method with an id is a request, whatever the id; were it taken for a notification, nobody would answer.
+    let asks = value.get("method").is_some() && value.get("id").is_some();
     let id = value.get("id").filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or(Value::Null);
     match serde_json::from_value(value) {
-        Ok(message) => Incoming::Message(message),
-        Err(_) => {
+        Ok(message) if is_object && (!asks || matches!(message, Message::Request(_))) => {
+            Incoming::Message(message)
+        }
+        _ => {
             let message = "this is neither a request nor a notification nor a response";
             Incoming::Malformed(refusal(id, ErrorCode::InvalidRequest, message))
         }
@@ -112,6 +118,8 @@ mod tests {
         let stream = [
             framed("{"),
             framed("[]"),
+            framed("[1, 2]"),
+            framed(r#"{"id":{},"method":"x"}"#),
             framed(r#"{"id":7}"#),
             framed(&deep),
             "Content-Length: many\r\n\r\n".to_string(),
@@ -132,7 +140,7 @@ mod tests {
             }
         }
         // `{"id":7}` is a response without result, which is a message.
-        assert!(codes.len() >= 4, "{codes:?}");
+        assert!(codes.len() >= 6, "{codes:?}");
         assert!(codes.iter().all(|code| matches!(code, Some(-32700 | -32600))), "{codes:?}");
     }
 

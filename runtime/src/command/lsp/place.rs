@@ -1,7 +1,9 @@
 //! Places of an analysis as the protocol has them.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use aurora_compiler::editor::{Analysis, Place};
 use lsp_types::Range;
@@ -23,22 +25,41 @@ pub fn uri(documents: &Documents, file: &str) -> Option<String> {
     Some(address::uri_of(Path::new(file)))
 }
 
-/// The range of a place.
-pub fn range(analysis: &Analysis, place: &Place, encoding: Encoding) -> Range {
-    let file = analysis.sources.files().find(|file| analysis.sources.name(*file) == place.file);
-    let text = file.map_or("", |file| analysis.sources.text(file));
-    Lines::new(text, encoding).range(place.range())
+/// Ranges of places of one analysis. The lines of each file are counted once.
+#[derive(Debug)]
+pub struct Ranges<'a> {
+    pub analysis: &'a Analysis,
+    pub encoding: Encoding,
+    lines: RefCell<BTreeMap<String, Rc<Lines<'a>>>>,
 }
 
-/// `Location`.
-pub fn location(
-    documents: &Documents,
-    analysis: &Analysis,
-    place: &Place,
-    encoding: Encoding,
-) -> Option<Value> {
-    let uri = uri(documents, &place.file)?;
-    Some(json!({ "uri": uri, "range": range(analysis, place, encoding) }))
+impl<'a> Ranges<'a> {
+    pub fn new(analysis: &'a Analysis, encoding: Encoding) -> Self {
+        Ranges { analysis, encoding, lines: RefCell::default() }
+    }
+
+    /// The lines of a file.
+    pub fn lines(&self, file: &str) -> Rc<Lines<'a>> {
+        if let Some(known) = self.lines.borrow().get(file) {
+            return Rc::clone(known);
+        }
+        let sources = &self.analysis.sources;
+        let id = sources.files().find(|id| sources.name(*id) == file);
+        let lines = Rc::new(Lines::new(id.map_or("", |id| sources.text(id)), self.encoding));
+        self.lines.borrow_mut().insert(file.to_string(), Rc::clone(&lines));
+        lines
+    }
+
+    /// The range of a place.
+    pub fn of(&self, place: &Place) -> Range {
+        self.lines(&place.file).range(place.range())
+    }
+
+    /// `Location`.
+    pub fn location(&self, documents: &Documents, place: &Place) -> Option<Value> {
+        let uri = uri(documents, &place.file)?;
+        Some(json!({ "uri": uri, "range": self.of(place) }))
+    }
 }
 
 /// A `WorkspaceEdit` of new texts for ranges of files.

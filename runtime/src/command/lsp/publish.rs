@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 
 use super::address;
 use super::documents::{Documents, LARGEST};
-use super::place;
+use super::place::{self, Ranges};
 use super::position::Encoding;
+
+/// As many diagnostics of one text are told at a time, the first ones.
+const MOST: usize = 1000;
 
 /// What each open text says about each file: a recipe may find a mistake in its parent or in a library.
 #[derive(Debug, Default)]
@@ -37,10 +40,11 @@ impl Board {
             if document.text.len() > LARGEST {
                 own.push(plain("aurorac", "this text is too long to be checked while it is written"));
             } else if let Some(analysis) = &document.analysis {
-                for diagnostic in &analysis.diagnostics {
+                let ranges = Ranges::new(analysis, encoding);
+                for diagnostic in analysis.diagnostics.iter().take(MOST) {
                     let place = main_place(analysis, diagnostic);
                     let uri = place::uri(documents, &place.file).unwrap_or_else(|| document.uri.clone());
-                    let said = described(documents, analysis, diagnostic, encoding, unopened.as_deref());
+                    let said = described(documents, &ranges, diagnostic, unopened.as_deref());
                     now.entry(uri).or_default().push(said);
                 }
             }
@@ -55,13 +59,9 @@ impl Board {
 
     /// All that any text says about a file, each thing once.
     pub fn all(&self, uri: &str) -> Vec<&Value> {
-        let mut all: Vec<&Value> = Vec::new();
-        for value in self.said.values().filter_map(|said| said.get(uri)).flatten() {
-            if !all.contains(&value) {
-                all.push(value);
-            }
-        }
-        all
+        let mut seen = BTreeSet::new();
+        let all = self.said.values().filter_map(|said| said.get(uri)).flatten();
+        all.filter(|value| seen.insert(value.to_string())).collect()
     }
 }
 
@@ -82,11 +82,11 @@ fn main_place(analysis: &Analysis, diagnostic: &Diagnostic) -> Place {
 /// `Diagnostic`: the headline, what the first place is and the help as its message, the other places as related.
 pub fn described(
     documents: &Documents,
-    analysis: &Analysis,
+    ranges: &Ranges<'_>,
     diagnostic: &Diagnostic,
-    encoding: Encoding,
     unopened: Option<&str>,
 ) -> Value {
+    let analysis = ranges.analysis;
     let mut message = diagnostic.message.clone();
     if let Some(reason) = unopened.filter(|_| diagnostic.code == "unknown-archive") {
         message = reason.to_string();
@@ -103,7 +103,7 @@ pub fn described(
         .skip(1)
         .filter_map(|label| {
             let place = analysis.place(label.span)?;
-            let location = place::location(documents, analysis, &place, encoding)?;
+            let location = ranges.location(documents, &place)?;
             Some(json!({ "location": location, "message": label.text }))
         })
         .collect();
@@ -113,7 +113,7 @@ pub fn described(
         Severity::Advice => 3,
     };
     let mut value = json!({
-        "range": place::range(analysis, &main_place(analysis, diagnostic), encoding),
+        "range": ranges.of(&main_place(analysis, diagnostic)),
         "severity": severity,
         "code": diagnostic.code,
         "source": "aurorac",
