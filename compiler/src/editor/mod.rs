@@ -8,6 +8,8 @@
 mod complete;
 mod context;
 mod describe;
+mod lookup;
+mod measure;
 mod navigate;
 mod occurrence;
 mod offer;

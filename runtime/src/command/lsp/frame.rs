@@ -129,17 +129,18 @@ mod tests {
         ]
         .concat();
         let mut from = stream.as_bytes();
-        let mut codes = Vec::new();
+        let (mut codes, mut requests) = (Vec::new(), Vec::new());
         loop {
             match read(&mut from) {
                 Incoming::Malformed(answer) => codes.push(answer["error"]["code"].as_i64()),
-                Incoming::Message(message) => {
-                    assert!(matches!(message, Message::Request(r) if r.method == "shutdown"))
-                }
+                // `{"id":7}` is a response without a result.
+                Incoming::Message(Message::Response(response)) => assert_eq!(response.id, 7.into()),
+                Incoming::Message(Message::Request(request)) => requests.push(request.method),
+                Incoming::Message(other) => panic!("{other:?}"),
                 Incoming::End => break,
             }
         }
-        // `{"id":7}` is a response without result, which is a message.
+        assert_eq!(requests, ["shutdown"]);
         assert!(codes.len() >= 6, "{codes:?}");
         assert!(codes.iter().all(|code| matches!(code, Some(-32700 | -32600))), "{codes:?}");
     }
