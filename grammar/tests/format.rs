@@ -69,7 +69,7 @@ fn every_recipe_of_the_repository_can_be_laid_out_or_is_refused() {
 fn recipes_and_libraries_are_laid_out() {
     let wrong: Vec<String> = repository()
         .into_iter()
-        .filter(|(name, _)| name.contains("/recipes/"))
+        .filter(|(name, _)| name.contains("/../recipes/"))
         .filter_map(|(name, text)| {
             let shown = format(&text).expect("can be read");
             if shown != text && std::env::var_os("AURORAC_WRITE").is_some() {
