@@ -97,10 +97,11 @@ pub(crate) fn check(plan: &Plan, resolved: &Resolved, diagnostics: &mut Diagnost
 /// Where a phase says its tile.
 fn tile_span(resolved: &Resolved, phase: &str) -> Span {
     let block = resolved.blocks_of("phase").find(|b| b.name.as_ref().is_some_and(|name| name.text == phase));
-    let clauses = block.into_iter().flat_map(|block| &block.block.entries).filter_map(|entry| match entry {
-        Entry::Clause(clause) if clause.word.text == "tile" => Some(clause),
-        _ => None,
-    });
-    let spans = clauses.map(|clause| clause.values.first().map_or(clause.span, |chain| chain.span));
-    spans.last().unwrap_or_default()
+    let mut clauses =
+        block.into_iter().flat_map(|block| &block.block.entries).filter_map(|entry| match entry {
+            Entry::Clause(clause) if clause.word.text == "tile" => Some(clause),
+            _ => None,
+        });
+    let clause = clauses.next();
+    clause.map(|clause| clause.values.first().map_or(clause.span, |chain| chain.span)).unwrap_or_default()
 }

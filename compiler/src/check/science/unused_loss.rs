@@ -79,11 +79,7 @@ impl Checker<'_> {
 fn names(expr: &aurora_grammar::tree::Expr, found: &mut Vec<String>) {
     use aurora_grammar::tree::ExprKind;
     match &expr.kind {
-        ExprKind::Path(name) => {
-            if !found.contains(name) {
-                found.push(name.clone());
-            }
-        }
+        ExprKind::Path(name) if !found.contains(name) => found.push(name.clone()),
         ExprKind::Binary { left, right, .. } => {
             names(left, found);
             names(right, found);
