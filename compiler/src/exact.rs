@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn one_length_in_many_units_is_one_number() {
         assert_eq!(scaled(1.1, 1e-3, 0.0), 0.0011);
-        assert_ne!(1.1 * 1e-3, 0.0011, "binary arithmetic would do");
+        assert_ne!(5.1 * 1e-3, 0.0051, "binary arithmetic would do");
+        assert_eq!(scaled(5.1, 1e-3, 0.0), 0.0051);
         assert_eq!(scaled(0.1, 3600.0, 0.0), scaled(6.0, 60.0, 0.0));
         for value in [0.1, 0.7, 1.1, 2.3, 12.6, 77.7, 1e-5] {
             assert_eq!(scaled(value * 1e3, 1.0, 0.0), scaled(value, 1e3, 0.0), "{value}");

@@ -132,9 +132,9 @@ fn spelt(choose: impl Fn(usize) -> usize) -> String {
 fn each_spelling_of_a_unit_is_the_same_number() {
     let plain = hash(&spelt(|_| 0));
     for (place, spellings) in SPELLINGS {
-        for chosen in 0..spellings.len() {
+        for (chosen, spelling) in spellings.iter().enumerate() {
             let text = spelt(|index| if SPELLINGS[index].0 == place { chosen } else { 0 });
-            assert_eq!(hash(&text), plain, "{place}: {}", spellings[chosen]);
+            assert_eq!(hash(&text), plain, "{place}: {spelling}");
         }
     }
 }

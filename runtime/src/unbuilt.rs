@@ -69,6 +69,9 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
             add(term.scale.is_some(), format!("an error at a coarser `scale` in the loss `{name}`"));
         }
     }
+    for (name, _) in plan.training.constraints.iter().filter(|(_, c)| c.projection.is_some()) {
+        add(true, format!("the constraint `{name}`, which is to hold `always`"));
+    }
     for phase in &plan.training.phases {
         phase_of(phase, &mut add);
     }

@@ -2,6 +2,7 @@
 
 mod world;
 
+use aurora_compiler::compile;
 use aurora_compiler::kernel::interpret::interpret;
 use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::Plan;
@@ -9,7 +10,6 @@ use aurora_compiler::plan::data::{DebiasPlan, GapMethod, GapPlan, RegionPlan};
 use aurora_compiler::plan::ensemble::Blend;
 use aurora_compiler::plan::evaluation::{Confidence, Score};
 use aurora_compiler::plan::training::{AdapterSteps, Measure};
-use aurora_compiler::{Compilation, compile};
 use world::{World, compiled, drawn};
 
 const HEAD: &str = "aurora 1.0\nrecipe varied \"A variation\" extends \"quickstart.aurora\"\n\n";

@@ -360,10 +360,16 @@ fn constraints(plan: &Plan) -> Vec<Line> {
         return vec![Line::default().with(Tone::Faint, "none")];
     }
     let line = |(name, constraint): (&String, &crate::plan::training::ConstraintPlan)| {
-        Line::default()
-            .plain(format!("{name:<12}"))
-            .plain(format!("ties {} within {}", listed(&constraint.inputs), number(constraint.tolerance)))
-            .hanging(12)
+        let held = match &constraint.projection {
+            Some(projection) => format!(
+                "{} is cut to it, {} {}",
+                projection.field,
+                if projection.upper { "from above, by" } else { "from below, by" },
+                listed(&projection.inputs)
+            ),
+            None => format!("ties {} within {}", listed(&constraint.inputs), number(constraint.tolerance)),
+        };
+        Line::default().plain(format!("{name:<12}")).plain(held).hanging(12)
     };
     plan.training.constraints.iter().map(line).collect()
 }

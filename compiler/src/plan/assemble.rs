@@ -8,9 +8,9 @@ use super::architecture::architecture;
 use super::data::{DataPlan, DerivedPlan, FieldPlan, LevelsPlan, SupportPlan};
 use super::evaluation::Score;
 use super::model::ModelPlan;
-use super::training::{ConstraintPlan, TrainingPlan};
+use super::training::{ConstraintPlan, ProjectionPlan, TrainingPlan};
 use super::{Part, Plan, Role, RolePlan, SCHEMA, capacity, start};
-use crate::check::{Checked, ModelChoice};
+use crate::check::{Checked, ModelChoice, Projection};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
 use crate::resolve::{RECIPE, Resolved};
@@ -247,7 +247,9 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
     for constraint in checked.constraints.values() {
         let name = input_name(&constraint.id).to_string();
         let known = resolved.lookup(RECIPE, &name).is_some_and(|d| d.id == constraint.id);
-        let needed = minimised(&name) && constraint.tolerance.is_some() || scored(&name);
+        let needed = minimised(&name) && constraint.tolerance.is_some()
+            || scored(&name)
+            || constraint.projection.is_some();
         if !known || !needed {
             continue;
         }
@@ -256,7 +258,8 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         let kernel = lower::kernel(checked, &kernel_name, &in_tolerances(&constraint.violation, tolerance));
         let inputs = kernel.inputs.iter().map(|i| i.name.clone()).collect();
         module.kernels.push(kernel);
-        constraints.insert(name, ConstraintPlan { kernel: kernel_name, inputs, tolerance });
+        let projection = constraint.projection.as_ref().map(|p| projection(checked, &name, p, module));
+        constraints.insert(name, ConstraintPlan { kernel: kernel_name, inputs, tolerance, projection });
     }
     let losses: BTreeMap<_, _> = checked
         .losses
@@ -277,6 +280,15 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         }
     }
     TrainingPlan { losses, constraints, phases: checked.phases.clone() }
+}
+
+fn projection(checked: &Checked, name: &str, projection: &Projection, module: &mut Module) -> ProjectionPlan {
+    let kernel_name = format!("bound.{name}");
+    let kernel = lower::kernel(checked, &kernel_name, &projection.bound);
+    let inputs = kernel.inputs.iter().map(|i| i.name.clone()).collect();
+    module.kernels.push(kernel);
+    let field = input_name(&projection.field).to_string();
+    ProjectionPlan { field, upper: projection.upper, kernel: kernel_name, inputs }
 }
 
 fn in_tolerances(violation: &Typed, tolerance: f64) -> Typed {

@@ -79,6 +79,20 @@ pub struct ConstraintPlan {
     pub inputs: Vec<String>,
     /// In SI units of the relation; 1 for a relation without a tolerance, which is only watched.
     pub tolerance: f64,
+    /// How a prediction is made to keep it, if it is to hold `always`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<ProjectionPlan>,
+}
+
+/// A prediction is cut to a bound: `field = min(field, bound)` if the bound is an upper one, else `max`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProjectionPlan {
+    pub field: String,
+    pub upper: bool,
+    /// The kernel that gives the bound, in the field's units.
+    pub kernel: String,
+    /// What the kernel reads, in its order.
+    pub inputs: Vec<String>,
 }
 
 /// One stretch of training.
