@@ -19,6 +19,7 @@ pub fn kernel(checked: &Checked, name: &str, value: &Typed) -> Kernel {
         inputs: BTreeMap::new(),
         done: BTreeMap::new(),
         constants: BTreeMap::new(),
+        coordinates: BTreeMap::new(),
     };
     // Inputs come first, in order of first use, so that the kernel's signature reads like the text.
     for id in value.variables() {
@@ -58,6 +59,8 @@ struct Lowering<'a> {
     done: BTreeMap<*const TypedExpr, Value>,
     /// Numbers by their bits.
     constants: BTreeMap<u64, Value>,
+    /// Coordinates by the id of their levels.
+    coordinates: BTreeMap<String, Value>,
 }
 
 impl Lowering<'_> {
@@ -80,8 +83,13 @@ impl Lowering<'_> {
             TypedKind::PerLevel(numbers) => self.builder.levels(numbers.clone()),
             TypedKind::Variable(id) => self.variable(id),
             TypedKind::Coordinate(id) => {
+                if let Some(value) = self.coordinates.get(id) {
+                    return *value;
+                }
                 let levels = self.checked.levels.get(id).map(|l| l.values.clone()).unwrap_or_default();
-                self.builder.levels(levels)
+                let value = self.builder.levels(levels);
+                self.coordinates.insert(id.clone(), value);
+                value
             }
             TypedKind::Same(inner) => self.value(inner),
             TypedKind::Unary(op, inner) => {

@@ -14,6 +14,8 @@ pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTre
     let mut around = vec![Waiting::default()];
     // The last token that is neither a line end nor a comment.
     let mut before: Option<Token> = None;
+    // Whether that one is a word that begins an item, and so names what follows.
+    let mut names = false;
     for (index, token) in tokens.iter().enumerate() {
         let inside = around.len() > 1;
         let Some(waiting) = around.last_mut() else { break };
@@ -41,7 +43,7 @@ pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTre
             Kind::Word => {
                 let word = &text[token.start..token.end];
                 let first = index.checked_sub(1).is_none_or(|before| tokens[before].kind == Kind::Newline);
-                if begins(text, before, *token) {
+                if begins(text, before.filter(|_| !names), *token) {
                     waiting.words.push(index);
                 } else if word == "where" || first && forms::is_item_word(word) {
                     *waiting = Waiting::default();
@@ -49,6 +51,9 @@ pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTre
             }
             _ => {}
         }
+        names = token.kind == Kind::Word
+            && forms::is_item_word(&text[token.start..token.end])
+            && (names || index.checked_sub(1).is_none_or(|before| tokens[before].kind == Kind::Newline));
         before = Some(*token);
     }
     found
@@ -67,7 +72,6 @@ fn begins(text: &str, before: Option<Token>, token: Token) -> bool {
     let named = |token: Token| &text[token.start..token.end];
     let Some(before) = before.filter(|_| forms::WALKS.contains(&named(token))) else { return false };
     match before.kind {
-        Kind::Word => !forms::is_item_word(named(before)),
         Kind::Mark('.') => text[..before.end].ends_with(".."),
         _ => true,
     }

@@ -153,7 +153,7 @@ fn evaluations_are_planned_whole() {
         }",
     );
     let evaluation = &plan.evaluations[0];
-    let of = |score: Score| evaluation.scores.iter().filter(|s| s.score == score).last().expect("scored");
+    let of = |score: Score| evaluation.scores.iter().rfind(|s| s.score == score).expect("scored");
     assert_eq!(
         (of(Score::Pod).thresholds.clone(), of(Score::Pod).scales.clone()),
         (vec![25.0, 35.0], vec![0.0, 24e3])
