@@ -3,32 +3,30 @@
 //!
 //! `cargo bench -p aurora-compiler --bench compile`
 
-#[path = "../../tests/tests/world/mod.rs"]
-mod world;
+#[path = "../tests/desk/mod.rs"]
+mod desk;
 
-use std::hint::black_box;
-
+use aurora_compiler::artefact;
 use aurora_compiler::kernel::jit::Compiled;
-use aurora_compiler::{artefact, compile};
 use criterion::{Criterion, criterion_group, criterion_main};
-use world::{QUICKSTART, WRF_SAMPLE, World};
+
+/// The six, and the two that run on data at hand.
+const RECIPES: [&str; 8] =
+    ["quickstart", "wrf-sample", "1-extend", "2-levels", "3-head", "4-scales", "5-physics", "6-ensemble"];
 
 fn recipes(criterion: &mut Criterion) {
-    let world = World::new();
-    for (name, text) in [("quickstart", QUICKSTART), ("wrf-sample", WRF_SAMPLE)] {
+    for name in RECIPES {
+        let path = desk::repository("recipes").join(format!("{name}.aurora"));
         criterion.bench_function(&format!("check {name}"), |bencher| {
-            bencher.iter(|| compile(name, black_box(text), &world).diagnostics.len());
+            bencher.iter(|| desk::compiled(&path).diagnostics.len());
         });
         criterion.bench_function(&format!("build {name}"), |bencher| {
             bencher.iter(|| {
-                let compilation = compile(name, black_box(text), &world);
+                let compilation = desk::compiled(&path);
                 let Some((plan, module)) = &compilation.result else { panic!("{name} does not compile") };
-                let files = artefact::files(
-                    plan,
-                    module,
-                    &compilation.canonical,
-                    &compilation.lock(&world).expect("a lock"),
-                );
+                let lock = compilation.lock(&desk::Desk(desk::repository("recipes"))).expect("a lock");
+                let files = artefact::files(plan, module, &compilation.canonical, &lock);
+                // What no machine code is made for is interpreted.
                 let code: usize = module
                     .kernels
                     .iter()

@@ -62,6 +62,9 @@ impl Checker<'_> {
                     Diagnostic::error("unknown-name", format!("there is no function `{name}`"))
                         .label(function.span, "not found");
                 diagnostic = match near {
+                    None if let Some((library, _)) = super::library_with(name) => {
+                        diagnostic.help(format!("{library} has it: use {library} ({name})"))
+                    }
                     Some(near) => diagnostic.help(format!("did you mean `{near}`?")).fix(function.span, near),
                     None => diagnostic.help(format!("the compiler itself knows {}", INTRINSICS.join(", "))),
                 };

@@ -22,8 +22,8 @@ impl Site for Desk {
     }
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
-        let (from, to) = ("2020-01-01T00:00:00Z".parse().ok()?, "2029-12-31T23:00:00Z".parse().ok()?);
-        (name == "synthetic").then_some(ArchiveIndex { fields: Vec::new(), from, to })
+        let (from, to) = ("2000-01-01T00:00:00Z".parse().ok()?, "2029-12-31T23:00:00Z".parse().ok()?);
+        ["synthetic", "wrf"].contains(&name).then_some(ArchiveIndex { fields: Vec::new(), from, to })
     }
 
     fn archives(&self) -> Vec<String> {
