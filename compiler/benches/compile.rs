@@ -10,6 +10,10 @@ use aurora_compiler::artefact;
 use aurora_compiler::kernel::jit::Compiled;
 use criterion::{Criterion, criterion_group, criterion_main};
 
+/// As in the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The six, and the two that run on data at hand.
 const RECIPES: [&str; 8] =
     ["quickstart", "wrf-sample", "1-extend", "2-levels", "3-head", "4-scales", "5-physics", "6-ensemble"];
