@@ -2,7 +2,7 @@
 //! is prepared or trained, never ignored. When a part is built, its line here goes.
 
 use aurora_compiler::Plan;
-use aurora_compiler::plan::data::DataPlan;
+use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
@@ -77,6 +77,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     }
     for evaluation in &plan.evaluations {
         evaluation_of(evaluation, &mut add);
+        levels_of(&plan.data, evaluation, &mut add);
     }
     list
 }
@@ -104,6 +105,22 @@ fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
     part(phase.stop.is_some(), "`stop`");
     part(phase.average.is_some(), "`average`");
     part(!phase.bf16.is_empty(), "`precision`");
+}
+
+/// Scores are kept by pressure; on other levels they would be shown at a wrong place.
+fn levels_of(data: &DataPlan, evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)) {
+    let support = |name: &str| {
+        let field = data.fields.iter().find(|field| field.name == name).map(|field| &field.support);
+        field.or_else(|| data.derived.iter().find(|d| d.name == name).map(|d| &d.support))
+    };
+    for score in evaluation.scores.iter().filter(|score| !score.levels.is_empty()) {
+        let Some(SupportPlan::Levels(set)) = support(&score.field) else { continue };
+        let coordinate = data.levels.get(set).map_or("", |levels| levels.coordinate.as_str());
+        add(
+            coordinate != "pressure",
+            format!("the score of `{}`, whose levels are no pressures", score.field),
+        );
+    }
 }
 
 fn evaluation_of(evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)) {

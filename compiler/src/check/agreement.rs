@@ -326,3 +326,23 @@ fn usual_size(quantity: &str) -> &'static str {
         _ => "1",
     }
 }
+
+impl Checker<'_> {
+    /// A spread or a tolerance is a difference: a unit with a zero of its own (°C) would add that zero to it.
+    pub(super) fn is_difference(&mut self, what: &str, typed: &Typed) -> Option<()> {
+        let unit = typed.unit.as_deref().and_then(|unit| crate::units::parse(unit).ok());
+        let (Some(unit), Some(value)) = (unit.filter(|unit| unit.scale == Scale::Affine), typed.constant())
+        else {
+            return Some(());
+        };
+        let kelvins = ((value - unit.offset) * 1e9).round() / 1e9;
+        let message = format!("{what} is a difference of temperatures, and this unit has a zero of its own");
+        self.diagnostics.push(
+            Diagnostic::error("affine-arithmetic", message)
+                .label(typed.span, format!("{value} K when read as a temperature"))
+                .help(format!("differences are written in kelvins: {kelvins} K"))
+                .fix(typed.span, format!("{kelvins} K")),
+        );
+        None
+    }
+}

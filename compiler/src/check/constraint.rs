@@ -38,6 +38,7 @@ impl Checker<'_> {
             }
             tree::ConstraintMode::Within(expr) => {
                 let tolerance = self.expression_with(scope, &locals, expr)?;
+                self.is_difference("a tolerance", &tolerance)?;
                 self.agree(&difference, &tolerance, "held within")?;
                 let value = tolerance.constant().filter(|v| *v > 0.0 && v.is_finite());
                 if value.is_none() {

@@ -108,10 +108,10 @@ impl Checker<'_> {
                 };
                 let first = self.time(&super::numbers::with_unit(start, shared.as_ref()))?;
                 let last = self.time(end)?;
-                (1..=MOST_LEADS)
-                    .map(|n| n.saturating_mul(step))
-                    .filter(|s| (first..=last).contains(s))
-                    .collect()
+                // Nothing is forecast at the start itself, and least of all before it.
+                let nothing = (first <= 0).then_some(first);
+                let between = (1..=MOST_LEADS).map(|n| n.saturating_mul(step));
+                nothing.into_iter().chain(between.filter(|s| (first..=last).contains(s))).collect()
             }
             ExprKind::List { items, unit } => {
                 let items: Vec<Expr> =

@@ -89,6 +89,9 @@ impl Checker<'_> {
                 }
                 (word, _) => {
                     let Some(typed) = self.expression(scope, value) else { continue };
+                    if word == "spread" && self.is_difference("a spread", &typed).is_none() {
+                        continue;
+                    }
                     let constant = typed.constant();
                     if constant.is_none() || word == "spread" && constant.is_some_and(|c| c <= 0.0) {
                         let reason = if word == "spread" {

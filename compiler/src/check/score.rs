@@ -91,15 +91,17 @@ impl Checker<'_> {
             match joint.as_ref().map(|j: &Name| j.text.as_str()) {
                 None | Some("of") => {
                     let (of, at) = self.score_subject(value)?;
-                    parts.at = parts.at.or(at);
+                    if let Some(at) = at {
+                        self.part_once("at", &mut parts.at, at)?;
+                    }
                     match of {
                         Of::Name(name) if !*seen_of => words.push(name),
                         of => subjects.push(of),
                     }
                 }
-                Some("at") => parts.at = Some(value),
-                Some("within") => parts.within = Some(value),
-                Some("in") => parts.bins = Some(value),
+                Some("at") => self.part_once("at", &mut parts.at, value)?,
+                Some("within") => self.part_once("within", &mut parts.within, value)?,
+                Some("in") => self.part_once("in", &mut parts.bins, value)?,
                 Some(other) => {
                     let message = format!("`{other}` has no meaning in a score");
                     let help =
@@ -110,6 +112,20 @@ impl Checker<'_> {
             }
         }
         Some(parts)
+    }
+
+    /// The second `at` of a score would silently take the place of the first.
+    fn part_once<'c>(&mut self, word: &str, slot: &mut Option<&'c Expr>, value: &'c Expr) -> Option<()> {
+        if let Some(first) = slot.replace(value) {
+            self.diagnostics.push(
+                Diagnostic::error("wrong-argument", format!("this score has two `{word}`"))
+                    .label(value.span, "again")
+                    .label(first.span, "first")
+                    .help(format!("make one list of them: {word} [20, 35] dBZ, say; or write another score")),
+            );
+            return None;
+        }
+        Some(())
     }
 
     /// A name, perhaps with its place, or `chance(relation)`.
