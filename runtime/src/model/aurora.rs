@@ -7,7 +7,7 @@ use aurora_compiler::plan::model::{Clip, ModelPlan};
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::backbone::{Backbone, BackboneTrace};
+use super::backbone::{Backbone, BackboneTrace, Conditions};
 use super::batch::Coordinates;
 use super::decoder::Decoder;
 use super::encoder::{Encoder, EncoderTrace};
@@ -173,7 +173,8 @@ impl Aurora {
         };
         let encoded = self.encoder.forward(&batch, sizes, &grid, lead, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let tokens = self.backbone.forward(encoded.clone(), resolution, lead, backbone_trace)?;
+        let conditions = Conditions { lead: vec![lead; sizes.samples], step: batch.rollout_step };
+        let tokens = self.backbone.forward(encoded.clone(), resolution, &conditions, backbone_trace)?;
         let surface_names = chosen(&plan.surface, &batch.surface);
         let atmosphere_names = chosen(&plan.atmosphere, &batch.atmosphere);
         let decoded =

@@ -9,6 +9,7 @@
 pub mod aurora;
 pub mod backbone;
 pub mod batch;
+mod block;
 pub mod checkpoint;
 pub mod decoder;
 pub mod encoder;
@@ -19,6 +20,7 @@ pub mod normalisation;
 pub mod parameters;
 pub mod perceiver;
 pub mod position;
+mod resample;
 pub mod window;
 
 use std::path::PathBuf;

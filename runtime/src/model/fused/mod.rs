@@ -57,7 +57,7 @@ pub fn cross_attention(query: Tensor<3>, key_value: Tensor<3>, heads: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{backbone, layer, perceiver};
+    use crate::model::{block, layer, perceiver};
     use burn::tensor::TensorData;
 
     fn device() -> Device {
@@ -134,7 +134,7 @@ mod tests {
                         window_attention(x, p.clone(), &layout, 2) + p.mean().unsqueeze()
                     },
                     |x: Tensor<3>, p: Tensor<1>| {
-                        backbone::window_attention(x, Some(p.clone()), &layout, 2) + p.mean().unsqueeze()
+                        block::window_attention(x, Some(p.clone()), &layout, 2) + p.mean().unsqueeze()
                     },
                     ([2, layout.count, 48], [48]),
                 );
