@@ -24,10 +24,28 @@ pub const SCALE: Expansion = Expansion {
 /// Lead time in hours, one minute to three weeks.
 pub const LEAD_TIME: Expansion =
     Expansion { what: "lead time", lower: 1.0 / 60.0, upper: 504.0, asserted: true };
+/// Lead time in hours as Aurora 1.5 has it.
+pub const LEAD_TIME_UPDATED: Expansion =
+    Expansion { what: "lead time", lower: 6.0, upper: 504.0, asserted: false };
 /// Pressure in hPa.
 pub const LEVEL: Expansion = Expansion { what: "pressure level", lower: 0.01, upper: 1e5, asserted: true };
 /// Hours since 1970, from an hour to a year.
 pub const ABSOLUTE_TIME: Expansion = Expansion { what: "time", lower: 1.0, upper: 8766.0, asserted: false };
+
+/// Expands lead times in hours: the first way, or that of Aurora 1.5, in which the sine of the longest wavelength
+/// gives way to the share of three weeks.
+pub fn lead_time(hours: &[f32], width: usize, updated: bool) -> Result<Vec<f32>, ModelError> {
+    if !updated {
+        return LEAD_TIME.expand(hours, width);
+    }
+    let mut features = LEAD_TIME_UPDATED.expand(hours, width)?;
+    for (row, hours) in features.chunks_mut(width.max(1)).zip(hours) {
+        if let Some(last) = (width / 2).checked_sub(1).and_then(|last| row.get_mut(last)) {
+            *last = hours / 504.0;
+        }
+    }
+    Ok(features)
+}
 
 impl Expansion {
     /// Expands each argument into `width` features (even), one row each: sines, then cosines. Wavelengths and
