@@ -15,6 +15,7 @@ pub mod decoder;
 pub mod encoder;
 pub mod fourier;
 pub mod fused;
+pub mod gradients;
 pub mod layer;
 pub mod normalisation;
 pub mod parameters;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 pub use aurora::{Aurora, Prediction};
 pub use batch::{Batch, Coordinates};
 pub use checkpoint::LoadReport;
+pub use gradients::ParameterGradients;
 pub use normalisation::Normalisation;
 pub use parameters::HostTensor;
 

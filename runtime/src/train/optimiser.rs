@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use aurora_compiler::plan::training::AdamW;
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model::parameters::Names;
-use crate::model::{Aurora, HostTensor};
+use crate::model::{Aurora, HostTensor, ParameterGradients};
 
 /// First and second moments of one parameter, flattened.
 #[derive(Clone, Debug)]
@@ -33,15 +33,14 @@ impl Optimiser {
     pub fn step(
         &mut self,
         model: Aurora,
-        gradients: &Gradients,
+        mut gradients: ParameterGradients,
         settings: &AdamW,
         rate: f64,
         groups: &[String],
     ) -> (Aurora, f64) {
         let names = model.names().clone();
-        let mut norm = Norm { names: &names, groups, gradients, squares: 0.0 };
-        model.visit(&mut norm);
-        let norm = norm.squares.sqrt();
+        gradients.retain(|name| learns(name, groups));
+        let norm = gradients.norm();
         if !norm.is_finite() {
             return (model, norm);
         }
@@ -50,7 +49,6 @@ impl Optimiser {
         let correction = |beta: f64| 1.0 - beta.powi(self.steps.min(i32::MAX as usize) as i32);
         let mut update = Update {
             names: &names,
-            groups,
             gradients,
             settings,
             rate,
@@ -98,30 +96,9 @@ fn learns(name: &str, groups: &[String]) -> bool {
         .any(|group| group == "new" || name.strip_prefix(group.as_str()).is_some_and(|r| r.starts_with('.')))
 }
 
-/// Sums the squares of the whole gradient, in f64 over parameters.
-struct Norm<'a> {
-    names: &'a Names,
-    groups: &'a [String],
-    gradients: &'a Gradients,
-    squares: f64,
-}
-
-impl ModuleVisitor for Norm<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let Some(name) = self.names.of(param.id) else { return };
-        if !learns(name, self.groups) {
-            return;
-        }
-        if let Some(gradient) = param.val().grad(self.gradients) {
-            self.squares += f64::from(gradient.powi_scalar(2).sum().into_scalar::<f32>());
-        }
-    }
-}
-
 struct Update<'a> {
     names: &'a Names,
-    groups: &'a [String],
-    gradients: &'a Gradients,
+    gradients: ParameterGradients,
     settings: &'a AdamW,
     rate: f64,
     clip: f64,
@@ -132,14 +109,11 @@ struct Update<'a> {
 impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(name) = self.names.of(param.id).map(str::to_string) else { return param };
-        let Some(gradient) = param.val().grad(self.gradients) else { return param };
-        if !learns(&name, self.groups) {
-            return param;
-        }
+        let Some(gradient) = self.gradients.take(&name) else { return param };
         let settings = self.settings;
         param.map(|weight| {
             let count = weight.shape().num_elements();
-            let gradient = gradient.reshape([count]).mul_scalar(self.clip as f32);
+            let gradient = gradient.mul_scalar(self.clip as f32);
             let old = self.moments.remove(&name).unwrap_or_else(|| {
                 let zero = Tensor::zeros([count], &gradient.device());
                 Moments { first: zero.clone(), second: zero }

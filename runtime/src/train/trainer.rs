@@ -26,7 +26,7 @@ use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
 use crate::model::aurora::{advance, clipped};
-use crate::model::{Aurora, Coordinates, Normalisation};
+use crate::model::{Aurora, Coordinates, Normalisation, ParameterGradients};
 use crate::talk::say;
 
 /// Batches loaded ahead of the one being learnt from.
@@ -250,11 +250,11 @@ impl Trainer<'_> {
         if !loss.is_finite() {
             return Err(not_finite("loss"));
         }
-        let gradients = value.total.backward();
+        let gradients = ParameterGradients::from_burn(&state.model, value.total.backward());
         let rate = phase.plan.optimiser.rate.at(state.position.step, phase.steps);
         let settings = &phase.plan.optimiser;
         let model = state.model.clone();
-        let (model, norm) = state.optimiser.step(model, &gradients, settings, rate, &phase.plan.train);
+        let (model, norm) = state.optimiser.step(model, gradients, settings, rate, &phase.plan.train);
         if !norm.is_finite() {
             return Err(not_finite("gradient"));
         }
