@@ -169,6 +169,20 @@ impl<'a> Builder<'a> {
         self.param(name.into(), shape.to_vec(), values, Layout::Same)
     }
 
+    /// A linear map that is a parameter by itself, (in, out): uniform within ±1/√in, as torch draws one.
+    pub fn uniform_map(&mut self, name: &str, input: usize, output: usize) -> Param<Tensor<2>> {
+        let bound = 1.0 / (input as f64).sqrt();
+        let mut stream = self.stream(name);
+        let draw = |_| ((2.0 * unit(&mut stream) - 1.0) * bound) as f32;
+        let values = (0..input * output).map(draw).collect();
+        self.param(name.into(), vec![output, input], values, Layout::Transposed)
+    }
+
+    /// A linear map of zeros that is a parameter by itself, (in, out).
+    pub fn zero_map(&mut self, name: &str, input: usize, output: usize) -> Param<Tensor<2>> {
+        self.param(name.into(), vec![output, input], vec![0.0; input * output], Layout::Transposed)
+    }
+
     fn param<const D: usize>(
         &mut self,
         name: String,
