@@ -173,7 +173,8 @@ impl Aurora {
         };
         let encoded = self.encoder.forward(&batch, sizes, &grid, lead, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let conditions = Conditions { lead: vec![lead; sizes.samples], step: batch.rollout_step };
+        let conditions =
+            Conditions { lead: vec![lead; sizes.samples], step: batch.rollout_step, ..Conditions::default() };
         let tokens = self.backbone.forward(encoded.clone(), resolution, &conditions, backbone_trace)?;
         let surface_names = chosen(&plan.surface, &batch.surface);
         let atmosphere_names = chosen(&plan.atmosphere, &batch.atmosphere);
