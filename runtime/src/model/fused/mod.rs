@@ -155,7 +155,8 @@ mod tests {
                         window_attention(x, p.clone(), &layout, 2) + p.mean().unsqueeze()
                     },
                     |x: Tensor<3>, p: Tensor<1>| {
-                        block::window_attention(x, Some(p.clone()), &layout, 2) + p.mean().unsqueeze()
+                        block::window_attention(x, Some(p.clone()), &layout, 2, false, None)
+                            + p.mean().unsqueeze()
                     },
                     ([2, layout.count, 48], [48]),
                 );
