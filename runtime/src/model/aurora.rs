@@ -203,7 +203,8 @@ impl Aurora {
         };
         let encoded = self.encoder.forward(&input, sizes, &grid, lead, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let conditions = Conditions { lead: lead.to_vec(), step: batch.rollout_step };
+        let conditions =
+            Conditions { lead: lead.to_vec(), step: batch.rollout_step, ..Conditions::default() };
         let kept = parts.is_some().then(|| encoded.clone());
         let tokens = self.backbone.forward(encoded, resolution, &conditions, backbone_trace)?;
         let (surface, atmosphere) = outputs(plan, &batch);
@@ -264,8 +265,7 @@ fn later(time: i64, hours: f32) -> i64 {
 /// come last.
 fn outputs(plan: &ModelPlan, batch: &Batch) -> (Vec<String>, Vec<String>) {
     let surface = plan.surface.iter();
-    let surface =
-        surface.filter(|name| batch.surface.contains_key(*name) || plan.surface_output_only(name));
+    let surface = surface.filter(|name| batch.surface.contains_key(*name) || plan.surface_output_only(name));
     let atmosphere = plan.atmosphere.iter();
     let atmosphere =
         atmosphere.filter(|name| batch.atmosphere.contains_key(*name) || plan.atmosphere_output_only(name));

@@ -51,8 +51,8 @@ impl Decoder {
         };
         let area = plan.patch * plan.patch;
         let separate = &plan.options.separate_perceiver;
-        let alternate = (!separate.is_empty())
-            .then(|| Perceiver::new(builder, "decoder.level_decoder_alternate", sizes));
+        let alternate =
+            (!separate.is_empty()).then(|| Perceiver::new(builder, "decoder.level_decoder_alternate", sizes));
         let separate = separate.iter().flat_map(|name| [name.clone(), modulation(name)]).collect();
         Decoder {
             perceiver: Perceiver::new(builder, "decoder.level_decoder", sizes),
@@ -199,9 +199,10 @@ impl LevelHeads {
         let Some(places) = places(self.levels.as_deref(), levels)? else {
             return Ok(self.layers[0].forward(tokens, chosen));
         };
-        let fields = places.into_iter().enumerate().map(|(at, place)| {
-            self.layers[place].forward(tokens.clone().narrow(1, at, 1), chosen)
-        });
+        let fields = places
+            .into_iter()
+            .enumerate()
+            .map(|(at, place)| self.layers[place].forward(tokens.clone().narrow(1, at, 1), chosen));
         Ok(Tensor::cat(fields.collect(), 1))
     }
 }
