@@ -14,23 +14,30 @@ pub mod chance;
 pub mod checkpoint;
 pub mod decoder;
 pub mod encoder;
+pub mod family;
 pub mod fourier;
 pub mod fused;
 pub mod gradients;
+pub mod insolation;
 pub mod layer;
 mod lora;
 pub mod mode;
 pub mod noise;
 pub mod normalisation;
 pub mod parameters;
+pub mod patches;
 pub mod perceiver;
 pub mod position;
+pub mod prediction;
+pub mod recompute;
 mod resample;
+pub mod rollout;
+pub mod time_channels;
 pub mod window;
 
 use std::path::PathBuf;
 
-pub use aurora::{Aurora, Prediction};
+pub use aurora::Aurora;
 pub use batch::{Batch, Coordinates};
 pub use chance::Chance;
 pub use checkpoint::LoadReport;
@@ -39,6 +46,9 @@ pub use mode::Mode;
 pub use noise::Noise;
 pub use normalisation::Normalisation;
 pub use parameters::HostTensor;
+pub use prediction::Prediction;
+pub use recompute::Recomputation;
+pub use rollout::Rollout;
 
 /// What can go wrong with a model, in sentences for the person at the recipe.
 #[derive(Debug, thiserror::Error)]

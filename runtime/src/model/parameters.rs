@@ -131,8 +131,13 @@ impl<'a> Builder<'a> {
 
     /// A linear layer of zeros.
     pub fn zero_linear(&mut self, name: &str, input: usize, output: usize) -> Linear {
-        let zeros = vec![0.0; input * output];
-        let weight = self.param(format!("{name}.weight"), vec![output, input], zeros, Layout::Transposed);
+        self.constant_linear(name, input, output, 0.0)
+    }
+
+    /// A linear layer whose weights are all the same, bias 0.
+    pub fn constant_linear(&mut self, name: &str, input: usize, output: usize, value: f32) -> Linear {
+        let values = vec![value; input * output];
+        let weight = self.param(format!("{name}.weight"), vec![output, input], values, Layout::Transposed);
         let bias = self.param(format!("{name}.bias"), vec![output], vec![0.0; output], Layout::Same);
         Linear { weight, bias: Some(bias) }
     }

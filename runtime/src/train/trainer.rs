@@ -25,7 +25,7 @@ use crate::data::prefetch::Prefetch;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
-use crate::model::aurora::{advance, clipped};
+use crate::model::rollout::{advance, clipped};
 use crate::model::{Aurora, Coordinates, Normalisation, ParameterGradients};
 use crate::talk::say;
 
@@ -282,17 +282,17 @@ impl Trainer<'_> {
         samples: &Samples,
         device: &Device,
     ) -> Result<Value, TrainError> {
-        let physical = batch::physical(self.plan, samples, &phase.grid, device);
-        let mut input = phase.normalisation.normalise(physical)?;
+        let mut input = model.prepare(&batch::physical(self.plan, samples, &phase.grid, device))?;
         let mut sum: Option<Value> = None;
         for step in 0..phase.plan.rollout {
-            let prediction = model.forward_normalised(&input)?;
+            let normalised = model.normalised(&input, &phase.normalisation)?;
+            let prediction = model.forward_normalised(&normalised)?;
             let fields = phase.objective.true_fields();
             let truth = batch::truth(self.plan, samples, &phase.scalings, &fields, step, device);
             let value = phase.objective.value(&prediction, &truth)?;
             if step + 1 < phase.plan.rollout {
-                let next = clipped(prediction.into_batch(), &self.plan.model, Some(&phase.normalisation));
-                input = advance(input, &next);
+                let next = clipped(model.physical(prediction, &phase.normalisation)?, &self.plan.model);
+                input = advance(input, &next, Some(&batch::forcing(self.plan, samples, step, device)));
             }
             sum = Some(match sum {
                 None => value,
