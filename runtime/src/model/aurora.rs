@@ -13,6 +13,7 @@ use super::decoder::{self, Decoder, Wanted};
 use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
 use super::mode::Mode;
+use super::noise::Noise;
 use super::parameters::{Builder, HostTensor, Names};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
@@ -97,6 +98,11 @@ impl Aurora {
     /// The device that holds the weights.
     pub fn device(&self) -> Device {
         self.encoder.device()
+    }
+
+    /// The noise that a stochastic model draws; clones of the model share it.
+    pub fn noise(&self) -> &Noise {
+        self.backbone.noise()
     }
 
     /// Uses this encoding for the grid with these coordinates (cropped) from now on, instead of computing it.
