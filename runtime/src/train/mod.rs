@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod events;
+mod gradient;
 pub mod graph;
 pub mod interrupt;
 pub mod objective;
