@@ -1,20 +1,20 @@
-//! Aurora as a whole: encoder, backbone, decoder, the clamps around them, and the roll-out.
+//! Aurora as a whole: encoder, backbone, decoder, and what stands around them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aurora_compiler::plan::model::{Clip, ModelPlan};
+use aurora_compiler::plan::model::{Family, ModelPlan};
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
 
-use super::backbone::{Backbone, BackboneTrace};
+use super::backbone::{Backbone, BackboneTrace, Conditions};
 use super::batch::Coordinates;
-use super::decoder::Decoder;
+use super::decoder::{self, Decoder};
 use super::encoder::{Encoder, EncoderTrace};
-use super::normalisation::Scaling;
+use super::family::{self, air_pollution::Combiners};
 use super::parameters::{Builder, HostTensor, Names, Supply};
 use super::position::GridEncoding;
-use super::{Batch, ModelError, Normalisation};
+use super::{Batch, ModelError, Normalisation, Prediction};
 
 /// Microsoft Aurora.
 ///
@@ -25,31 +25,13 @@ pub struct Aurora {
     encoder: Encoder,
     backbone: Backbone,
     decoder: Decoder,
+    combiners: Option<Combiners>,
     #[module(skip)]
     plan: Arc<ModelPlan>,
     #[module(skip)]
     names: Names,
     #[module(skip)]
     grid: GridCache,
-}
-
-/// A normalised prediction. Variables are joined, in the plan's order, so that a loss is one expression.
-#[derive(Clone, Debug)]
-pub struct Prediction {
-    pub surface_names: Vec<String>,
-    /// (V, B, 1, H, W).
-    pub surface: Tensor<5>,
-    pub atmosphere_names: Vec<String>,
-    /// (V, B, 1, A, H, W).
-    pub atmosphere: Tensor<6>,
-    /// Normalised static fields of the input, cropped.
-    pub statics: BTreeMap<String, Tensor<2>>,
-    pub latitude: Coordinates,
-    pub longitude: Coordinates,
-    /// Valid times in Unix seconds.
-    pub time: Vec<i64>,
-    pub levels: Vec<f64>,
-    pub rollout_step: usize,
 }
 
 /// Intermediate results, for comparison with the reference.
@@ -73,10 +55,13 @@ impl Aurora {
         let encoder = Encoder::new(&mut builder, plan);
         let backbone = Backbone::new(&mut builder, plan);
         let decoder = Decoder::new(&mut builder, plan);
+        let polluted = plan.options.family == Family::AirPollution;
+        let combiners = polluted.then(|| Combiners::new(&mut builder, plan));
         Ok(Aurora {
             encoder,
             backbone,
             decoder,
+            combiners,
             plan: Arc::new(plan.clone()),
             names: builder.names(),
             grid: GridCache::default(),
@@ -120,181 +105,182 @@ impl Aurora {
             Some(Known { latitude, longitude, encoding: Arc::new(encoding) });
     }
 
-    /// Physical batch in, physical prediction out (one time).
+    /// Physical batch in, physical prediction out (one time), at the model's time step.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
     pub fn forward(&self, batch: &Batch, normalisation: &Normalisation) -> Result<Batch, ModelError> {
-        batch.check(&self.plan)?;
-        let batch = batch.clone().adopt(&self.device()).crop(self.plan.patch)?;
-        let statics = batch.statics.clone();
-        let prediction = self.forward_normalised(&normalisation.normalise(batch)?)?;
-        let restored = normalisation.restore(prediction.into_batch())?;
-        Ok(Batch { statics, ..restored })
+        self.forward_at(batch, normalisation, &self.step_of(batch))
     }
 
-    /// Normalised batch in, normalised prediction out.
-    pub fn forward_normalised(&self, batch: &Batch) -> Result<Prediction, ModelError> {
-        self.run(batch, None)
-    }
-
-    /// As `forward_normalised`, and keeps intermediate results.
-    pub fn forward_traced(&self, batch: &Batch, trace: &mut Trace) -> Result<Prediction, ModelError> {
-        self.run(batch, Some(trace))
-    }
-
-    /// Predicts `steps` times, each from the last prediction; physical batches in and out.
-    pub fn rollout(
+    /// As `forward`, at a lead time in hours for each sample.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model; lead times other than its time step, unless it is built for such.
+    pub fn forward_at(
         &self,
         batch: &Batch,
         normalisation: &Normalisation,
-        steps: usize,
-    ) -> Result<Vec<Batch>, ModelError> {
-        batch.check(&self.plan)?;
-        let mut batch = batch.clone().adopt(&self.device()).crop(self.plan.patch)?;
-        let mut predictions = Vec::with_capacity(steps);
-        for step in 0..steps {
-            let prediction = self.forward(&batch, normalisation)?;
-            if step + 1 < steps {
-                batch = advance(batch, &clipped(prediction.clone(), &self.plan, None));
-            }
-            predictions.push(prediction);
-        }
-        Ok(predictions)
+        lead: &[f32],
+    ) -> Result<Batch, ModelError> {
+        let prediction = self.run(&self.normalised(batch, normalisation)?, lead, None)?;
+        self.physical(prediction, normalisation)
     }
 
-    fn run(&self, batch: &Batch, trace: Option<&mut Trace>) -> Result<Prediction, ModelError> {
+    /// Normalised batch in (see `normalised`), normalised prediction out, at the model's time step.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    pub fn forward_normalised(&self, batch: &Batch) -> Result<Prediction, ModelError> {
+        self.run(batch, &self.step_of(batch), None)
+    }
+
+    /// As `forward_normalised`, at a lead time in hours for each sample; keeps intermediate results.
+    ///
+    /// # Errors
+    /// As `forward_at`.
+    pub fn forward_traced(
+        &self,
+        batch: &Batch,
+        lead: &[f32],
+        trace: &mut Trace,
+    ) -> Result<Prediction, ModelError> {
+        self.run(batch, lead, Some(trace))
+    }
+
+    /// A physical batch with the variables that the model knows, cropped to whole patches, on the model's device.
+    /// Doing it twice changes nothing more.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    pub fn prepare(&self, batch: &Batch) -> Result<Batch, ModelError> {
+        let mut batch = family::prepare(&self.plan, batch.clone().adopt(&self.device()))?;
+        if self.plan.options.family != Family::V1p5 {
+            batch.surface.retain(|name, _| !self.plan.surface_output_only(name));
+            batch.atmosphere.retain(|name, _| !self.plan.atmosphere_output_only(name));
+        }
+        batch.check(&self.plan)?;
+        batch.crop(self.plan.patch)
+    }
+
+    /// A physical batch as the network reads it.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model, a variable without scaling.
+    pub fn normalised(&self, batch: &Batch, normalisation: &Normalisation) -> Result<Batch, ModelError> {
+        let batch = family::before_normalising(&self.plan, self.prepare(batch)?);
+        normalisation.normalise(batch)
+    }
+
+    /// A prediction in physical units.
+    ///
+    /// # Errors
+    /// A variable without scaling, times that no calendar reaches.
+    pub fn physical(
+        &self,
+        prediction: Prediction,
+        normalisation: &Normalisation,
+    ) -> Result<Batch, ModelError> {
+        family::after_restoring(&self.plan, normalisation.restore(prediction.into_batch())?)
+    }
+
+    /// The time step for each sample.
+    fn step_of(&self, batch: &Batch) -> Vec<f32> {
+        vec![self.plan.timestep as f32; batch.time.len()]
+    }
+
+    fn run(&self, batch: &Batch, lead: &[f32], trace: Option<&mut Trace>) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
+        let batch = batch.clone().adopt(&self.device());
         batch.check(plan)?;
-        let batch = batch.clone().adopt(&self.device()).crop(plan.patch)?;
+        let batch = batch.crop(plan.patch)?;
         let sizes = batch.check(plan)?;
+        self.check_lead(lead, sizes.samples)?;
         let grid = self.grid.get(&batch, plan)?;
-        let batch = clamp_inputs(batch, plan);
-        let lead = plan.timestep as f32;
+        let input = family::before_encoder(plan, self.combiners.as_ref(), clamp_inputs(batch.clone(), plan));
         let (encoder_trace, backbone_trace, parts) = match trace {
             Some(trace) => (Some(&mut trace.encoder), Some(&mut trace.backbone), Some(&mut trace.parts)),
             None => (None, None, None),
         };
-        let encoded = self.encoder.forward(&batch, sizes, &grid, lead, encoder_trace)?;
+        let encoded = self.encoder.forward(&input, sizes, &grid, lead, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let tokens = self.backbone.forward(encoded.clone(), resolution, lead, backbone_trace)?;
-        let surface_names = chosen(&plan.surface, &batch.surface);
-        let atmosphere_names = chosen(&plan.atmosphere, &batch.atmosphere);
-        let decoded =
-            self.decoder.forward(tokens.clone(), sizes, &surface_names, &atmosphere_names, &batch.levels)?;
+        let conditions =
+            Conditions { lead: lead.to_vec(), step: batch.rollout_step, ..Conditions::default() };
+        let kept = parts.is_some().then(|| encoded.clone());
+        let tokens = self.backbone.forward(encoded, resolution, &conditions, backbone_trace)?;
+        let (surface, atmosphere) = outputs(plan, &batch);
+        let decoded = self.decoder.forward(tokens.clone(), sizes, &surface, &atmosphere, &batch.levels)?;
         if let Some(parts) = parts {
-            parts.extend([
-                ("encoder", encoded),
-                ("backbone", tokens),
-                ("decoder.level_decoder", decoded.tokens.clone()),
-            ]);
+            parts.extend(kept.map(|encoded| ("encoder", encoded)));
+            parts.extend([("backbone", tokens), ("decoder.level_decoder", decoded.tokens)]);
+            parts.extend(decoded.alternate.map(|tokens| ("decoder.level_decoder_alternate", tokens)));
         }
-        let step = batch.rollout_step + 1;
-        let (mut surface, mut atmosphere) = (decoded.surface, decoded.atmosphere);
-        if step > 1 || plan.clamp_at_first_step {
-            surface = clamp(surface, &surface_names, &plan.positive_surface);
-            atmosphere = clamp(atmosphere, &atmosphere_names, &plan.positive_atmosphere);
-        }
-        let lead = (plan.timestep * 3600.0).round() as i64;
-        Ok(Prediction {
-            surface_names,
-            surface,
-            atmosphere_names,
-            atmosphere,
-            statics: batch.statics,
-            latitude: batch.latitude,
-            longitude: batch.longitude,
-            time: batch.time.iter().map(|time| time + lead).collect(),
-            levels: batch.levels,
-            rollout_step: step,
-        })
-    }
-}
-
-impl Prediction {
-    /// The same values by variable, still normalised, as a batch of one time.
-    pub fn into_batch(self) -> Batch {
-        let surface = self.surface_names.into_iter().enumerate();
-        let atmosphere = self.atmosphere_names.into_iter().enumerate();
-        Batch {
-            surface: surface
-                .map(|(at, name)| (name, self.surface.clone().narrow(0, at, 1).squeeze_dim(0)))
-                .collect(),
-            atmosphere: atmosphere
-                .map(|(at, name)| (name, self.atmosphere.clone().narrow(0, at, 1).squeeze_dim(0)))
-                .collect(),
-            statics: self.statics,
-            latitude: self.latitude,
-            longitude: self.longitude,
-            time: self.time,
-            levels: self.levels,
-            rollout_step: self.rollout_step,
-        }
-    }
-}
-
-/// A prediction brought into the ranges of its variables before it is fed back. Of a normalised one the scalings
-/// are needed, for ranges are physical.
-pub(crate) fn clipped(mut batch: Batch, plan: &ModelPlan, scalings: Option<&Normalisation>) -> Batch {
-    let bound = |value: Option<f64>, scaling: Option<Scaling>, open: f64| match (value, scaling) {
-        (Some(value), Some(scaling)) => (value - scaling.location) / scaling.scale,
-        (Some(value), None) => value,
-        (None, _) => open,
-    };
-    let limits = |clip: &Clip, scaling: Option<Scaling>| {
-        (bound(clip.least, scaling, f64::MIN) as f32, bound(clip.greatest, scaling, f64::MAX) as f32)
-    };
-    for clip in &plan.options.clips {
-        if !clip.levels {
-            if let Some(field) = batch.surface.remove(&clip.variable) {
-                let scaling = scalings.and_then(|all| all.surface.get(&clip.variable).copied());
-                let (least, greatest) = limits(clip, scaling);
-                batch.surface.insert(clip.variable.clone(), field.clamp(least, greatest));
-            }
-            continue;
-        }
-        let Some(field) = batch.atmosphere.remove(&clip.variable) else { continue };
-        let field = match scalings.and_then(|all| all.atmosphere.get(&clip.variable)) {
-            None => {
-                let (least, greatest) = limits(clip, None);
-                field.clamp(least, greatest)
-            }
-            Some(levels) => {
-                let of = |level: &f64| levels.iter().find(|(known, _)| known == level).map(|(_, one)| *one);
-                let parts = batch.levels.iter().enumerate().map(|(at, level)| {
-                    let (least, greatest) = limits(clip, of(level));
-                    field.clone().narrow(2, at, 1).clamp(least, greatest)
-                });
-                Tensor::cat(parts.collect(), 2)
-            }
+        let prediction = Prediction {
+            surface_names: surface,
+            surface: decoded.surface,
+            atmosphere_names: atmosphere,
+            atmosphere: decoded.atmosphere,
+            statics: batch.statics.clone(),
+            latitude: batch.latitude.clone(),
+            longitude: batch.longitude.clone(),
+            time: batch.time.iter().zip(lead).map(|(time, lead)| later(*time, *lead)).collect(),
+            levels: batch.levels.clone(),
+            rollout_step: batch.rollout_step + 1,
         };
-        batch.atmosphere.insert(clip.variable.clone(), field);
+        self.finish(&batch, prediction)
     }
-    batch
+
+    /// From the decoder's channels to variables: what the family does, then the clamps.
+    fn finish(&self, input: &Batch, mut prediction: Prediction) -> Result<Prediction, ModelError> {
+        let plan = &self.plan;
+        if family::changes_prediction(plan) {
+            let fields = family::after_decoder(plan, input, prediction.fields())?;
+            prediction = prediction.with_fields(fields, &plan.surface, &plan.atmosphere);
+        }
+        if prediction.rollout_step > 1 || plan.clamp_at_first_step {
+            prediction = prediction.clamped(&plan.positive_surface, &plan.positive_atmosphere);
+        }
+        Ok(prediction)
+    }
+
+    fn check_lead(&self, lead: &[f32], samples: usize) -> Result<(), ModelError> {
+        let step = self.plan.timestep as f32;
+        if lead.len() != samples {
+            return Err(ModelError::Batch(format!("{} lead times for {samples} samples", lead.len())));
+        }
+        match lead.iter().find(|lead| **lead != step && !self.plan.options.variable_lead_time) {
+            None => Ok(()),
+            Some(other) => Err(ModelError::Batch(format!(
+                "the model predicts {step} h ahead and is not built for other lead times, such as {other} h"
+            ))),
+        }
+    }
 }
 
-/// The input of the next step: the oldest time dropped, the prediction appended. Both physical or both normalised.
-pub(crate) fn advance(batch: Batch, prediction: &Batch) -> Batch {
-    let surface = prediction.surface.iter().filter_map(|(name, new)| {
-        let old = batch.surface.get(name)?;
-        let times = old.dims()[1];
-        Some((name.clone(), Tensor::cat(vec![old.clone(), new.clone()], 1).narrow(1, 1, times)))
-    });
-    let atmosphere = prediction.atmosphere.iter().filter_map(|(name, new)| {
-        let old = batch.atmosphere.get(name)?;
-        let times = old.dims()[1];
-        Some((name.clone(), Tensor::cat(vec![old.clone(), new.clone()], 1).narrow(1, 1, times)))
-    });
-    Batch {
-        surface: surface.collect(),
-        atmosphere: atmosphere.collect(),
-        time: prediction.time.clone(),
-        rollout_step: prediction.rollout_step,
-        statics: batch.statics,
-        ..prediction.clone()
-    }
+/// A time in Unix seconds and a lead time in hours, to the second.
+fn later(time: i64, hours: f32) -> i64 {
+    time.saturating_add((f64::from(hours) * 3600.0).round() as i64)
 }
 
-/// The plan's variables that the batch has, in the plan's order.
-fn chosen<T>(names: &[String], fields: &BTreeMap<String, T>) -> Vec<String> {
-    names.iter().filter(|name| fields.contains_key(*name)).cloned().collect()
+/// The channels to decode: of the variables that the batch has, and of those that are predicted only. Modulations
+/// come last.
+fn outputs(plan: &ModelPlan, batch: &Batch) -> (Vec<String>, Vec<String>) {
+    let surface = plan.surface.iter();
+    let surface = surface.filter(|name| batch.surface.contains_key(*name) || plan.surface_output_only(name));
+    let atmosphere = plan.atmosphere.iter();
+    let atmosphere =
+        atmosphere.filter(|name| batch.atmosphere.contains_key(*name) || plan.atmosphere_output_only(name));
+    let of = |modulations: &[String], mut channels: Vec<String>| {
+        let modulation = |channel: &String| modulations.contains(channel);
+        channels.sort_by_key(modulation);
+        channels
+    };
+    let modulations: Vec<String> =
+        plan.options.modulation_heads.iter().map(|name| decoder::modulation(name)).collect();
+    (
+        of(&modulations, surface.flat_map(|name| plan.surface_outputs_of(name)).collect()),
+        of(&modulations, atmosphere.flat_map(|name| plan.atmosphere_outputs_of(name)).collect()),
+    )
 }
 
 fn clamp_inputs(mut batch: Batch, plan: &ModelPlan) -> Batch {
@@ -309,18 +295,6 @@ fn clamp_inputs(mut batch: Batch, plan: &ModelPlan) -> Batch {
         }
     }
     batch
-}
-
-/// Clamps the positive ones among variables joined on the first axis.
-fn clamp<const D: usize>(fields: Tensor<D>, names: &[String], positive: &[String]) -> Tensor<D> {
-    if !names.iter().any(|name| positive.contains(name)) {
-        return fields;
-    }
-    let parts = names.iter().enumerate().map(|(at, name)| {
-        let part = fields.clone().narrow(0, at, 1);
-        if positive.contains(name) { part.clamp_min(0.0) } else { part }
-    });
-    Tensor::cat(parts.collect(), 0)
 }
 
 /// The encoding of the grid last used.

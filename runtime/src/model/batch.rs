@@ -75,15 +75,15 @@ impl Batch {
         let sizes = self.sizes(plan)?;
         let Sizes { samples, times, levels, height, width } = sizes;
         for (name, field) in &self.surface {
-            known("surface", name, &plan.surface)?;
+            known("surface", name, &[&plan.surface[..], &plan.options.forcing_surface])?;
             shape(name, &field.dims(), &[samples, times, height, width])?;
         }
         for (name, field) in &self.statics {
-            known("static", name, &plan.statics)?;
+            known("static", name, &[&plan.statics])?;
             shape(name, &field.dims(), &[height, width])?;
         }
         for (name, field) in &self.atmosphere {
-            known("atmospheric", name, &plan.atmosphere)?;
+            known("atmospheric", name, &[&plan.atmosphere[..], &plan.options.forcing_atmosphere])?;
             shape(name, &field.dims(), &[samples, times, levels, height, width])?;
         }
         self.check_grid(height, width)?;
@@ -201,11 +201,11 @@ pub(super) fn map<A, B>(fields: BTreeMap<String, A>, mut change: impl FnMut(A) -
     fields.into_iter().map(|(name, field)| (name, change(field))).collect()
 }
 
-fn known(kind: &str, name: &str, names: &[String]) -> Result<(), ModelError> {
-    if names.iter().any(|known| known == name) {
+fn known(kind: &str, name: &str, lists: &[&[String]]) -> Result<(), ModelError> {
+    if lists.iter().any(|names| names.iter().any(|known| known == name)) {
         return Ok(());
     }
-    wrong(format!("`{name}` is no {kind} variable of the model, which has {}", names.join(", ")))
+    wrong(format!("`{name}` is no {kind} variable of the model, which has {}", lists.concat().join(", ")))
 }
 
 fn shape(name: &str, have: &[usize], want: &[usize]) -> Result<(), ModelError> {

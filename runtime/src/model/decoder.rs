@@ -7,7 +7,9 @@ use burn::tensor::Tensor;
 
 use super::batch::Sizes;
 use super::layer::{constant, linear};
+use super::normalisation::level_key;
 use super::parameters::Builder;
+use super::patches::places;
 use super::perceiver::{Perceiver, PerceiverSizes};
 use super::{ModelError, fourier};
 
@@ -15,19 +17,25 @@ use super::{ModelError, fourier};
 #[derive(Module, Debug)]
 pub struct Decoder {
     perceiver: Perceiver,
+    /// Of the variables that are decoded apart.
+    alternate: Option<Perceiver>,
     surface: Heads,
-    atmosphere: Heads,
+    atmosphere: LevelHeads,
     levels: Linear,
+    /// Channels on levels that are decoded apart.
+    #[module(skip)]
+    separate: Vec<String>,
     #[module(skip)]
     patch: usize,
 }
 
-/// Surface (V, B, 1, H, W), atmosphere (V, B, 1, A, H, W), and the Perceiver's output (B·L, A, 2D).
+/// Surface (V, B, 1, H, W), atmosphere (V, B, 1, A, H, W), and the outputs of the Perceivers (B·L, A, 2D).
 #[derive(Debug)]
 pub struct Decoded {
     pub surface: Tensor<5>,
     pub atmosphere: Tensor<6>,
     pub tokens: Tensor<3>,
+    pub alternate: Option<Tensor<3>>,
 }
 
 impl Decoder {
@@ -42,16 +50,25 @@ impl Decoder {
             stabilise: false,
         };
         let area = plan.patch * plan.patch;
+        let separate = &plan.options.separate_perceiver;
+        let alternate =
+            (!separate.is_empty()).then(|| Perceiver::new(builder, "decoder.level_decoder_alternate", sizes));
+        let separate = separate.iter().flat_map(|name| [name.clone(), modulation(name)]).collect();
         Decoder {
             perceiver: Perceiver::new(builder, "decoder.level_decoder", sizes),
-            surface: Heads::new(builder, "decoder.surf_heads", &plan.surface, width, area),
-            atmosphere: Heads::new(builder, "decoder.atmos_heads", &plan.atmosphere, width, area),
+            alternate,
+            surface: Heads::new(builder, "decoder.surf_heads", "", plan.surface_outputs(), [width, area]),
+            atmosphere: LevelHeads::new(builder, plan, [width, area]),
             levels: builder.linear("decoder.atmos_levels_embed", width, width, true),
+            separate,
             patch: plan.patch,
         }
     }
 
-    /// Predicts the named variables on the levels (hPa). Names the model lacks are left out.
+    /// Predicts the named channels on the levels (hPa). Names that the decoder lacks are left out.
+    ///
+    /// # Errors
+    /// A level that the model has no encoding or no layer for.
     pub fn forward(
         &self,
         tokens: Tensor<3>,
@@ -71,8 +88,7 @@ impl Decoder {
             .reshape([samples, latents - 1, patches, width])
             .swap_dims(1, 2)
             .reshape([samples * patches, latents - 1, width]);
-        let first = tokens.narrow(1, 0, patches);
-        let fields = self.surface.forward(first, surface);
+        let fields = self.surface.forward(tokens.narrow(1, 0, patches), surface);
         let variables = surface.len();
         let surface = fields
             .reshape([samples, rows, columns, variables, patch, patch])
@@ -82,15 +98,35 @@ impl Decoder {
         let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
         let features = fourier::LEVEL.expand(&pressure, width)?;
         let queries = linear(&self.levels, constant(features, [levels.len(), width], &context.device()));
-        let tokens = self.perceiver.forward(queries.unsqueeze_dim(0), context);
-        let fields = self.atmosphere.forward(tokens.clone(), atmosphere);
-        let (variables, levels) = (atmosphere.len(), levels.len());
-        let atmosphere = fields
-            .reshape([samples, rows, columns, levels, variables, patch, patch])
-            .permute([4, 0, 3, 1, 5, 2, 6])
-            .reshape([variables, samples, 1, levels, height, across]);
-        Ok(Decoded { surface, atmosphere, tokens })
+        let queries = queries.unsqueeze_dim::<3>(0);
+        let tokens = self.perceiver.forward(queries.clone(), context.clone());
+        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries, context));
+        let unpatch = |fields: Tensor<3>, variables: usize| -> Tensor<6> {
+            fields
+                .reshape([samples, rows, columns, levels.len(), variables, patch, patch])
+                .permute([4, 0, 3, 1, 5, 2, 6])
+                .reshape([variables, samples, 1, levels.len(), height, across])
+        };
+        // Each run of names that one Perceiver decodes is one product.
+        let apart = |name: &String| alternate.is_some() && self.separate.contains(name);
+        let mut parts = Vec::new();
+        for names in atmosphere.chunk_by(|one, two| apart(one) == apart(two)) {
+            let source = alternate.as_ref().filter(|_| names.first().is_some_and(apart)).unwrap_or(&tokens);
+            let fields = self.atmosphere.forward(source.clone(), names, levels)?;
+            parts.push(unpatch(fields, names.len()));
+        }
+        let atmosphere = if parts.is_empty() {
+            Tensor::zeros([0, samples, 1, levels.len(), height, across], &tokens.device())
+        } else {
+            Tensor::cat(parts, 0)
+        };
+        Ok(Decoded { surface, atmosphere, tokens, alternate })
     }
+}
+
+/// The name of a variable's modulation, a second output of the network for it.
+pub(super) fn modulation(name: &str) -> String {
+    format!("{name}_mod")
 }
 
 /// A linear map from token to patch for each variable, joined for one matrix product.
@@ -102,9 +138,19 @@ struct Heads {
 }
 
 impl Heads {
-    fn new(builder: &mut Builder, prefix: &str, names: &[String], width: usize, area: usize) -> Heads {
-        let heads = names.iter().map(|name| builder.linear(&format!("{prefix}.{name}"), width, area, true));
-        Heads { heads: heads.collect(), names: names.to_vec() }
+    /// Parameters are called `prefix.NAMEsuffix`.
+    fn new(
+        builder: &mut Builder,
+        prefix: &str,
+        suffix: &str,
+        names: Vec<String>,
+        [width, area]: [usize; 2],
+    ) -> Heads {
+        let heads = names
+            .iter()
+            .map(|name| builder.linear(&format!("{prefix}.{name}{suffix}"), width, area, true))
+            .collect();
+        Heads { heads, names }
     }
 
     /// (X, Y, 2D) → (X, Y, V·P²).
@@ -117,9 +163,46 @@ impl Heads {
                 biases.extend(head.bias.as_ref().map(|bias| bias.val()));
             }
         }
+        if weights.is_empty() {
+            return Tensor::zeros([groups, count, 0], &tokens.device());
+        }
         let weight = Tensor::cat(weights, 1);
         let output = weight.dims()[1];
         let fields = tokens.reshape([groups * count, width]).matmul(weight);
         (fields + Tensor::cat(biases, 0).unsqueeze()).reshape([groups, count, output])
+    }
+}
+
+/// Heads of variables on levels: one for all levels, or one for each.
+#[derive(Module, Debug)]
+struct LevelHeads {
+    layers: Vec<Heads>,
+    #[module(skip)]
+    levels: Option<Vec<f64>>,
+}
+
+impl LevelHeads {
+    fn new(builder: &mut Builder, plan: &ModelPlan, sizes: [usize; 2]) -> LevelHeads {
+        let levels = plan.options.level_condition.clone();
+        let suffixes = match &levels {
+            None => vec![String::new()],
+            Some(levels) => levels.iter().map(|level| format!(".layers.{}", level_key(*level))).collect(),
+        };
+        let names = plan.atmosphere_outputs();
+        let layer =
+            |suffix: &String| Heads::new(builder, "decoder.atmos_heads", suffix, names.clone(), sizes);
+        LevelHeads { layers: suffixes.iter().map(layer).collect(), levels }
+    }
+
+    /// (X, A, 2D) → (X, A, V·P²).
+    fn forward(&self, tokens: Tensor<3>, chosen: &[String], levels: &[f64]) -> Result<Tensor<3>, ModelError> {
+        let Some(places) = places(self.levels.as_deref(), levels)? else {
+            return Ok(self.layers[0].forward(tokens, chosen));
+        };
+        let fields = places
+            .into_iter()
+            .enumerate()
+            .map(|(at, place)| self.layers[place].forward(tokens.clone().narrow(1, at, 1), chosen));
+        Ok(Tensor::cat(fields.collect(), 1))
     }
 }

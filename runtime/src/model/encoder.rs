@@ -1,17 +1,19 @@
 //! From fields to tokens: patch embeddings, level aggregation, encodings of place, size and time.
 
+use std::collections::BTreeMap;
+
+use aurora_compiler::plan::model::{ModelPlan, TIME_CHANNELS};
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
-use aurora_compiler::plan::model::ModelPlan;
-
 use super::batch::Sizes;
 use super::layer::{Mlp, Norm, constant, linear};
 use super::parameters::Builder;
+use super::patches::{LevelEmbedding, PatchEmbedding};
 use super::perceiver::{Perceiver, PerceiverSizes};
 use super::position::GridEncoding;
-use super::{Batch, ModelError, fourier};
+use super::{Batch, ModelError, fourier, time_channels};
 
 /// Batch (normalised, cropped) → tokens (B, C·L, D), ordered level, row, column.
 #[derive(Module, Debug)]
@@ -26,11 +28,30 @@ pub struct Encoder {
     absolute_time: Linear,
     levels: Linear,
     surface: PatchEmbedding,
-    atmosphere: PatchEmbedding,
+    atmosphere: LevelEmbedding,
     aggregation: Perceiver,
     #[module(skip)]
+    channels: Channels,
+}
+
+/// Which channels the embeddings read, and the rest of the plan that a forward pass needs.
+#[derive(Clone, Debug)]
+struct Channels {
+    surface: Vec<String>,
+    atmosphere: Vec<String>,
+    /// Six channels of the date beside the static ones.
+    dynamic: bool,
+    /// On levels the geopotential stands in the place of the static one too.
+    indexing_error: bool,
+    /// The lead-time expansion of Aurora 1.5.
+    updated_lead_time: bool,
+    patch: usize,
     width: usize,
 }
+
+/// How the names of fixed channels on levels begin.
+const STATIC: &str = "static_";
+const STATIC_GEOPOTENTIAL: &str = "static_z";
 
 /// What the encoder computed on its way, for comparison with the reference.
 #[derive(Debug, Default)]
@@ -60,7 +81,15 @@ impl Encoder {
         let lead_time = square("lead_time_embed");
         let absolute_time = square("absolute_time_embed");
         let levels = square("atmos_levels_embed");
-        let names = plan.surface.iter().chain(&plan.statics).cloned().collect();
+        let channels = Channels {
+            surface: plan.surface_inputs(),
+            atmosphere: plan.atmosphere_inputs(),
+            dynamic: plan.options.dynamic_variables,
+            indexing_error: plan.options.simulate_indexing_bug,
+            updated_lead_time: plan.options.updated_lead_time_embedding,
+            patch: plan.patch,
+            width,
+        };
         let aggregation = PerceiverSizes {
             width,
             heads: plan.num_heads,
@@ -84,15 +113,15 @@ impl Encoder {
             lead_time,
             absolute_time,
             levels,
-            surface: PatchEmbedding::new(builder, "encoder.surf_token_embeds", names, plan),
-            atmosphere: PatchEmbedding::new(
+            surface: PatchEmbedding::new(builder, "encoder.surf_token_embeds", &channels.surface, plan),
+            atmosphere: LevelEmbedding::new(
                 builder,
                 "encoder.atmos_token_embeds",
-                plan.atmosphere.clone(),
+                &channels.atmosphere,
                 plan,
             ),
             aggregation: Perceiver::new(builder, "encoder.level_agg", aggregation),
-            width,
+            channels,
         }
     }
 
@@ -101,19 +130,24 @@ impl Encoder {
         self.surface_level.val().device()
     }
 
-    /// Encodes a normalised, cropped batch for a lead time in hours.
+    /// Encodes a normalised, cropped batch, whose variables are the network's channels, for the lead time of each
+    /// sample in hours.
+    ///
+    /// # Errors
+    /// Levels, places, lead times or dates that the model has no encoding for.
     pub fn forward(
         &self,
         batch: &Batch,
         sizes: Sizes,
         grid: &GridEncoding,
-        lead: f32,
+        lead: &[f32],
         mut trace: Option<&mut EncoderTrace>,
     ) -> Result<Tensor<3>, ModelError> {
         let device = self.device();
-        let (samples, patches, width) = (sizes.samples, grid.patches, self.width);
-        let surface = self.surface_tokens(batch, sizes, &mut trace);
-        let atmosphere = self.atmosphere_tokens(batch, sizes, &device, &mut trace)?;
+        let (samples, patches, width) = (sizes.samples, grid.patches, self.channels.width);
+        let fixed = self.fixed(batch, sizes, &device)?;
+        let surface = self.surface_tokens(batch, &fixed, sizes, &mut trace);
+        let atmosphere = self.atmosphere_tokens(batch, &fixed, sizes, &device, &mut trace)?;
         let aggregated = self.aggregation.forward(self.latents.val().unsqueeze_dim(0), atmosphere);
         EncoderTrace::keep(&mut trace, "encoder.level_agg", &aggregated);
         let latents = aggregated.dims()[1];
@@ -125,33 +159,54 @@ impl Encoder {
         Ok(tokens.reshape([samples, (latents + 1) * patches, width]))
     }
 
+    /// The channels that do not depend on the weather, (B, T, H, W): static fields and the date's.
+    fn fixed(
+        &self,
+        batch: &Batch,
+        sizes: Sizes,
+        device: &Device,
+    ) -> Result<BTreeMap<String, Tensor<4>>, ModelError> {
+        let shape = [sizes.samples, sizes.times, sizes.height, sizes.width];
+        let spread = |(name, field): (&String, &Tensor<2>)| {
+            (name.clone(), field.clone().unsqueeze::<4>().expand(shape))
+        };
+        let mut fixed: BTreeMap<_, _> = batch.statics.iter().map(spread).collect();
+        if self.channels.dynamic {
+            let dates = batch.time.iter().map(|time| time_channels::of(*time));
+            let dates = dates.collect::<Result<Vec<_>, _>>()?;
+            for (index, name) in TIME_CHANNELS.iter().enumerate() {
+                let values = dates.iter().map(|date| date[index]).collect();
+                let values = constant(values, [sizes.samples, 1, 1, 1], device);
+                fixed.insert((*name).to_string(), values.expand(shape));
+            }
+        }
+        Ok(fixed)
+    }
+
     /// (B, L, D).
     fn surface_tokens(
         &self,
         batch: &Batch,
+        fixed: &BTreeMap<String, Tensor<4>>,
         sizes: Sizes,
         trace: &mut Option<&mut EncoderTrace>,
     ) -> Tensor<3> {
         let Sizes { samples, times, height, width, .. } = sizes;
         let (mut fields, mut chosen) = (Vec::new(), Vec::new());
-        for (index, name) in self.surface.names.iter().enumerate() {
-            let field = batch.surface.get(name).cloned().or_else(|| {
-                let field = batch.statics.get(name)?.clone();
-                Some(field.unsqueeze::<4>().expand([samples, times, height, width]))
-            });
-            if let Some(field) = field {
-                fields.push(field);
+        for (index, name) in self.channels.surface.iter().enumerate() {
+            if let Some(field) = batch.surface.get(name).or_else(|| fixed.get(name)) {
+                fields.push(field.clone());
                 chosen.push(index);
             }
         }
-        let patch = self.surface.patch;
+        let patch = self.channels.patch;
         let (rows, columns) = (height / patch, width / patch);
         let pixels = Tensor::stack::<5>(fields, 1)
             .reshape([samples, chosen.len(), times, rows, patch, columns, patch])
             .permute([0, 3, 5, 1, 2, 4, 6])
             .reshape([samples * rows * columns, chosen.len() * times * patch * patch]);
-        let tokens =
-            self.surface.forward(pixels, &chosen, times).reshape([samples, rows * columns, self.width]);
+        let tokens = self.surface.forward(pixels, &chosen, times);
+        let tokens = tokens.reshape([samples, rows * columns, self.channels.width]);
         EncoderTrace::keep(trace, "encoder.surf_token_embeds", &tokens);
         let tokens = tokens + self.surface_level.val().unsqueeze();
         let branch = self.surface_mlp.forward(tokens.clone());
@@ -163,32 +218,58 @@ impl Encoder {
     fn atmosphere_tokens(
         &self,
         batch: &Batch,
+        fixed: &BTreeMap<String, Tensor<4>>,
         sizes: Sizes,
         device: &Device,
         trace: &mut Option<&mut EncoderTrace>,
     ) -> Result<Tensor<3>, ModelError> {
         let Sizes { samples, times, levels, height, width } = sizes;
-        let (mut fields, mut chosen) = (Vec::new(), Vec::new());
-        for (index, name) in self.atmosphere.names.iter().enumerate() {
-            if let Some(field) = batch.atmosphere.get(name) {
-                fields.push(field.clone());
-                chosen.push(index);
-            }
-        }
-        let patch = self.atmosphere.patch;
+        let patch = self.channels.patch;
         let (rows, columns) = (height / patch, width / patch);
+        let (fields, chosen) = self.atmosphere_channels(batch, fixed, levels)?;
         let pixels = Tensor::stack::<6>(fields, 1)
             .reshape([samples, chosen.len(), times, levels, rows, patch, columns, patch])
             .permute([0, 4, 6, 3, 1, 2, 5, 7])
-            .reshape([samples * rows * columns * levels, chosen.len() * times * patch * patch]);
-        let tokens = self.atmosphere.forward(pixels, &chosen, times);
-        let tokens = tokens.reshape([samples * rows * columns, levels, self.width]);
+            .reshape([samples * rows * columns, levels, chosen.len() * times * patch * patch]);
+        let tokens = self.atmosphere.forward(pixels, &chosen, times, &batch.levels)?;
         EncoderTrace::keep(trace, "encoder.atmos_token_embeds", &tokens);
         let pressure: Vec<f32> = batch.levels.iter().map(|level| *level as f32).collect();
-        let features = fourier::LEVEL.expand(&pressure, self.width)?;
-        let embedded = linear(&self.levels, constant(features, [levels, self.width], device));
+        let features = fourier::LEVEL.expand(&pressure, self.channels.width)?;
+        let embedded = linear(&self.levels, constant(features, [levels, self.channels.width], device));
         EncoderTrace::keep(trace, "encoder.atmos_levels_embed", &embedded);
         Ok(tokens + embedded.unsqueeze())
+    }
+
+    /// Fields (B, T, A, H, W) of the channels on levels, fixed ones on every level, and the channels' numbers.
+    fn atmosphere_channels(
+        &self,
+        batch: &Batch,
+        fixed: &BTreeMap<String, Tensor<4>>,
+        levels: usize,
+    ) -> Result<(Vec<Tensor<5>>, Vec<usize>), ModelError> {
+        let (mut fields, mut chosen) = (Vec::new(), Vec::new());
+        let geopotential = batch.atmosphere.get("z").filter(|_| self.channels.indexing_error);
+        let mut misplaced = false;
+        for (index, name) in self.channels.atmosphere.iter().enumerate() {
+            let spread = |field: &Tensor<4>| {
+                let [samples, times, height, width] = field.dims();
+                field.clone().unsqueeze_dim::<5>(2).expand([samples, times, levels, height, width])
+            };
+            let fixed = || fixed.get(name.strip_prefix(STATIC)?).map(spread);
+            let Some(mut field) = batch.atmosphere.get(name).cloned().or_else(fixed) else { continue };
+            if let Some(geopotential) = geopotential.filter(|_| name == STATIC_GEOPOTENTIAL) {
+                field = geopotential.clone();
+                misplaced = true;
+            }
+            fields.push(field);
+            chosen.push(index);
+        }
+        if geopotential.is_some() && !misplaced {
+            let reason = "the model's indexing error puts `z` in the place of the static `z` on levels, which the \
+                          input lacks";
+            return Err(ModelError::Batch(reason.into()));
+        }
+        Ok((fields, chosen))
     }
 
     /// Place and size of the patches: (L, D).
@@ -198,7 +279,7 @@ impl Encoder {
         device: &Device,
         trace: &mut Option<&mut EncoderTrace>,
     ) -> Tensor<2> {
-        let shape = [grid.patches, self.width];
+        let shape = [grid.patches, self.channels.width];
         let position = linear(&self.position, constant(grid.position.clone(), shape, device));
         EncoderTrace::keep(trace, "encoder.pos_embed", &position);
         let scale = linear(&self.scale, constant(grid.scale.clone(), shape, device));
@@ -206,64 +287,24 @@ impl Encoder {
         position + scale
     }
 
-    /// Lead time (hours) and absolute time (Unix seconds): (B, D).
+    /// Absolute time (Unix seconds) and lead time (hours): (B, D).
     fn time(
         &self,
         time: &[i64],
-        lead: f32,
+        lead: &[f32],
         device: &Device,
         trace: &mut Option<&mut EncoderTrace>,
     ) -> Result<Tensor<2>, ModelError> {
-        let shape = [time.len(), self.width];
-        let features = fourier::LEAD_TIME.expand(&vec![lead; time.len()], self.width)?;
+        let width = self.channels.width;
+        let shape = [time.len(), width];
+        let features = fourier::lead_time(lead, width, self.channels.updated_lead_time)?;
         let lead = linear(&self.lead_time, constant(features, shape, device));
         EncoderTrace::keep(trace, "encoder.lead_time_embed", &lead);
         // Aurora rounds the hours to f32 before expanding them.
         let hours: Vec<f32> = time.iter().map(|seconds| (*seconds as f64 / 3600.0) as f32).collect();
-        let features = fourier::ABSOLUTE_TIME.expand(&hours, self.width)?;
+        let features = fourier::ABSOLUTE_TIME.expand(&hours, width)?;
         let absolute = linear(&self.absolute_time, constant(features, shape, device));
         EncoderTrace::keep(trace, "encoder.absolute_time_embed", &absolute);
         Ok(lead + absolute)
-    }
-}
-
-/// One linear map from the pixels of a patch, all variables and times, to a token. Each variable has weights
-/// (D, 1, times, P, P); they are joined for one matrix product.
-#[derive(Module, Debug)]
-pub struct PatchEmbedding {
-    weights: Vec<Param<Tensor<5>>>,
-    bias: Param<Tensor<1>>,
-    #[module(skip)]
-    names: Vec<String>,
-    #[module(skip)]
-    patch: usize,
-}
-
-impl PatchEmbedding {
-    fn new(builder: &mut Builder, prefix: &str, names: Vec<String>, plan: &ModelPlan) -> PatchEmbedding {
-        let ModelPlan { embed_dim, history, patch, .. } = *plan;
-        let fan_in = history * patch * patch;
-        let weights = names
-            .iter()
-            .map(|name| {
-                let shape = [embed_dim, 1, history, patch, patch];
-                builder.uniform_tensor(&format!("{prefix}.weights.{name}"), shape, fan_in)
-            })
-            .collect();
-        let bias = builder.uniform_tensor(&format!("{prefix}.bias"), [embed_dim], fan_in);
-        PatchEmbedding { weights, bias, names, patch }
-    }
-
-    /// `pixels` (N, V·T·P²) of the chosen variables, in their order → (N, D). Fewer times than the weights
-    /// have meet the weights' first times, as upstream.
-    fn forward(&self, pixels: Tensor<2>, chosen: &[usize], times: usize) -> Tensor<2> {
-        let columns = chosen.iter().map(|&index| {
-            let weight = self.weights[index].val();
-            let [width, _, history, patch, _] = weight.dims();
-            let weight = if times < history { weight.narrow(2, 0, times) } else { weight };
-            weight.reshape([width, times * patch * patch])
-        });
-        let weight = Tensor::cat(columns.collect::<Vec<Tensor<2>>>(), 1);
-        pixels.matmul(weight.transpose()) + self.bias.val().unsqueeze()
     }
 }

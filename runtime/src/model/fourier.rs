@@ -24,10 +24,29 @@ pub const SCALE: Expansion = Expansion {
 /// Lead time in hours, one minute to three weeks.
 pub const LEAD_TIME: Expansion =
     Expansion { what: "lead time", lower: 1.0 / 60.0, upper: 504.0, asserted: true };
+/// Lead time in hours as Aurora 1.5 has it, from six hours to three weeks.
+const LEAD_TIME_UPDATED: Expansion =
+    Expansion { what: "lead time", lower: 6.0, upper: 504.0, asserted: false };
 /// Pressure in hPa.
 pub const LEVEL: Expansion = Expansion { what: "pressure level", lower: 0.01, upper: 1e5, asserted: true };
 /// Hours since 1970, from an hour to a year.
 pub const ABSOLUTE_TIME: Expansion = Expansion { what: "time", lower: 1.0, upper: 8766.0, asserted: false };
+
+/// Expands lead times in hours into `width` features (even), one row each. In Aurora 1.5's (`updated`) the sine
+/// of the longest wavelength gives way to the lead time itself, over three weeks.
+///
+/// # Errors
+/// Where the older expansion is given a lead time shorter than a minute or longer than three weeks.
+pub fn lead_time(hours: &[f32], width: usize, updated: bool) -> Result<Vec<f32>, ModelError> {
+    if !updated {
+        return LEAD_TIME.expand(hours, width);
+    }
+    let mut features = LEAD_TIME_UPDATED.expand(hours, width)?;
+    for (row, hours) in features.chunks_mut(width).zip(hours) {
+        row[(width / 2).saturating_sub(1)] = hours / 504.0;
+    }
+    Ok(features)
+}
 
 impl Expansion {
     /// Expands each argument into `width` features (even), one row each: sines, then cosines. Wavelengths and
@@ -73,6 +92,17 @@ mod tests {
             // 500/0.01 turns lose some 1e-10 of a turn in f64.
             assert!((f64::from(*have) - want).abs() < 1e-7, "{have} {want}");
         }
+    }
+
+    #[test]
+    fn the_updated_lead_time_stands_beside_its_sines() {
+        let features = lead_time(&[6.0, 48.0], 6, true).unwrap();
+        assert_eq!((features[2], features[8]), (6.0 / 504.0, 48.0 / 504.0));
+        // One turn of the shortest wavelength, eight of it.
+        assert!(
+            features[0].abs() < 1e-6 && (features[3] - 1.0).abs() < 1e-6 && (features[9] - 1.0).abs() < 1e-6
+        );
+        assert!(lead_time(&[0.001], 6, true).is_ok() && lead_time(&[0.001], 6, false).is_err());
     }
 
     #[test]

@@ -9,25 +9,44 @@
 pub mod aurora;
 pub mod backbone;
 pub mod batch;
+mod block;
+pub mod chance;
 pub mod checkpoint;
 pub mod decoder;
 pub mod encoder;
+pub mod family;
 pub mod fourier;
 pub mod fused;
+pub mod gradients;
+pub mod insolation;
 pub mod layer;
+mod lora;
+pub mod mode;
+pub mod noise;
 pub mod normalisation;
 pub mod parameters;
+pub mod patches;
 pub mod perceiver;
 pub mod position;
+pub mod prediction;
+mod resample;
+pub mod rollout;
+pub mod time_channels;
 pub mod window;
 
 use std::path::PathBuf;
 
-pub use aurora::{Aurora, Prediction};
+pub use aurora::Aurora;
 pub use batch::{Batch, Coordinates};
+pub use chance::Chance;
 pub use checkpoint::LoadReport;
+pub use gradients::ParameterGradients;
+pub use mode::Mode;
+pub use noise::Noise;
 pub use normalisation::Normalisation;
 pub use parameters::HostTensor;
+pub use prediction::Prediction;
+pub use rollout::Rollout;
 
 /// What can go wrong with a model, in sentences for the person at the recipe.
 #[derive(Debug, thiserror::Error)]

@@ -151,8 +151,13 @@ impl<'a> Builder<'a> {
 
     /// A linear layer of zeros.
     pub fn zero_linear(&mut self, name: &str, input: usize, output: usize) -> Linear {
-        let zeros = vec![0.0; input * output];
-        let weight = self.param(format!("{name}.weight"), vec![output, input], zeros, Layout::Transposed);
+        self.constant_linear(name, input, output, 0.0)
+    }
+
+    /// A linear layer whose weights are all the same, bias 0.
+    pub fn constant_linear(&mut self, name: &str, input: usize, output: usize, value: f32) -> Linear {
+        let values = vec![value; input * output];
+        let weight = self.param(format!("{name}.weight"), vec![output, input], values, Layout::Transposed);
         let bias = self.param(format!("{name}.bias"), vec![output], vec![0.0; output], Layout::Same);
         Linear { weight, bias: Some(bias) }
     }
@@ -182,6 +187,20 @@ impl<'a> Builder<'a> {
         let count = shape.iter().product();
         let values = (0..count).map(|_| ((2.0 * unit(&mut stream) - 1.0) * bound) as f32).collect();
         self.param(name.into(), shape.to_vec(), values, Layout::Same)
+    }
+
+    /// A linear map that is a parameter by itself, (in, out): uniform within ±1/√in, as torch draws one.
+    pub fn uniform_map(&mut self, name: &str, input: usize, output: usize) -> Param<Tensor<2>> {
+        let bound = 1.0 / (input as f64).sqrt();
+        let mut stream = self.stream(name);
+        let draw = |_| ((2.0 * unit(&mut stream) - 1.0) * bound) as f32;
+        let values = (0..input * output).map(draw).collect();
+        self.param(name.into(), vec![output, input], values, Layout::Transposed)
+    }
+
+    /// A linear map of zeros that is a parameter by itself, (in, out).
+    pub fn zero_map(&mut self, name: &str, input: usize, output: usize) -> Param<Tensor<2>> {
+        self.param(name.into(), vec![output, input], vec![0.0; input * output], Layout::Transposed)
     }
 
     fn param<const D: usize>(

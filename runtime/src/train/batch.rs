@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use aurora_compiler::plan::{Plan, Role};
+use aurora_compiler::plan::model::Family;
+use aurora_compiler::plan::{Part, Plan, Role, RolePlan};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, Array5, Axis, Slice};
 
@@ -10,16 +11,21 @@ use super::objective::Truth;
 use super::scaling::Scalings;
 use crate::data::sample::{Batch as Samples, Selection};
 use crate::data::store::Store;
+use crate::model::family::v1p5;
 use crate::model::{Batch, Coordinates};
 
 /// The fields that training reads: the model's own, and the truth of others that a loss speaks of.
 pub fn selection(plan: &Plan, others: &[String]) -> Selection {
-    let fields = |fixed: bool| -> Vec<String> {
-        plan.roles.iter().filter(|r| (r.role == Role::Static) == fixed).map(|r| r.field.clone()).collect()
+    let fields = |wanted: fn(&RolePlan) -> bool| -> Vec<String> {
+        plan.roles.iter().filter(|role| wanted(role)).map(|role| role.field.clone()).collect()
     };
-    let mut targets = fields(false);
+    let mut targets = fields(|role| role.role != Role::Static);
     targets.extend(others.iter().filter(|name| !plan.roles.iter().any(|r| r.field == **name)).cloned());
-    Selection { inputs: fields(false), targets, statics: fields(true) }
+    Selection {
+        inputs: fields(|role| role.role != Role::Static && role.part.fed()),
+        targets,
+        statics: fields(|role| role.role == Role::Static),
+    }
 }
 
 /// The grid's latitudes and longitudes, (H, W), longitudes from 0 to 360.
@@ -43,7 +49,7 @@ pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates
         levels: plan.model.levels.clone(),
         rollout_step: 0,
     };
-    for role in &plan.roles {
+    for role in plan.roles.iter().filter(|role| role.part.fed()) {
         match role.role {
             Role::Static => {
                 if let Some(field) = samples.statics.get(&role.field) {
@@ -67,6 +73,30 @@ pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates
     batch
 }
 
+/// The fields that are fed and not predicted, at target step `step` (from 0), under the checkpoint's names.
+pub fn forcing(plan: &Plan, samples: &Samples, step: usize, device: &Device) -> Batch {
+    let mut batch = Batch {
+        surface: BTreeMap::new(),
+        statics: BTreeMap::new(),
+        atmosphere: BTreeMap::new(),
+        latitude: Coordinates::vector(Vec::new()),
+        longitude: Coordinates::vector(Vec::new()),
+        time: Vec::new(),
+        levels: plan.model.levels.clone(),
+        rollout_step: 0,
+    };
+    for role in plan.roles.iter().filter(|role| role.part == Part::Forcing) {
+        let Some(field) = target(samples, &role.field, step) else { continue };
+        let field = tensor(&field, device);
+        if role.role == Role::Surface {
+            batch.surface.insert(role.named.clone(), field.squeeze_dim(2));
+        } else {
+            batch.atmosphere.insert(role.named.clone(), field);
+        }
+    }
+    batch
+}
+
 /// The truth at target step `step` (from 0), normalised as the model's predictions are, and the physical
 /// values of `fields`.
 pub fn truth(
@@ -77,13 +107,17 @@ pub fn truth(
     step: usize,
     device: &Device,
 ) -> Truth {
-    let at = |name: &str| -> Option<Array5<f32>> {
-        let field = samples.targets.get(name)?;
-        Some(field.slice_axis(Axis(1), Slice::from(step..step + 1)).to_owned())
-    };
+    let at = |name: &str| target(samples, name, step);
     let of = |role: Role| -> Vec<Tensor<5>> {
-        let roles = plan.roles.iter().filter(|r| r.role == role);
-        roles.filter_map(|r| Some(scalings.normalise(&r.field, tensor(&at(&r.field)?, device)))).collect()
+        let roles = plan.roles.iter().filter(|r| r.role == role && r.part.predicted());
+        let normalised = |role: &RolePlan| {
+            let mut field = tensor(&at(&role.field)?, device);
+            if plan.model.options.family == Family::V1p5 && v1p5::is_logarithmic(&role.named) {
+                field = v1p5::logarithm(field);
+            }
+            Some(scalings.normalise(&role.field, field))
+        };
+        roles.filter_map(normalised).collect()
     };
     let surface: Vec<Tensor<4>> = of(Role::Surface).into_iter().map(|t| t.squeeze_dim(2)).collect();
     let statics: BTreeMap<String, Tensor<5>> = samples
@@ -105,6 +139,12 @@ pub fn truth(
         fields: true_fields.collect(),
         statics: statics.clone(),
     }
+}
+
+/// A field at one target step, (B, 1, C, H, W).
+fn target(samples: &Samples, name: &str, step: usize) -> Option<Array5<f32>> {
+    let field = samples.targets.get(name)?;
+    Some(field.slice_axis(Axis(1), Slice::from(step..step + 1)).to_owned())
 }
 
 fn stack<const D: usize, const E: usize>(fields: Vec<Tensor<D>>) -> Tensor<E> {

@@ -95,7 +95,8 @@ impl Objective {
         spreads: &BTreeMap<String, f64>,
     ) -> Objective {
         let fields = |role: Role| -> Vec<String> {
-            plan.roles.iter().filter(|r| r.role == role).map(|r| r.field.clone()).collect()
+            let roles = plan.roles.iter().filter(|r| r.role == role && r.part.predicted());
+            roles.map(|r| r.field.clone()).collect()
         };
         let mut objective = Objective {
             groups: Vec::new(),

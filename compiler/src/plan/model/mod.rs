@@ -14,6 +14,7 @@ use super::head::HeadPlan;
 pub use groups::{Tensor, parameters_of};
 pub use presets::{Preset, Published};
 pub use rules::Fault;
+pub use tensors::TIME_CHANNELS;
 pub use work::Work;
 pub(super) use work::perceiver_products;
 

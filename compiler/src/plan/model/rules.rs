@@ -1,6 +1,6 @@
 //! The rules that a configuration must keep, each told in a sentence, and what is not built yet.
 
-use super::{Family, ModelPlan};
+use super::ModelPlan;
 
 /// Hours that the lead-time expansion covers: one minute to three weeks.
 const LEAD_HOURS: (f64, f64) = (1.0 / 60.0, 504.0);
@@ -17,22 +17,7 @@ impl ModelPlan {
                 list.push(what.to_string());
             }
         };
-        add(options.drop_path != 0.0, "stochastic depth (drop_path)");
         add(options.drop_rate != 0.0, "dropout (drop_rate)");
-        add(options.lora.is_some(), "low-rank adaptation (lora)");
-        add(options.level_condition.is_some(), "embeddings by level (condition)");
-        add(options.dynamic_variables, "time channels (dynamic)");
-        add(options.atmosphere_statics, "static channels on levels (atmosphere_statics)");
-        add(!options.separate_perceiver.is_empty(), "a second decoder Perceiver (separate_perceiver)");
-        add(!options.modulation_heads.is_empty(), "modulation heads (modulation_heads)");
-        add(options.simulate_indexing_bug, "the indexing error of the air pollution model");
-        add(options.stochastic, "noise in the backbone (stochastic)");
-        add(options.updated_lead_time_embedding, "the lead-time embedding of Aurora 1.5 (updated_lead_time)");
-        add(options.variable_lead_time, "a lead time for each sample (step A .. B h)");
-        add(options.fp16_safe_attention, "attention kept in the range of 16 bits (fp16_safe_attention)");
-        add(options.family == Family::AirPollution, "what the air pollution model does around the network");
-        add(options.family == Family::Wave, "what the wave model does around the network");
-        add(options.family == Family::V1p5, "what Aurora 1.5 does around the network");
         add(!options.output_only.is_empty(), "variables that are predicted only (diagnostic)");
         let forcing = !options.forcing_surface.is_empty() || !options.forcing_atmosphere.is_empty();
         add(forcing, "variables that are fed only (forcing)");

@@ -5,7 +5,7 @@ use super::{Family, LoraMode, ModelPlan, OutputOnly, ParameterCount};
 use crate::plan::list::Tensors;
 
 /// The six channels of the time of day, of the week and (so upstream calls it) of the year.
-const DYNAMIC: [&str; 6] = ["tod_cos", "tod_sin", "dow_cos", "dow_sin", "doy_cos", "doy_sin"];
+pub const TIME_CHANNELS: [&str; 6] = ["tod_cos", "tod_sin", "dow_cos", "dow_sin", "doy_cos", "doy_sin"];
 
 impl ModelPlan {
     /// Every weight: its name in Aurora 2.0.1 and its shape in torch's layout.
@@ -60,14 +60,35 @@ impl ModelPlan {
 
     /// The surface channels that Aurora's own decoder predicts.
     pub fn surface_outputs(&self) -> Vec<String> {
-        let own = self.surface.iter().filter(|name| !self.claimed(name, false));
-        own.flat_map(|name| self.channels(name)).flat_map(|name| self.modulated(name)).collect()
+        self.surface.iter().flat_map(|name| self.surface_outputs_of(name)).collect()
     }
 
     /// The channels on levels that Aurora's own decoder predicts.
     pub fn atmosphere_outputs(&self) -> Vec<String> {
-        let own = self.atmosphere.iter().filter(|name| !self.claimed(name, true));
-        own.flat_map(|name| self.modulated(name.clone())).collect()
+        self.atmosphere.iter().flat_map(|name| self.atmosphere_outputs_of(name)).collect()
+    }
+
+    /// The channels of one surface variable that Aurora's own decoder predicts; none if a head claims it.
+    pub fn surface_outputs_of(&self, name: &str) -> Vec<String> {
+        if self.claimed(name, false) {
+            return Vec::new();
+        }
+        self.channels(name).into_iter().flat_map(|name| self.modulated(name)).collect()
+    }
+
+    /// The channels of one variable on levels that Aurora's own decoder predicts; none if a head claims it.
+    pub fn atmosphere_outputs_of(&self, name: &str) -> Vec<String> {
+        if self.claimed(name, true) { Vec::new() } else { self.modulated(name.to_string()) }
+    }
+
+    /// Whether the surface variable is predicted and never read.
+    pub fn surface_output_only(&self, name: &str) -> bool {
+        self.output_only(name, false)
+    }
+
+    /// Whether the variable on levels is predicted and never read.
+    pub fn atmosphere_output_only(&self, name: &str) -> bool {
+        self.output_only(name, true)
     }
 
     /// Whether a head beside Aurora's own decoder predicts the variable.
@@ -80,11 +101,14 @@ impl ModelPlan {
 
     /// Predicted and not read; Aurora 1.5 as published embeds such variables all the same.
     fn only_predicted(&self, name: &str, levels: bool) -> bool {
-        self.options.family != Family::V1p5
-            && self.options.output_only.iter().any(|one| match one {
-                OutputOnly::Surface(other) => !levels && other == name,
-                OutputOnly::Atmosphere(other) => levels && other == name,
-            })
+        self.options.family != Family::V1p5 && self.output_only(name, levels)
+    }
+
+    fn output_only(&self, name: &str, levels: bool) -> bool {
+        self.options.output_only.iter().any(|one| match one {
+            OutputOnly::Surface(other) => !levels && other == name,
+            OutputOnly::Atmosphere(other) => levels && other == name,
+        })
     }
 
     /// A surface variable as the network sees it: waves have sine and cosine, and a channel of presence.
@@ -111,7 +135,7 @@ impl ModelPlan {
     fn fixed_inputs(&self) -> Vec<String> {
         let mut list = self.statics.clone();
         if self.options.dynamic_variables {
-            list.extend(DYNAMIC.map(str::to_string));
+            list.extend(TIME_CHANNELS.map(str::to_string));
         }
         list
     }
