@@ -14,7 +14,7 @@ use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
 use super::mode::Mode;
 use super::noise::Noise;
-use super::parameters::{Builder, HostTensor, Names};
+use super::parameters::{Builder, HostTensor, Names, Supply};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
 
@@ -89,10 +89,11 @@ impl Aurora {
         self.names.gradients(self, gradients)
     }
 
-    /// Replaces parameters by those of the same name and shape.
-    pub(super) fn assign(&mut self, values: BTreeMap<String, HostTensor>) {
+    /// Replaces the parameters for which there are values, fetched one by one. On an error the model is as it was.
+    pub(super) fn replace(&mut self, supply: &mut Supply<'_>) -> Result<(), ModelError> {
         let names = self.names.clone();
-        *self = names.write(self.clone(), values);
+        *self = names.write_each(self.clone(), supply)?;
+        Ok(())
     }
 
     /// The device that holds the weights.
