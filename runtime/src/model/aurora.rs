@@ -12,6 +12,7 @@ use super::batch::Coordinates;
 use super::decoder::{self, Decoder};
 use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
+use super::heads::{Heads, Quantiles, Scene};
 use super::parameters::{Builder, HostTensor, Names};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
@@ -26,6 +27,7 @@ pub struct Aurora {
     backbone: Backbone,
     decoder: Decoder,
     combiners: Option<Combiners>,
+    heads: Heads,
     #[module(skip)]
     plan: Arc<ModelPlan>,
     #[module(skip)]
@@ -57,11 +59,13 @@ impl Aurora {
         let decoder = Decoder::new(&mut builder, plan);
         let polluted = plan.options.family == Family::AirPollution;
         let combiners = polluted.then(|| Combiners::new(&mut builder, plan));
+        let heads = Heads::new(&mut builder, plan);
         Ok(Aurora {
             encoder,
             backbone,
             decoder,
             combiners,
+            heads,
             plan: Arc::new(plan.clone()),
             names: builder.names(),
             grid: GridCache::default(),
@@ -210,7 +214,7 @@ impl Aurora {
         let decoded = self.decoder.forward(tokens.clone(), sizes, &surface, &atmosphere, &batch.levels)?;
         if let Some(parts) = parts {
             parts.extend(kept.map(|encoded| ("encoder", encoded)));
-            parts.extend([("backbone", tokens), ("decoder.level_decoder", decoded.tokens)]);
+            parts.extend([("backbone", tokens.clone()), ("decoder.level_decoder", decoded.tokens)]);
             parts.extend(decoded.alternate.map(|tokens| ("decoder.level_decoder_alternate", tokens)));
         }
         let prediction = Prediction {
@@ -218,6 +222,7 @@ impl Aurora {
             surface: decoded.surface,
             atmosphere_names: atmosphere,
             atmosphere: decoded.atmosphere,
+            quantiles: Quantiles::default(),
             statics: batch.statics.clone(),
             latitude: batch.latitude.clone(),
             longitude: batch.longitude.clone(),
@@ -225,16 +230,18 @@ impl Aurora {
             levels: batch.levels.clone(),
             rollout_step: batch.rollout_step + 1,
         };
-        self.finish(&batch, prediction)
+        let queries = decoded.queries;
+        self.finish(&Scene { latent: &tokens, sizes, patch: plan.patch, batch: &batch, queries }, prediction)
     }
 
-    /// From the decoder's channels to variables: what the family does, then the clamps.
-    fn finish(&self, input: &Batch, mut prediction: Prediction) -> Result<Prediction, ModelError> {
+    /// From the decoder's channels to variables: what the family does, what other heads predict, then the clamps.
+    fn finish(&self, scene: &Scene<'_>, mut prediction: Prediction) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
         if family::changes_prediction(plan) {
-            let fields = family::after_decoder(plan, input, prediction.fields())?;
+            let fields = family::after_decoder(plan, scene.batch, prediction.fields())?;
             prediction = prediction.with_fields(fields, &plan.surface, &plan.atmosphere);
         }
+        prediction = self.heads.join(plan, scene, prediction)?;
         if prediction.rollout_step > 1 || plan.clamp_at_first_step {
             prediction = prediction.clamped(&plan.positive_surface, &plan.positive_atmosphere);
         }
@@ -264,8 +271,7 @@ fn later(time: i64, hours: f32) -> i64 {
 /// come last.
 fn outputs(plan: &ModelPlan, batch: &Batch) -> (Vec<String>, Vec<String>) {
     let surface = plan.surface.iter();
-    let surface =
-        surface.filter(|name| batch.surface.contains_key(*name) || plan.surface_output_only(name));
+    let surface = surface.filter(|name| batch.surface.contains_key(*name) || plan.surface_output_only(name));
     let atmosphere = plan.atmosphere.iter();
     let atmosphere =
         atmosphere.filter(|name| batch.atmosphere.contains_key(*name) || plan.atmosphere_output_only(name));

@@ -3,7 +3,7 @@
 use aurora_compiler::plan::model::ModelPlan;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::batch::Sizes;
 use super::layer::{constant, linear};
@@ -36,6 +36,8 @@ pub struct Decoded {
     pub atmosphere: Tensor<6>,
     pub tokens: Tensor<3>,
     pub alternate: Option<Tensor<3>>,
+    /// What the Perceivers were asked, (1, A, 2D).
+    pub queries: Tensor<3>,
 }
 
 impl Decoder {
@@ -51,8 +53,8 @@ impl Decoder {
         };
         let area = plan.patch * plan.patch;
         let separate = &plan.options.separate_perceiver;
-        let alternate = (!separate.is_empty())
-            .then(|| Perceiver::new(builder, "decoder.level_decoder_alternate", sizes));
+        let alternate =
+            (!separate.is_empty()).then(|| Perceiver::new(builder, "decoder.level_decoder_alternate", sizes));
         let separate = separate.iter().flat_map(|name| [name.clone(), modulation(name)]).collect();
         Decoder {
             perceiver: Perceiver::new(builder, "decoder.level_decoder", sizes),
@@ -63,6 +65,17 @@ impl Decoder {
             separate,
             patch: plan.patch,
         }
+    }
+
+    /// What is asked for each level (hPa), (1, A, 2D).
+    ///
+    /// # Errors
+    /// A level that the model has no encoding for.
+    fn queries(&self, levels: &[f64], device: &Device) -> Result<Tensor<3>, ModelError> {
+        let width = self.levels.weight.dims()[0];
+        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
+        let features = fourier::LEVEL.expand(&pressure, width)?;
+        Ok(linear(&self.levels, constant(features, [levels.len(), width], device)).unsqueeze_dim(0))
     }
 
     /// Predicts the named channels on the levels (hPa). Names that the decoder lacks are left out.
@@ -95,12 +108,9 @@ impl Decoder {
             .permute([3, 0, 1, 4, 2, 5])
             .reshape([variables, samples, 1, height, across]);
 
-        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
-        let features = fourier::LEVEL.expand(&pressure, width)?;
-        let queries = linear(&self.levels, constant(features, [levels.len(), width], &context.device()));
-        let queries = queries.unsqueeze_dim::<3>(0);
+        let queries = self.queries(levels, &context.device())?;
         let tokens = self.perceiver.forward(queries.clone(), context.clone());
-        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries, context));
+        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries.clone(), context));
         let unpatch = |fields: Tensor<3>, variables: usize| -> Tensor<6> {
             fields
                 .reshape([samples, rows, columns, levels.len(), variables, patch, patch])
@@ -120,7 +130,7 @@ impl Decoder {
         } else {
             Tensor::cat(parts, 0)
         };
-        Ok(Decoded { surface, atmosphere, tokens, alternate })
+        Ok(Decoded { surface, atmosphere, tokens, alternate, queries })
     }
 }
 
@@ -199,9 +209,10 @@ impl LevelHeads {
         let Some(places) = places(self.levels.as_deref(), levels)? else {
             return Ok(self.layers[0].forward(tokens, chosen));
         };
-        let fields = places.into_iter().enumerate().map(|(at, place)| {
-            self.layers[place].forward(tokens.clone().narrow(1, at, 1), chosen)
-        });
+        let fields = places
+            .into_iter()
+            .enumerate()
+            .map(|(at, place)| self.layers[place].forward(tokens.clone().narrow(1, at, 1), chosen));
         Ok(Tensor::cat(fields.collect(), 1))
     }
 }

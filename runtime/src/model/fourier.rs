@@ -25,7 +25,8 @@ pub const SCALE: Expansion = Expansion {
 pub const LEAD_TIME: Expansion =
     Expansion { what: "lead time", lower: 1.0 / 60.0, upper: 504.0, asserted: true };
 /// Lead time in hours as Aurora 1.5 has it, from six hours to three weeks.
-const LEAD_TIME_UPDATED: Expansion = Expansion { what: "lead time", lower: 6.0, upper: 504.0, asserted: false };
+const LEAD_TIME_UPDATED: Expansion =
+    Expansion { what: "lead time", lower: 6.0, upper: 504.0, asserted: false };
 /// Pressure in hPa.
 pub const LEVEL: Expansion = Expansion { what: "pressure level", lower: 0.01, upper: 1e5, asserted: true };
 /// Hours since 1970, from an hour to a year.
@@ -98,7 +99,9 @@ mod tests {
         let features = lead_time(&[6.0, 48.0], 6, true).unwrap();
         assert_eq!((features[2], features[8]), (6.0 / 504.0, 48.0 / 504.0));
         // One turn of the shortest wavelength, eight of it.
-        assert!(features[0].abs() < 1e-6 && (features[3] - 1.0).abs() < 1e-6 && (features[9] - 1.0).abs() < 1e-6);
+        assert!(
+            features[0].abs() < 1e-6 && (features[3] - 1.0).abs() < 1e-6 && (features[9] - 1.0).abs() < 1e-6
+        );
         assert!(lead_time(&[0.001], 6, true).is_ok() && lead_time(&[0.001], 6, false).is_err());
     }
 

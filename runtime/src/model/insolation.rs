@@ -27,8 +27,7 @@ pub fn insolation(
     let day = day_of_year(time)?;
     let sun = Sun::on(day);
     let at = |latitude: f32, longitude: f32| sun.over(day, latitude, longitude);
-    let (latitude, longitude, regular) =
-        (&latitude.values, &longitude.values, latitude.shape.len() == 1);
+    let (latitude, longitude, regular) = (&latitude.values, &longitude.values, latitude.shape.len() == 1);
     if regular {
         let rows = latitude.iter();
         return Ok(rows.flat_map(|north| longitude.iter().map(|east| at(*north, *east))).collect());
@@ -52,8 +51,8 @@ impl Sun {
         let mean = ECCENTRICITY * (1.0 + beta) * perihelion.sin() + f64::from(since_equinox);
         let longitude = mean + 2.0 * ECCENTRICITY * (mean - perihelion).sin();
         let declination = (obliquity.sin() * longitude.sin()).asin() as f32;
-        let distance = (1.0 - ECCENTRICITY * ECCENTRICITY)
-            / (1.0 + ECCENTRICITY * (longitude - perihelion).cos());
+        let distance =
+            (1.0 - ECCENTRICITY * ECCENTRICITY) / (1.0 + ECCENTRICITY * (longitude - perihelion).cos());
         let distance = distance as f32;
         Sun { declination: (sine(declination), cosine(declination)), nearness: 1.0 / (distance * distance) }
     }
@@ -61,8 +60,8 @@ impl Sun {
     fn over(&self, day: f32, latitude: f32, longitude: f32) -> f32 {
         let hour_angle = std::f32::consts::TAU * (day + longitude / 360.0);
         let latitude = RADIANS * latitude;
-        let height = sine(latitude) * self.declination.0
-            - cosine(latitude) * self.declination.1 * cosine(hour_angle);
+        let height =
+            sine(latitude) * self.declination.0 - cosine(latitude) * self.declination.1 * cosine(hour_angle);
         height * self.nearness
     }
 }
@@ -82,7 +81,8 @@ fn cosine(angle: f32) -> f32 {
 fn day_of_year(time: i64) -> Result<f32, ModelError> {
     let unreachable = |_| ModelError::Batch(format!("the time {time} s since 1970 lies in no calendar"));
     let date = Timestamp::from_second(time).map_err(unreachable)?.to_zoned(TimeZone::UTC);
-    let seconds = f64::from(date.hour()) * 3600.0 + f64::from(date.minute()) * 60.0 + f64::from(date.second());
+    let seconds =
+        f64::from(date.hour()) * 3600.0 + f64::from(date.minute()) * 60.0 + f64::from(date.second());
     Ok((f64::from(date.day_of_year() - 1) + seconds / 86400.0) as f32)
 }
 
@@ -117,8 +117,7 @@ mod tests {
     #[test]
     fn a_grid_of_points_equals_the_regular_one() {
         let (north, east) = (vec![40.0, 30.0], vec![250.0, 260.0, 270.0]);
-        let regular =
-            insolation(0, &Coordinates::vector(north), &Coordinates::vector(east)).unwrap();
+        let regular = insolation(0, &Coordinates::vector(north), &Coordinates::vector(east)).unwrap();
         let points = insolation(
             0,
             &Coordinates::matrix(2, 3, vec![40.0, 40.0, 40.0, 30.0, 30.0, 30.0]),

@@ -104,7 +104,10 @@ pub(super) fn places(own: Option<&[f64]>, levels: &[f64]) -> Result<Option<Vec<u
         let key = level_key(*level);
         own.iter().position(|known| level_key(*known) == key).ok_or_else(|| {
             let known: Vec<String> = own.iter().map(f64::to_string).collect();
-            ModelError::Batch(format!("the model has layers for {} hPa, not for {level} hPa", known.join(", ")))
+            ModelError::Batch(format!(
+                "the model has layers for {} hPa, not for {level} hPa",
+                known.join(", ")
+            ))
         })
     };
     levels.iter().map(place).collect::<Result<Vec<_>, _>>().map(Some)

@@ -21,11 +21,7 @@ pub fn of(time: i64) -> Result<[f32; COUNT], ModelError> {
     let unreachable = |_| ModelError::Batch(format!("the time {time} s since 1970 lies in no calendar"));
     let date = Timestamp::from_second(time).map_err(unreachable)?.to_zoned(TimeZone::UTC);
     let weekday = date.weekday().to_monday_zero_offset();
-    let turns = [
-        f64::from(date.hour()) / 24.0,
-        f64::from(weekday) / 7.0,
-        f64::from(date.day()) / 365.25,
-    ];
+    let turns = [f64::from(date.hour()) / 24.0, f64::from(weekday) / 7.0, f64::from(date.day()) / 365.25];
     let mut channels = [0.0; COUNT];
     for (pair, turn) in channels.chunks_mut(2).zip(turns) {
         let (sine, cosine) = (2.0 * std::f64::consts::PI * turn).sin_cos();
