@@ -207,7 +207,8 @@ impl Aurora {
         };
         let encoded = self.encoder.forward(&input, sizes, &grid, lead, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let conditions = Conditions { lead: lead.to_vec(), step: batch.rollout_step };
+        let conditions =
+            Conditions { lead: lead.to_vec(), step: batch.rollout_step, ..Conditions::default() };
         let kept = parts.is_some().then(|| encoded.clone());
         let tokens = self.backbone.forward(encoded, resolution, &conditions, backbone_trace)?;
         let (surface, atmosphere) = outputs(plan, &batch);

@@ -6,10 +6,12 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::silu;
 
-use super::block::{Block, StageSizes};
+use super::block::{Block, Pass, StageSizes};
 use super::layer::{constant, linear};
+use super::mode::Mode;
+use super::noise::Noise;
 use super::parameters::Builder;
-use super::resample::{Merging, Splitting};
+use super::resample::{Merging, Splitting, gather};
 use super::window::Layouts;
 use super::{ModelError, fourier};
 
@@ -18,25 +20,43 @@ use super::{ModelError, fourier};
 pub struct Backbone {
     time_first: Linear,
     time_second: Linear,
+    stochastic: Option<Stochastic>,
     down: Vec<Stage>,
     up: Vec<Stage>,
     #[module(skip)]
     width: usize,
+    #[module(skip)]
+    updated_lead_time: bool,
+    #[module(skip)]
+    noise: Noise,
+}
+
+/// What brings noise into the conditioning of every token.
+#[derive(Module, Debug)]
+struct Stochastic {
+    first: Linear,
+    second: Linear,
+    /// From each resolution to the next lower one.
+    merging: Vec<Linear>,
 }
 
 /// What the backbone is told beside its tokens.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Conditions {
     /// Lead time of each sample in hours.
     pub lead: Vec<f32>,
     /// Roll-out step of the input, 0 for data: chooses the low-rank adaptation.
     pub step: usize,
+    /// How the pass is made.
+    pub mode: Mode,
 }
 
 /// Outputs of the backbone's parts, for comparison with the reference.
 #[derive(Debug, Default)]
 pub struct BackboneTrace {
     pub time: Option<Tensor<2>>,
+    /// Of a stochastic backbone.
+    pub noise: Option<Tensor<3>>,
     /// Aurora's module name → output.
     pub outputs: Vec<(String, Tensor<3>)>,
 }
@@ -53,20 +73,21 @@ impl Backbone {
     pub fn new(builder: &mut Builder, plan: &ModelPlan) -> Backbone {
         let (width, stages) = (plan.embed_dim, plan.stages());
         let layouts = Layouts::default();
-        let mut stage = |part: &str, index: usize, level: usize, depth: usize, heads: usize| {
+        let stochastic = plan.options.stochastic.then(|| Stochastic::new(builder, plan));
+        let mut stage = |part: &str, index: usize, level: usize, depths: &[usize], heads: usize| {
             let prefix = format!("backbone.{part}_layers.{index}");
-            let sizes = StageSizes { width: plan.stage_width(level), depth, heads };
-            Stage::new(builder, &prefix, plan, sizes, &layouts)
+            let sizes = StageSizes { width: plan.stage_width(level), depth: depths[index], heads };
+            let first = depths[..index].iter().sum();
+            let drop_paths = &drop_paths(plan.options.drop_path, depths)[first..];
+            Stage::new(builder, &prefix, plan, sizes, drop_paths, &layouts)
         };
         let mut down: Vec<Stage> = (0..stages)
-            .map(|index| {
-                stage("encoder", index, index, plan.encoder_depths[index], plan.encoder_heads[index])
-            })
+            .map(|index| stage("encoder", index, index, &plan.encoder_depths, plan.encoder_heads[index]))
             .collect();
         let mut up: Vec<Stage> = (0..stages)
             .map(|index| {
                 let level = stages - 1 - index;
-                stage("decoder", index, level, plan.decoder_depths[index], plan.decoder_heads[index])
+                stage("decoder", index, level, &plan.decoder_depths, plan.decoder_heads[index])
             })
             .collect();
         for index in 0..stages - 1 {
@@ -79,10 +100,18 @@ impl Backbone {
         Backbone {
             time_first: builder.linear("backbone.time_mlp.0", width, width, true),
             time_second: builder.linear("backbone.time_mlp.2", width, width, true),
+            stochastic,
             down,
             up,
             width,
+            updated_lead_time: plan.options.updated_lead_time_embedding,
+            noise: Noise::default(),
         }
+    }
+
+    /// The noise that a stochastic backbone draws; clones of the model share it.
+    pub fn noise(&self) -> &Noise {
+        &self.noise
     }
 
     /// Runs the U-Net over tokens (B, C·L, D) of the given (levels, rows, columns).
@@ -96,27 +125,17 @@ impl Backbone {
         conditions: &Conditions,
         mut trace: Option<&mut BackboneTrace>,
     ) -> Result<Tensor<3>, ModelError> {
-        let samples = tokens.dims()[0];
-        if conditions.lead.len() != samples {
-            let count = conditions.lead.len();
-            return Err(ModelError::Batch(format!("{count} lead times for {samples} samples")));
-        }
-        let features = fourier::LEAD_TIME.expand(&conditions.lead, self.width)?;
-        let features = constant(features, [samples, self.width], &tokens.device());
-        let condition = linear(&self.time_second, silu(linear(&self.time_first, features)));
-        if let Some(trace) = &mut trace {
-            trace.time = Some(condition.clone());
-        }
-        let condition = silu(condition);
+        let contexts = self.contexts(&tokens, resolution, conditions, &mut trace)?;
+        let pass = Pass { step: conditions.step, mode: conditions.mode.clone() };
         let (mut x, mut resolutions, mut skips) = (tokens, vec![resolution], Vec::new());
         for (index, stage) in self.down.iter().enumerate() {
             let here = resolutions[index];
             let prefix = || format!("backbone.encoder_layers.{index}");
-            x = stage.blocks(x, here, &condition, &mut trace, prefix);
+            x = stage.blocks(x, here, contexts.at(index), &pass, &mut trace, prefix);
             if let Some(merging) = &stage.merging {
                 skips.push(x.clone());
                 x = merging.forward(x, here);
-                resolutions.push([here[0], here[1].div_ceil(2), here[2].div_ceil(2)]);
+                resolutions.push(halved(here));
             }
             BackboneTrace::keep(&mut trace, prefix, &x);
         }
@@ -124,7 +143,7 @@ impl Backbone {
         for (index, stage) in self.up.iter().enumerate() {
             let level = last - index;
             let prefix = || format!("backbone.decoder_layers.{index}");
-            x = stage.blocks(x, resolutions[level], &condition, &mut trace, prefix);
+            x = stage.blocks(x, resolutions[level], contexts.at(level), &pass, &mut trace, prefix);
             if let Some(splitting) = &stage.splitting {
                 x = splitting.forward(x, resolutions[level], resolutions[level - 1]);
             }
@@ -136,6 +155,79 @@ impl Backbone {
         }
         Ok(Tensor::cat(vec![x, skips[0].clone()], 2))
     }
+
+    /// The conditioning at each resolution, after SiLU.
+    fn contexts(
+        &self,
+        tokens: &Tensor<3>,
+        mut resolution: [usize; 3],
+        conditions: &Conditions,
+        trace: &mut Option<&mut BackboneTrace>,
+    ) -> Result<Contexts, ModelError> {
+        let [samples, count, _] = tokens.dims();
+        let device = tokens.device();
+        let Conditions { lead, step, mode } = conditions;
+        if lead.len() != samples {
+            return Err(ModelError::Batch(format!("{} lead times for {samples} samples", lead.len())));
+        }
+        let features = fourier::lead_time(lead, self.width, self.updated_lead_time)?;
+        let features = constant(features, [samples, self.width], &device);
+        let time = linear(&self.time_second, silu(linear(&self.time_first, features)));
+        if let Some(trace) = trace {
+            trace.time = Some(time.clone());
+        }
+        let time = time.unsqueeze_dim::<3>(1);
+        let Some(stochastic) = &self.stochastic else { return Ok(Contexts(vec![silu(time)])) };
+        let noise = self.noise.draw([samples, count, self.width], mode.chance, *step, &device);
+        let noise = linear(&stochastic.second, silu(linear(&stochastic.first, noise)));
+        if let Some(trace) = trace {
+            trace.noise = Some(noise.clone());
+        }
+        let mut context = time + noise;
+        let mut list = vec![silu(context.clone())];
+        for merging in &stochastic.merging {
+            context = linear(merging, gather(context, resolution));
+            resolution = halved(resolution);
+            list.push(silu(context.clone()));
+        }
+        Ok(Contexts(list))
+    }
+}
+
+/// The conditioning (B, 1, D) of all resolutions, or (B, N, D) of each.
+struct Contexts(Vec<Tensor<3>>);
+
+impl Contexts {
+    fn at(&self, level: usize) -> &Tensor<3> {
+        self.0.get(level).unwrap_or(&self.0[0])
+    }
+}
+
+impl Stochastic {
+    fn new(builder: &mut Builder, plan: &ModelPlan) -> Stochastic {
+        let width = plan.embed_dim;
+        let merging = (0..plan.stages() - 1).map(|stage| {
+            let name = format!("backbone.context_down_layers.{stage}.reduction");
+            builder.linear(&name, 4 * width, width, false)
+        });
+        let merging = merging.collect();
+        Stochastic {
+            first: builder.linear("backbone.noise_mlp.0", width, width, true),
+            second: builder.linear("backbone.noise_mlp.2", width, width, true),
+            merging,
+        }
+    }
+}
+
+/// Levels, rows and columns at the next lower resolution.
+fn halved([levels, rows, columns]: [usize; 3]) -> [usize; 3] {
+    [levels, rows.div_ceil(2), columns.div_ceil(2)]
+}
+
+/// Rates of stochastic depth that grow evenly over all blocks, from none to the greatest.
+fn drop_paths(greatest: f64, depths: &[usize]) -> Vec<f64> {
+    let blocks = depths.iter().sum::<usize>();
+    (0..blocks).map(|block| greatest * block as f64 / (blocks.max(2) - 1) as f64).collect()
 }
 
 /// Blocks at one resolution, and the way to the next.
@@ -158,10 +250,14 @@ impl Stage {
         prefix: &str,
         plan: &ModelPlan,
         sizes: StageSizes,
+        drop_paths: &[f64],
         layouts: &Layouts,
     ) -> Stage {
         let blocks = (0..sizes.depth)
-            .map(|index| Block::new(builder, &format!("{prefix}.blocks.{index}"), plan, &sizes))
+            .zip(drop_paths)
+            .map(|(index, rate)| {
+                Block::new(builder, &format!("{prefix}.blocks.{index}"), plan, &sizes, *rate)
+            })
             .collect();
         let (window, wrap) = (plan.window, plan.wrap);
         Stage { blocks, merging: None, splitting: None, window, wrap, layouts: layouts.clone() }
@@ -171,13 +267,14 @@ impl Stage {
         &self,
         mut x: Tensor<3>,
         resolution: [usize; 3],
-        condition: &Tensor<2>,
+        condition: &Tensor<3>,
+        pass: &Pass,
         trace: &mut Option<&mut BackboneTrace>,
         prefix: impl Fn() -> String,
     ) -> Tensor<3> {
         for (index, block) in self.blocks.iter().enumerate() {
             let layout = self.layouts.get(resolution, self.window, index % 2 == 1, self.wrap);
-            x = block.forward(x, layout, condition);
+            x = block.forward(x, layout, condition.clone(), pass);
             BackboneTrace::keep(trace, || format!("{}.blocks.{index}", prefix()), &x);
         }
         x

@@ -76,8 +76,9 @@ impl Dropout {
         let shape = x.dims();
         let size = shape.iter().product::<usize>() / self.samples.max(1);
         let mask = self.chance.mask(&self.place, self.samples, size, self.rate);
-        let mask = Tensor::from_data(TensorData::new(mask, shape), &x.device()).cast(x.dtype());
-        x * mask
+        let mask = Tensor::<D>::from_data(TensorData::new(mask, shape), &x.device());
+        let dtype = x.dtype();
+        x * mask.cast(dtype)
     }
 
     /// Zeroes whole samples with probability `rate` and divides the others by 1 − `rate`: stochastic depth
@@ -138,7 +139,9 @@ mod tests {
         let whole = CHANCE.normal("noise", 3, 5);
         let last = Chance { first: 2, ..CHANCE };
         assert_eq!(last.normal("noise", 1, 5), whole[10..]);
-        for other in [Chance { seed: 4, ..CHANCE }, Chance { step: 8, ..CHANCE }, Chance { first: 1, ..CHANCE }] {
+        for other in
+            [Chance { seed: 4, ..CHANCE }, Chance { step: 8, ..CHANCE }, Chance { first: 1, ..CHANCE }]
+        {
             assert_ne!(other.normal("noise", 3, 5), whole);
         }
         assert_ne!(CHANCE.normal("noises", 3, 5), whole);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Gradients, Tensor};
 
-use super::Aurora;
 use super::parameters::Names;
+use super::{Aurora, fused};
 
 /// Aurora's name of a parameter → its gradient, flattened as the parameter lies in burn, without a graph.
 ///
@@ -40,9 +40,17 @@ impl ParameterGradients {
         self.0 = scaled.map(|(name, gradient)| (name, gradient.mul_scalar(factor))).collect();
     }
 
-    /// The norm of the whole gradient: the root of the sum of all squares, summed in f64 over parameters.
+    /// The norm of the whole gradient: the root of the sum of all squares, summed in f64 over pieces.
     pub fn norm(&self) -> f64 {
-        let squares = |gradient: &Tensor<1>| f64::from(gradient.clone().square().sum().into_scalar::<f32>());
+        let squares = |gradient: &Tensor<1>| {
+            let gradient = gradient.clone();
+            let sums = match fused::available(&gradient.device()) {
+                true => fused::squares(gradient),
+                false => gradient.square().sum(),
+            };
+            let sums = sums.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
+            sums.into_iter().map(f64::from).sum::<f64>()
+        };
         self.0.values().map(squares).sum::<f64>().sqrt()
     }
 

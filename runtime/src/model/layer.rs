@@ -3,8 +3,9 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::gelu;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor, TensorData};
 
+use super::chance::{Dropout, dropped};
 use super::fused;
 use super::parameters::Builder;
 
@@ -40,16 +41,23 @@ impl ModulatedNorm {
         }
     }
 
-    /// `x` (B, N, d) and SiLU of the conditioning (B, D).
-    pub fn forward(&self, x: Tensor<3>, condition: Tensor<2>) -> Tensor<3> {
+    /// `x` (B, N, d) and SiLU of the conditioning: (B, 1, D) of a sample, or (B, N, D) of each token.
+    pub fn forward(&self, x: Tensor<3>, condition: Tensor<3>) -> Tensor<3> {
         let width = x.dims()[2];
         let modulation = linear(&self.modulation, condition);
-        let shift = modulation.clone().narrow(1, 0, width);
-        let scale = modulation.narrow(1, width, width);
-        if fused::available(&x.device()) {
+        let [samples, groups, _] = modulation.dims();
+        let shift = modulation.clone().narrow(2, 0, width);
+        let scale = modulation.narrow(2, width, width);
+        if !fused::available(&x.device()) {
+            return standardise(x, 1e-5) * scale + shift;
+        }
+        if groups == 1 {
+            let (scale, shift) = (scale.reshape([samples, width]), shift.reshape([samples, width]));
             return fused::norm(x, scale, shift, 1e-5);
         }
-        standardise(x, 1e-5) * scale.unsqueeze_dim(1) + shift.unsqueeze_dim(1)
+        let device = x.device();
+        let (one, zero) = (Tensor::ones([1, width], &device), Tensor::zeros([1, width], &device));
+        fused::norm(x, one, zero, 1e-5) * scale + shift
     }
 }
 
@@ -69,19 +77,33 @@ impl Mlp {
     }
 
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.forward_dropped(x, None)
+    }
+
+    /// With dropout after the activation and at the end.
+    pub(super) fn forward_dropped<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        dropout: Option<&Dropout>,
+    ) -> Tensor<D> {
         let hidden = match &self.first.bias {
-            Some(bias) if fused::available(&x.device()) => fused::gelu(product(&self.first, x), bias.val()),
+            Some(bias) if fused::available(&x.device()) && x.dtype() == DType::F32 => {
+                fused::gelu(product(&self.first, x), bias.val())
+            }
             _ => gelu(linear(&self.first, x)),
         };
-        linear(&self.second, hidden)
+        dropped(linear(&self.second, dropped(hidden, dropout, "hidden")), dropout, "end")
     }
 }
 
-/// Applies a linear layer.
+/// Applies a linear layer, in the type of `x`.
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let y = product(layer, x);
     match &layer.bias {
-        Some(bias) => y + bias.val().unsqueeze(),
+        Some(bias) => {
+            let bias = cast_like(bias.val(), &y);
+            y + bias.unsqueeze()
+        }
         None => y,
     }
 }
@@ -91,9 +113,20 @@ pub fn product<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let mut shape = x.dims();
     let [input, output] = layer.weight.dims();
     let tokens: usize = shape[..D - 1].iter().product();
-    let y = x.reshape([tokens, input]).matmul(layer.weight.val());
+    let weight = cast_like(layer.weight.val(), &x);
+    let y = x.reshape([tokens, input]).matmul(weight);
     shape[D - 1] = output;
     y.reshape(shape)
+}
+
+/// In the type of another.
+pub(super) fn cast_like<const D: usize, const E: usize>(tensor: Tensor<D>, like: &Tensor<E>) -> Tensor<D> {
+    cast(tensor, like.dtype())
+}
+
+/// In a type of floating-point numbers.
+pub(super) fn cast<const D: usize>(tensor: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if tensor.dtype() == dtype { tensor } else { tensor.cast(dtype) }
 }
 
 /// Mean 0 and variance 1 (biased) over the last axis.

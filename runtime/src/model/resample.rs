@@ -22,23 +22,8 @@ impl Merging {
         }
     }
 
-    /// Odd rows and columns are padded with zeros at the bottom and the right.
-    pub(super) fn forward(&self, x: Tensor<3>, [levels, rows, columns]: [usize; 3]) -> Tensor<3> {
-        let [samples, _, width] = x.dims();
-        let device = x.device();
-        let mut x = x.reshape([samples, levels, rows, columns, width]);
-        let (high, wide) = (rows.div_ceil(2), columns.div_ceil(2));
-        if rows % 2 == 1 {
-            x = Tensor::cat(vec![x, Tensor::zeros([samples, levels, 1, columns, width], &device)], 2);
-        }
-        if columns % 2 == 1 {
-            x = Tensor::cat(vec![x, Tensor::zeros([samples, levels, 2 * high, 1, width], &device)], 3);
-        }
-        let x = x
-            .reshape([samples, levels, high, 2, wide, 2, width])
-            .permute([0, 1, 2, 4, 3, 5, 6])
-            .reshape([samples, levels * high * wide, 4 * width]);
-        linear(&self.reduction, self.norm.forward(x))
+    pub(super) fn forward(&self, x: Tensor<3>, resolution: [usize; 3]) -> Tensor<3> {
+        linear(&self.reduction, self.norm.forward(gather(x, resolution)))
     }
 }
 
@@ -81,4 +66,24 @@ impl Splitting {
         let x = x.reshape([samples, target.iter().product(), half]);
         linear(&self.mixing, self.norm.forward(x))
     }
+}
+
+/// Joins the features of four neighbours (B, C·h·w, d) → (B, C·⌈h/2⌉·⌈w/2⌉, 4d). Odd rows and columns are padded
+/// with zeros at the bottom and the right.
+pub(super) fn gather(x: Tensor<3>, [levels, rows, columns]: [usize; 3]) -> Tensor<3> {
+    let [samples, _, width] = x.dims();
+    let device = x.device();
+    let mut x = x.reshape([samples, levels, rows, columns, width]);
+    let (high, wide) = (rows.div_ceil(2), columns.div_ceil(2));
+    if rows % 2 == 1 {
+        x = Tensor::cat(vec![x, Tensor::zeros([samples, levels, 1, columns, width], &device)], 2);
+    }
+    if columns % 2 == 1 {
+        x = Tensor::cat(vec![x, Tensor::zeros([samples, levels, 2 * high, 1, width], &device)], 3);
+    }
+    x.reshape([samples, levels, high, 2, wide, 2, width]).permute([0, 1, 2, 4, 3, 5, 6]).reshape([
+        samples,
+        levels * high * wide,
+        4 * width,
+    ])
 }

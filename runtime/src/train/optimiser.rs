@@ -10,6 +10,7 @@ use aurora_compiler::plan::training::AdamW;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::model::fused::{self, AdamWStep};
 use crate::model::parameters::Names;
 use crate::model::{Aurora, HostTensor, ParameterGradients};
 
@@ -30,7 +31,7 @@ pub struct Optimiser {
 
 impl Optimiser {
     /// One step. Parameters outside `groups` stay as they are. Gives back the norm of the gradient before
-    /// clipping; if it is not finite nothing is changed.
+    /// clipping; if it is not finite nothing is changed. Weights are changed in place if nobody shares the model.
     pub fn step(
         &mut self,
         model: Aurora,
@@ -47,16 +48,8 @@ impl Optimiser {
         }
         self.steps += 1;
         let clip = settings.clip.map_or(1.0, |limit| (limit / norm.max(f64::MIN_POSITIVE)).min(1.0));
-        let correction = |beta: f64| 1.0 - beta.powi(self.steps.min(i32::MAX as usize) as i32);
-        let mut update = Update {
-            names: &names,
-            gradients,
-            settings,
-            rate,
-            clip,
-            corrections: (correction(settings.beta1), correction(settings.beta2)),
-            moments: &mut self.moments,
-        };
+        let step = numbers(settings, rate, self.steps, clip);
+        let mut update = Update { names: &names, gradients, step, moments: &mut self.moments };
         (model.map(&mut update), norm)
     }
 
@@ -96,13 +89,26 @@ fn learns(plan: &ModelPlan, name: &str, groups: &[String]) -> bool {
     groups.iter().any(|group| group == "new" || *group == own)
 }
 
+/// The numbers of a step, the first of which is 1.
+fn numbers(settings: &AdamW, rate: f64, step: usize, clip: f64) -> AdamWStep {
+    let correction = |beta: f64| 1.0 - beta.powi(step.min(i32::MAX as usize) as i32);
+    AdamWStep {
+        clip: clip as f32,
+        beta1: settings.beta1 as f32,
+        beta2: settings.beta2 as f32,
+        rest1: (1.0 - settings.beta1) as f32,
+        rest2: (1.0 - settings.beta2) as f32,
+        rate: (rate / correction(settings.beta1)) as f32,
+        root: (1.0 / correction(settings.beta2).sqrt()) as f32,
+        epsilon: settings.epsilon as f32,
+        keep: (1.0 - rate * settings.weight_decay) as f32,
+    }
+}
+
 struct Update<'a> {
     names: &'a Names,
     gradients: ParameterGradients,
-    settings: &'a AdamW,
-    rate: f64,
-    clip: f64,
-    corrections: (f64, f64),
+    step: AdamWStep,
     moments: &'a mut BTreeMap<String, Moments>,
 }
 
@@ -110,34 +116,125 @@ impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some(name) = self.names.of(param.id).map(str::to_string) else { return param };
         let Some(gradient) = self.gradients.take(&name) else { return param };
-        let settings = self.settings;
         param.map(|weight| {
             let count = weight.shape().num_elements();
-            let gradient = gradient.mul_scalar(self.clip as f32);
-            let old = self.moments.remove(&name).unwrap_or_else(|| {
-                let zero = Tensor::zeros([count], &gradient.device());
-                Moments { first: zero.clone(), second: zero }
+            let old = self.moments.remove(&name).unwrap_or_else(|| Moments {
+                first: Tensor::zeros([count], &gradient.device()),
+                second: Tensor::zeros([count], &gradient.device()),
             });
-            let first = blend(old.first, gradient.clone(), settings.beta1);
-            let second = blend(old.second, gradient.powi_scalar(2), settings.beta2);
-            let direction = first.clone().div_scalar(self.corrections.0 as f32)
-                / second
-                    .clone()
-                    .div_scalar(self.corrections.1 as f32)
-                    .sqrt()
-                    .add_scalar(settings.epsilon as f32);
-            let device = weight.device();
-            let shape = weight.dims();
-            let plain = weight.inner();
-            let decayed = plain.mul_scalar((1.0 - self.rate * settings.weight_decay) as f32);
-            let new = decayed - direction.mul_scalar(self.rate as f32).reshape(shape);
+            let moments = (old.first, old.second);
+            let apply = match fused::available(&gradient.device()) {
+                true => fused::adamw,
+                false => composed,
+            };
+            // From here nobody else holds the weight, so that it may be changed in place.
+            let (new, (first, second)) = apply(weight.inner(), moments, gradient, self.step);
             self.moments.insert(name.clone(), Moments { first, second });
-            Tensor::from_data(new.into_data(), &device).require_grad()
+            Tensor::from_inner(new).require_grad()
         })
     }
 }
 
-/// `β·old + (1 − β)·new`.
-fn blend(old: Tensor<1>, new: Tensor<1>, beta: f64) -> Tensor<1> {
-    old.mul_scalar(beta as f32) + new.mul_scalar((1.0 - beta) as f32)
+/// A step of AdamW of burn's operations.
+fn composed<const D: usize>(
+    weight: Tensor<D>,
+    (first, second): (Tensor<1>, Tensor<1>),
+    gradient: Tensor<1>,
+    step: AdamWStep,
+) -> (Tensor<D>, (Tensor<1>, Tensor<1>)) {
+    let gradient = gradient.mul_scalar(step.clip);
+    let first = first.mul_scalar(step.beta1) + gradient.clone().mul_scalar(step.rest1);
+    let square = gradient.clone() * gradient;
+    let second = second.mul_scalar(step.beta2) + square.mul_scalar(step.rest2);
+    let spread = second.clone().sqrt().mul_scalar(step.root).add_scalar(step.epsilon);
+    let direction = first.clone().mul_scalar(step.rate) / spread;
+    let direction = direction.reshape(weight.dims());
+    (weight.mul_scalar(step.keep) - direction, (first, second))
+}
+
+#[cfg(test)]
+mod tests {
+    use aurora_compiler::plan::training::{Schedule, Shape};
+
+    use super::*;
+
+    const COUNT: usize = 70_001;
+
+    fn list(seed: usize) -> Vec<f32> {
+        (0..COUNT).map(|at| ((at * 7919 + seed * 104_729) % 2003) as f32 / 500.0 - 2.0).collect()
+    }
+
+    fn tensor(values: &[f32]) -> Tensor<1> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex())
+    }
+
+    fn settings() -> AdamW {
+        let rate = Schedule { from: 1e-3, to: 1e-3, shape: Shape::Constant, warmup: 0 };
+        AdamW { rate, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weight_decay: 0.1, clip: None }
+    }
+
+    #[test]
+    fn one_pass_gives_the_bits_of_the_composition() {
+        let run = |fused: bool| {
+            let mut state = (tensor(&list(1)), (tensor(&[0.0; COUNT]), tensor(&[0.0; COUNT])));
+            for at in 1..4 {
+                let step = numbers(&settings(), 1e-2, at, 0.3);
+                let gradient = tensor(&list(1 + at));
+                state = match fused {
+                    true => fused::adamw(state.0, state.1, gradient, step),
+                    false => composed(state.0, state.1, gradient, step),
+                };
+            }
+            let (weight, (first, second)) = state;
+            [weight, first, second].map(|one| one.into_data().try_into_vec::<f32>().unwrap())
+        };
+        assert_eq!(run(true), run(false));
+    }
+
+    /// Algorithm 2 in f64, number by number. Three steps of size 1e-2 on values of size 2, rounded to f32: 1e-6.
+    #[test]
+    fn steps_are_those_of_the_definition() {
+        let settings = settings();
+        let (mut weight, mut moments) = (tensor(&list(1)), (tensor(&[0.0; COUNT]), tensor(&[0.0; COUNT])));
+        let mut wanted: Vec<[f64; 3]> = list(1).iter().map(|w| [f64::from(*w), 0.0, 0.0]).collect();
+        let rate = 1e-2;
+        for at in 1..4 {
+            let gradient = list(1 + at);
+            for (wanted, gradient) in wanted.iter_mut().zip(&gradient) {
+                let gradient = f64::from(*gradient) * 0.3;
+                let [weight, first, second] = wanted;
+                *first = settings.beta1 * *first + (1.0 - settings.beta1) * gradient;
+                *second = settings.beta2 * *second + (1.0 - settings.beta2) * gradient * gradient;
+                let mean = *first / (1.0 - settings.beta1.powi(at as i32));
+                let spread = (*second / (1.0 - settings.beta2.powi(at as i32))).sqrt();
+                *weight -= rate * (mean / (spread + settings.epsilon) + settings.weight_decay * *weight);
+            }
+            (weight, moments) =
+                fused::adamw(weight, moments, tensor(&gradient), numbers(&settings, rate, at, 0.3));
+        }
+        let found = weight.into_data().try_into_vec::<f32>().unwrap();
+        for (found, [wanted, ..]) in found.iter().zip(&wanted) {
+            assert!((f64::from(*found) - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn a_weight_that_nobody_shares_is_changed_where_it_lies() {
+        let step = numbers(&settings(), 1e-2, 1, 1.0);
+        let (weight, moments) = (tensor(&list(1)), (tensor(&[0.0; COUNT]), tensor(&[0.0; COUNT])));
+        let shared = weight.clone();
+        let (moved, moments) = fused::adamw(weight, moments, tensor(&list(2)), step);
+        let kept = shared.into_data().try_into_vec::<f32>().unwrap();
+        assert_eq!(kept, list(1));
+        let place = |tensor: &Tensor<1>| address(tensor.clone());
+        let before = place(&moved);
+        let (moved, _) = fused::adamw(moved, moments, tensor(&list(3)), step);
+        assert_eq!(before, place(&moved));
+    }
+
+    /// Where the values of a tensor on the CPU lie.
+    fn address(tensor: Tensor<1>) -> usize {
+        let primitive = tensor.try_into_primitive::<burn::backend::Flex>().ok().unwrap();
+        primitive.bytes().as_ptr() as usize
+    }
 }

@@ -91,7 +91,9 @@ impl Trainer<'_> {
         durable::clean(&self.checkpoints())?;
         let mut state = self.begin()?;
         while state.position.phase < self.plan.training.phases.len() {
-            if let Some(code) = self.phase(&mut state)? {
+            let code;
+            (state, code) = self.phase(state)?;
+            if let Some(code) = code {
                 return Ok(Outcome::Interrupted(code));
             }
             state.position.phase += 1;
@@ -152,8 +154,8 @@ impl Trainer<'_> {
     }
 
     /// Runs a phase to its end, or until a signal comes.
-    fn phase(&self, state: &mut State) -> Result<Option<u8>, TrainError> {
-        let phase = self.prepare(state)?;
+    fn phase(&self, mut state: State) -> Result<(State, Option<u8>), TrainError> {
+        let phase = self.prepare(&state)?;
         let mut progress = Progress::new(&phase.plan.name, phase.steps, state.position.step);
         let numbers = state.position.step as u64..phase.steps as u64;
         let selection = batch::selection(self.plan, &phase.objective.true_fields());
@@ -166,25 +168,26 @@ impl Trainer<'_> {
             AHEAD,
         )?;
         for samples in batches {
-            let loss = self.step(&phase, state, &samples?)?;
+            let loss;
+            (state, loss) = self.step(&phase, state, &samples?)?;
             progress.step(state.position.step, loss);
             if state.position.step.is_multiple_of(phase.steps_per_epoch) {
-                self.validate(&phase, state, &progress)?;
+                self.validate(&phase, &mut state, &progress)?;
             }
             if let Some(code) = self.interrupt.code() {
-                self.save(state)?;
+                self.save(&mut state)?;
                 progress.say(&format!(
                     "stopped after step {}; the same command goes on from here",
                     state.position.total_steps
                 ));
-                return Ok(Some(code));
+                return Ok((state, Some(code)));
             }
             if state.saved.elapsed() >= self.checkpoint_every {
-                self.save(state)?;
+                self.save(&mut state)?;
             }
         }
         progress.finish();
-        Ok(None)
+        Ok((state, None))
     }
 
     fn prepare(&self, state: &State) -> Result<Phase<'_>, TrainError> {
@@ -234,8 +237,13 @@ impl Trainer<'_> {
         })
     }
 
-    /// One step of the optimiser; gives back the loss.
-    fn step(&self, phase: &Phase<'_>, state: &mut State, samples: &Samples) -> Result<f64, TrainError> {
+    /// One step of the optimiser; gives back the loss. Takes the state, so that weights are moved where they lie.
+    fn step(
+        &self,
+        phase: &Phase<'_>,
+        mut state: State,
+        samples: &Samples,
+    ) -> Result<(State, f64), TrainError> {
         let began = Instant::now();
         let device = self.device.clone().autodiff();
         let value = self.objective(phase, &state.model, samples, &device)?;
@@ -253,8 +261,7 @@ impl Trainer<'_> {
         let gradients = ParameterGradients::from_burn(&state.model, value.total.backward());
         let rate = phase.plan.optimiser.rate.at(state.position.step, phase.steps);
         let settings = &phase.plan.optimiser;
-        let model = state.model.clone();
-        let (model, norm) = state.optimiser.step(model, gradients, settings, rate, &phase.plan.train);
+        let (model, norm) = state.optimiser.step(state.model, gradients, settings, rate, &phase.plan.train);
         if !norm.is_finite() {
             return Err(not_finite("gradient"));
         }
@@ -271,7 +278,7 @@ impl Trainer<'_> {
             gradient_norm: norm,
             seconds: began.elapsed().as_secs_f64(),
         })?;
-        Ok(loss)
+        Ok((state, loss))
     }
 
     /// The objective for a batch: the mean over the steps of the roll-out.

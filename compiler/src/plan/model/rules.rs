@@ -17,13 +17,7 @@ impl ModelPlan {
                 list.push(what.to_string());
             }
         };
-        add(options.drop_path != 0.0, "stochastic depth (drop_path)");
         add(options.drop_rate != 0.0, "dropout (drop_rate)");
-        add(options.lora.is_some(), "low-rank adaptation (lora)");
-        add(options.stochastic, "noise in the backbone (stochastic)");
-        add(options.updated_lead_time_embedding, "the lead-time embedding of Aurora 1.5 (updated_lead_time)");
-        add(options.variable_lead_time, "a lead time for each sample (step A .. B h)");
-        add(options.fp16_safe_attention, "attention kept in the range of 16 bits (fp16_safe_attention)");
         add(!options.output_only.is_empty(), "variables that are predicted only (diagnostic)");
         let forcing = !options.forcing_surface.is_empty() || !options.forcing_atmosphere.is_empty();
         add(forcing, "variables that are fed only (forcing)");

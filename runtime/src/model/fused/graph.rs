@@ -12,7 +12,7 @@ use burn::backend::{Flex, backend_extension};
 use burn::tensor::TensorData;
 
 use super::super::window::WindowLayout;
-use super::{attention, gelu, norm};
+use super::{adamw, attention, gelu, norm};
 
 /// Forward passes, and backward passes from the inputs and the gradient of the output.
 #[backend_extension(Autodiff, Flex)]
@@ -59,6 +59,16 @@ pub trait FusedOps: burn::backend::Backend {
         gradient: FloatTensor<Self>,
         heads: usize,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// Weight, first and second moment after a step of AdamW; in place where they are not shared.
+    fn fused_adamw(
+        weight: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: adamw::Step,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    /// Sums of squares of pieces.
+    fn fused_squares(x: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 /// The values of a contiguous tensor, without a copy. All tensors here are f32.
@@ -74,7 +84,31 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
+/// The same tensor, contiguous; not shared if it was not.
+fn own(tensor: FlexTensor) -> FlexTensor {
+    tensor.to_contiguous()
+}
+
 impl FusedOps for Flex {
+    fn fused_adamw(
+        weight: FlexTensor,
+        first: FlexTensor,
+        second: FlexTensor,
+        gradient: FlexTensor,
+        step: adamw::Step,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (mut weight, mut first, mut second) = (own(weight), own(first), own(second));
+        let gradient = own(gradient);
+        adamw::step(weight.storage_mut(), first.storage_mut(), second.storage_mut(), values(&gradient), step);
+        (weight, first, second)
+    }
+
+    fn fused_squares(x: FlexTensor) -> FlexTensor {
+        let sums = adamw::squares(values(&x.to_contiguous()));
+        let count = sums.len();
+        tensor(sums, vec![count])
+    }
+
     fn fused_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, epsilon: f32) -> FlexTensor {
         let (x, scale, shift) = (x.to_contiguous(), scale.to_contiguous(), shift.to_contiguous());
         let width = shape(&x).last().copied().unwrap_or(1);
@@ -281,7 +315,24 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
-    // Gradients of gradients are not needed; nothing of ours differentiates a backward pass.
+    // Gradients of gradients are not needed; nothing of ours differentiates a backward pass or an optimiser.
+
+    fn fused_adamw(
+        weight: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        step: adamw::Step,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (weight, first, second) =
+            (weight.into_primitive(), first.into_primitive(), second.into_primitive());
+        let (one, two, three) = B::fused_adamw(weight, first, second, gradient.into_primitive(), step);
+        (constant::<B, C>(one), constant::<B, C>(two), constant::<B, C>(three))
+    }
+
+    fn fused_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        constant::<B, C>(B::fused_squares(x.into_primitive()))
+    }
 
     fn fused_norm_backward(
         x: FloatTensor<Self>,

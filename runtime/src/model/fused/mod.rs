@@ -4,6 +4,7 @@
 //! composed of burn's operations. Results do not depend on the number of threads: work is cut into pieces of a
 //! fixed size and partial sums are added in order.
 
+mod adamw;
 mod attention;
 mod gelu;
 mod graph;
@@ -17,6 +18,7 @@ use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{Device, Tensor};
 
 use super::window::WindowLayout;
+pub use adamw::Step as AdamWStep;
 use graph::FusedOps;
 
 /// Whether tensors on this device may be given to the functions here.
@@ -52,6 +54,25 @@ pub fn window_attention(
 pub fn cross_attention(query: Tensor<3>, key_value: Tensor<3>, heads: usize) -> Tensor<3> {
     let (query, key_value) = (query.into_dispatch(), key_value.into_dispatch());
     Tensor::from_dispatch(Dispatch::fused_cross_attention(query, key_value, heads))
+}
+
+/// Weight, first and second moment after a step of AdamW, all without a graph and of the same number of values. What
+/// is not shared is changed where it lies.
+pub fn adamw<const D: usize>(
+    weight: Tensor<D>,
+    moments: (Tensor<1>, Tensor<1>),
+    gradient: Tensor<1>,
+    step: AdamWStep,
+) -> (Tensor<D>, (Tensor<1>, Tensor<1>)) {
+    let (first, second) = (moments.0.into_dispatch(), moments.1.into_dispatch());
+    let (weight, first, second) =
+        Dispatch::fused_adamw(weight.into_dispatch(), first, second, gradient.into_dispatch(), step);
+    (Tensor::from_dispatch(weight), (Tensor::from_dispatch(first), Tensor::from_dispatch(second)))
+}
+
+/// Sums of squares of pieces of `x`, to be added up in f64.
+pub fn squares(x: Tensor<1>) -> Tensor<1> {
+    Tensor::from_dispatch(Dispatch::fused_squares(x.into_dispatch()))
 }
 
 #[cfg(test)]
@@ -134,7 +155,8 @@ mod tests {
                         window_attention(x, p.clone(), &layout, 2) + p.mean().unsqueeze()
                     },
                     |x: Tensor<3>, p: Tensor<1>| {
-                        block::window_attention(x, Some(p.clone()), &layout, 2) + p.mean().unsqueeze()
+                        block::window_attention(x, Some(p.clone()), &layout, 2, false, None)
+                            + p.mean().unsqueeze()
                     },
                     ([2, layout.count, 48], [48]),
                 );
