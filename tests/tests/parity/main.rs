@@ -63,7 +63,8 @@ fn agree(folder: &Path) {
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let name = |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".ckpt")?.to_string());
+    let name =
+        |entry: std::fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(".ckpt")?.to_string());
     let mut names: Vec<String> = entries.filter_map(|entry| name(entry.unwrap())).collect();
     names.sort();
     names
