@@ -88,8 +88,8 @@ impl Case {
     }
 
     /// Compares everything the fixture has; a line of figures.
-    pub fn run(&self) -> String {
-        let device = Device::flex().autodiff();
+    pub fn run(&self, device: &Device) -> String {
+        let device = device.clone().autodiff();
         let model = self.model(&device);
         self.check_parameters(&model);
         let sizes = self.data.get("act.0.encoder.scale_embed");
