@@ -271,7 +271,7 @@ fn gradients(model: &Aurora, mode: &Mode, mut input: Batch, steps: usize) -> (f3
     for _ in 0..steps {
         let prediction = model.forward_in(&input, &lead(&input), mode).unwrap();
         let fields = prediction.clone();
-        loss = loss + fields.surface.powi_scalar(2).mean() + fields.atmosphere.abs().mean();
+        loss = loss + fields.surface.powi_scalar(2).mean() + fields.atmosphere.powi_scalar(2).mean();
         input = after(&input, prediction);
     }
     let value = loss.clone().into_scalar::<f32>();
@@ -294,25 +294,29 @@ fn unequal(one: &Gradients, two: &Gradients) -> f32 {
     })
 }
 
-/// Segments computed twice give the same gradients, through two steps of a roll-out, with noise and dropout.
+/// Segments computed twice give the same gradients, through two steps of a roll-out with noise. With dropout,
+/// attention is composed of burn's operations, whose softmax rounds otherwise where a graph is recorded.
 #[test]
 fn recomputation_changes_no_gradient() {
     let device = Device::flex().autodiff();
-    let plan = whole();
-    let model = model(&plan, &device);
     let chance = Some(Chance { seed: 9, step: 3, first: 0 });
-    let kept = Mode { chance, ..Mode::default() };
-    let again = Mode { recomputation: Some(Recomputation::new(model.names())), ..kept.clone() };
-    let one = gradients(&model, &kept, batch(&plan, 0..2, &device), 2);
-    let two = gradients(&model, &again, batch(&plan, 0..2, &device), 2);
-    assert_eq!(one.0, two.0);
-    // Every parameter has a gradient: two steps use both low-rank updates.
-    assert_eq!(one.1.len(), plan.tensors().len());
-    let off = unequal(&one.1, &two.1);
-    println!("gradients differ by {off:.1e} of the greatest");
-    assert!(off <= 1e-6, "{off:e}");
-    // Taken once, they are gone.
-    assert_eq!(again.recomputation.unwrap().take().iter().count(), 0);
+    for (dropout, allowed) in [(0.0, 1e-6), (0.1, 1e-3)] {
+        let mut plan = whole();
+        plan.options.drop_rate = dropout;
+        let model = model(&plan, &device);
+        let kept = Mode { chance, ..Mode::default() };
+        let again = Mode { recomputation: Some(Recomputation::new(model.names())), ..kept.clone() };
+        let one = gradients(&model, &kept, batch(&plan, 0..2, &device), 2);
+        let two = gradients(&model, &again, batch(&plan, 0..2, &device), 2);
+        assert!((one.0 - two.0).abs() <= 1e-6 * one.0);
+        // Every parameter has a gradient: two steps use both low-rank updates.
+        assert_eq!(one.1.len(), plan.tensors().len());
+        let off = unequal(&one.1, &two.1);
+        println!("dropout {dropout}: gradients differ by {off:.1e} of the greatest");
+        assert!(off <= allowed, "dropout {dropout}: {off:e}");
+        // Taken once, they are gone.
+        assert_eq!(again.recomputation.unwrap().take().iter().count(), 0);
+    }
 }
 
 /// Masks and noise are functions of seed and step: the same again, others at another step, none in prediction.
@@ -413,7 +417,7 @@ fn sixteen_bits_stay_close() {
         }
         let angle = along / (one * two).sqrt();
         println!("{precision:?}: outputs off by {off:.1e}, the gradients' cosine is {angle:.6}");
-        assert!(angle > 1.0 - 0.5 * (8.0 * step).powi(2), "{precision:?}: {angle}");
+        assert!(angle > 1.0 - 0.5 * (16.0 * step).powi(2), "{precision:?}: {angle}");
         // With recomputation the same, to the last bit of f32.
         let mode =
             Mode { precision, recomputation: Some(Recomputation::new(model.names())), ..Mode::default() };
