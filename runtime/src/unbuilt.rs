@@ -43,8 +43,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
         for term in &loss.terms {
             let measure = match term.measure {
-                Measure::Mae | Measure::Mse | Measure::Huber { .. } => None,
-                Measure::Crps => Some("crps"),
+                Measure::Mae | Measure::Mse | Measure::Huber { .. } | Measure::Crps => None,
                 Measure::Spectral { .. } => Some("spectral"),
                 Measure::Fss { .. } => Some("fss"),
                 Measure::Expression => Some("an error written out with `truth`"),
@@ -77,10 +76,8 @@ fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
 }
 
 fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
-    const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
     let mut part = |missing: bool, what: &str| add(missing, format!("{what} in the phase `{}`", phase.name));
     part(phase.rollout_from.is_some(), "a `rollout` that grows");
-    part(phase.train.iter().any(|group| !GROUPS.contains(&group.as_str())), "a head that is trained");
     part(!phase.adapters.is_empty(), "low-rank updates (`by lora`)");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
     part(!phase.scales.is_empty(), "`scale`");

@@ -18,6 +18,8 @@ pub mod family;
 pub mod fourier;
 pub mod fused;
 pub mod gradients;
+pub mod grid;
+pub mod heads;
 pub mod insolation;
 pub mod layer;
 mod lora;

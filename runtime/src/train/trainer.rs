@@ -230,7 +230,7 @@ impl Trainer<'_> {
                 self.kernels,
                 &scalings,
                 &spreads(self.plan, &self.store),
-            ),
+            )?,
             train: Arc::new(train),
             validate,
             steps,

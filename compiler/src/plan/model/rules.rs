@@ -20,9 +20,6 @@ impl ModelPlan {
         add(!options.output_only.is_empty(), "variables that are predicted only (diagnostic)");
         let forcing = !options.forcing_surface.is_empty() || !options.forcing_atmosphere.is_empty();
         add(forcing, "variables that are fed only (forcing)");
-        for head in &options.heads {
-            add(true, &format!("the head `{}` ({})", head.name, head.layers.spoken()));
-        }
         list
     }
 
