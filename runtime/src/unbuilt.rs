@@ -26,7 +26,7 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
 
 /// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
-    let mut list = plan.model.not_built();
+    let mut list: Vec<String> = Vec::new();
     let mut add = |missing: bool, what: String| {
         if missing && !list.contains(&what) {
             list.push(what);
@@ -34,9 +34,6 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     };
     let variable = plan.model.options.variable_lead_time;
     add(variable, "training with a lead time for each sample (`step A .. B h`)".into());
-    if let Some(base) = &plan.base {
-        add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
-    }
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }

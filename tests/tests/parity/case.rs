@@ -232,7 +232,9 @@ impl Case {
             have.insert(name.clone(), host(output.clone()));
         }
         have.extend(trace.backbone.time.clone().map(|time| ("backbone.time_mlp".to_string(), host(time))));
-        have.extend(trace.backbone.noise.clone().map(|noise| ("backbone.noise_mlp".to_string(), host(noise))));
+        have.extend(
+            trace.backbone.noise.clone().map(|noise| ("backbone.noise_mlp".to_string(), host(noise))),
+        );
         for (name, output) in &trace.parts {
             have.insert(name.to_string(), host(output.clone()));
         }
