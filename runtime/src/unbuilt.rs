@@ -26,7 +26,7 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
 
 /// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
-    let mut list = plan.model.not_built();
+    let mut list: Vec<String> = Vec::new();
     let mut add = |missing: bool, what: String| {
         if missing && !list.contains(&what) {
             list.push(what);
@@ -34,9 +34,6 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     };
     let variable = plan.model.options.variable_lead_time;
     add(variable, "training with a lead time for each sample (`step A .. B h`)".into());
-    if let Some(base) = &plan.base {
-        add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
-    }
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }
@@ -45,8 +42,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
         for term in &loss.terms {
             let measure = match term.measure {
-                Measure::Mae | Measure::Mse | Measure::Huber { .. } => None,
-                Measure::Crps => Some("crps"),
+                Measure::Mae | Measure::Mse | Measure::Huber { .. } | Measure::Crps => None,
                 Measure::Spectral { .. } => Some("spectral"),
                 Measure::Fss { .. } => Some("fss"),
                 Measure::Expression => Some("an error written out with `truth`"),
@@ -79,10 +75,8 @@ fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
 }
 
 fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
-    const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
     let mut part = |missing: bool, what: &str| add(missing, format!("{what} in the phase `{}`", phase.name));
     part(phase.rollout_from.is_some(), "a `rollout` that grows");
-    part(phase.train.iter().any(|group| !GROUPS.contains(&group.as_str())), "a head that is trained");
     part(!phase.adapters.is_empty(), "low-rank updates (`by lora`)");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
     part(!phase.scales.is_empty(), "`scale`");

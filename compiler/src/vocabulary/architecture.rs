@@ -23,7 +23,7 @@ pub struct Argument {
     pub says: &'static str,
     /// What `aurora.pretrained` has; other presets may have another.
     pub default: &'static str,
-    /// Its name in microsoft-aurora's constructor.
+    /// Its name in microsoft-aurora's constructor; empty if it has none there.
     pub upstream: &'static str,
 }
 
@@ -134,6 +134,13 @@ pub const ARCHITECTURE: &[Argument] = &[
         "levels that each have patch embeddings and output layers of their own",
         "none",
         "level_condition",
+    ),
+    argument(
+        "broadcast",
+        Takes::Truth,
+        "each level of `condition` starts from what the base has for all levels",
+        "false",
+        "",
     ),
     argument("dynamic", Takes::Truth, "six channels of hour, weekday and day", "false", "dynamic_vars"),
     argument(

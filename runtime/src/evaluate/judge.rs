@@ -64,7 +64,8 @@ pub fn judge(
         let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
         let samples = load_batch(store, &indices, &selection)?;
         let input = batch::physical(plan, &samples, &grid, device);
-        let forcing = (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));
+        let forcing =
+            (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));
         let how = Rollout { forcing: forcing.collect(), ..Rollout::of(last_lead) };
         let forecast = forecaster.model.rollout_as(&input, &forecaster.normalisation, &how)?;
         for lead in &evaluation.leads {

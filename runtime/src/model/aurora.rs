@@ -12,9 +12,10 @@ use super::batch::Coordinates;
 use super::decoder::{self, Decoder, Wanted};
 use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
+use super::heads::{Heads, Quantiles, Scene};
 use super::mode::Mode;
 use super::noise::Noise;
-use super::parameters::{Builder, HostTensor, Names};
+use super::parameters::{Builder, HostTensor, Names, Supply};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
 
@@ -28,6 +29,7 @@ pub struct Aurora {
     backbone: Backbone,
     decoder: Decoder,
     combiners: Option<Combiners>,
+    heads: Heads,
     #[module(skip)]
     plan: Arc<ModelPlan>,
     #[module(skip)]
@@ -49,21 +51,19 @@ impl Aurora {
     /// Aurora with fresh weights, the same for the same seed: upstream's initialisation.
     pub fn new(plan: &ModelPlan, seed: u64, device: &Device) -> Result<Aurora, ModelError> {
         plan.validate().map_err(ModelError::Plan)?;
-        let missing = plan.not_built();
-        if !missing.is_empty() {
-            return Err(ModelError::NotBuilt(missing));
-        }
         let mut builder = Builder::new(seed, device);
         let encoder = Encoder::new(&mut builder, plan);
         let backbone = Backbone::new(&mut builder, plan);
         let decoder = Decoder::new(&mut builder, plan);
         let polluted = plan.options.family == Family::AirPollution;
         let combiners = polluted.then(|| Combiners::new(&mut builder, plan));
+        let heads = Heads::new(&mut builder, plan);
         Ok(Aurora {
             encoder,
             backbone,
             decoder,
             combiners,
+            heads,
             plan: Arc::new(plan.clone()),
             names: builder.names(),
             grid: GridCache::default(),
@@ -89,10 +89,11 @@ impl Aurora {
         self.names.gradients(self, gradients)
     }
 
-    /// Replaces parameters by those of the same name and shape.
-    pub(super) fn assign(&mut self, values: BTreeMap<String, HostTensor>) {
+    /// Replaces the parameters for which there are values, fetched one by one. On an error the model is as it was.
+    pub(super) fn replace(&mut self, supply: &mut Supply<'_>) -> Result<(), ModelError> {
         let names = self.names.clone();
-        *self = names.write(self.clone(), values);
+        *self = names.write_each(self.clone(), supply)?;
+        Ok(())
     }
 
     /// The device that holds the weights.
@@ -234,7 +235,7 @@ impl Aurora {
         let decoded = self.decoder.forward(tokens.clone(), &wanted, mode.recomputation.as_ref())?;
         if let Some(parts) = parts {
             parts.extend(kept.map(|encoded| ("encoder", encoded)));
-            parts.push(("backbone", tokens));
+            parts.push(("backbone", tokens.clone()));
             parts.extend(decoded.tokens);
         }
         let prediction = Prediction {
@@ -242,6 +243,7 @@ impl Aurora {
             surface: decoded.surface,
             atmosphere_names: atmosphere,
             atmosphere: decoded.atmosphere,
+            quantiles: Quantiles::default(),
             statics: batch.statics.clone(),
             latitude: batch.latitude.clone(),
             longitude: batch.longitude.clone(),
@@ -249,16 +251,18 @@ impl Aurora {
             levels: batch.levels.clone(),
             rollout_step: batch.rollout_step + 1,
         };
-        self.finish(&batch, prediction)
+        let queries = self.decoder.queries(&batch.levels, &tokens.device())?;
+        self.finish(&Scene { latent: &tokens, sizes, patch: plan.patch, batch: &batch, queries }, prediction)
     }
 
-    /// From the decoder's channels to variables: what the family does, then the clamps.
-    fn finish(&self, input: &Batch, mut prediction: Prediction) -> Result<Prediction, ModelError> {
+    /// From the decoder's channels to variables: what the family does, what other heads predict, then the clamps.
+    fn finish(&self, scene: &Scene<'_>, mut prediction: Prediction) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
         if family::changes_prediction(plan) {
-            let fields = family::after_decoder(plan, input, prediction.fields())?;
+            let fields = family::after_decoder(plan, scene.batch, prediction.fields())?;
             prediction = prediction.with_fields(fields, &plan.surface, &plan.atmosphere);
         }
+        prediction = self.heads.join(plan, scene, prediction)?;
         if prediction.rollout_step > 1 || plan.clamp_at_first_step {
             prediction = prediction.clamped(&plan.positive_surface, &plan.positive_atmosphere);
         }

@@ -3,7 +3,7 @@
 use aurora_compiler::plan::model::ModelPlan;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::batch::Sizes;
 use super::layer::{constant, linear};
@@ -77,6 +77,17 @@ impl Decoder {
         }
     }
 
+    /// What is asked for each level (hPa), (1, A, 2D).
+    ///
+    /// # Errors
+    /// A level that the model has no encoding for.
+    pub fn queries(&self, levels: &[f64], device: &Device) -> Result<Tensor<3>, ModelError> {
+        let width = self.levels.weight.dims()[0];
+        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
+        let features = fourier::LEVEL.expand(&pressure, width)?;
+        Ok(linear(&self.levels, constant(features, [levels.len(), width], device)).unsqueeze_dim(0))
+    }
+
     /// Predicts what is wanted from tokens (B, C·L, 2D), which with a recomputation is all that is kept.
     ///
     /// # Errors
@@ -129,12 +140,9 @@ impl Decoder {
             .permute([3, 0, 1, 4, 2, 5])
             .reshape([variables, samples, 1, height, across]);
 
-        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
-        let features = fourier::LEVEL.expand(&pressure, width)?;
-        let queries = linear(&self.levels, constant(features, [levels.len(), width], &context.device()));
-        let queries = queries.unsqueeze_dim::<3>(0);
+        let queries = self.queries(levels, &context.device())?;
         let tokens = self.perceiver.forward(queries.clone(), context.clone());
-        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries, context));
+        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries.clone(), context));
         let unpatch = |fields: Tensor<3>, variables: usize| -> Tensor<6> {
             fields
                 .reshape([samples, rows, columns, levels.len(), variables, patch, patch])

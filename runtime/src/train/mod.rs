@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod checkpoint;
+mod distribution;
 pub mod events;
 mod gradient;
 pub mod graph;
@@ -29,6 +30,8 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error(transparent)]
     Graph(#[from] graph::GraphError),
+    #[error(transparent)]
+    Objective(#[from] objective::ObjectiveError),
     #[error("the run's files: {0}")]
     File(#[from] std::io::Error),
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::Field;
 use crate::model::Normalisation;
-use crate::model::normalisation::Scaling;
+use crate::model::normalisation::{Scaling, published as known};
 
 /// Centre and spread of every field of the model, one pair for each level, in SI units. A checkpoint
 /// carries them, for weights mean nothing without.
@@ -19,11 +19,16 @@ pub struct Scalings(pub BTreeMap<String, Vec<(f64, f64)>>);
 const CONSTANT: f64 = 1e-9;
 
 impl Scalings {
-    /// From means and standard deviations over the train split (`(mean, deviation)` for each level),
-    /// except where the recipe fixes them. Fresh weights have no statistics of their own to keep.
+    /// What the recipe fixes; else, of a variable that the base knows, Aurora's own statistics, for its weights mean
+    /// nothing with others; else means and standard deviations over the train split (`(mean, deviation)` for each
+    /// level).
     pub fn new(plan: &Plan, statistics: &dyn Fn(&str) -> Vec<(f64, f64)>) -> Scalings {
         let scaling = |role: &aurora_compiler::plan::RolePlan| {
-            let levels = statistics(&role.field).into_iter().map(|(mean, deviation)| {
+            let known =
+                plan.base.as_ref().is_some_and(|base| base.knows(&plan.model, &role.named, role.role));
+            let levels = statistics(&role.field).into_iter().enumerate().map(|(level, (mean, deviation))| {
+                let own = if known { published(plan, role, level) } else { None };
+                let (mean, deviation) = own.map_or((mean, deviation), |own| (own.location, own.scale));
                 let centre = role.centre.unwrap_or(mean);
                 let spread = role.spread.unwrap_or(deviation);
                 let constant = !spread.is_finite() || spread <= CONSTANT * centre.abs().max(1e-12);
@@ -80,5 +85,13 @@ impl Scalings {
             Tensor::from_data(TensorData::new(list, shape), &like.device())
         };
         Some((tensor(|pair| pair.0), tensor(|pair| pair.1)))
+    }
+}
+
+/// What Aurora's own table has for a level of a variable.
+fn published(plan: &Plan, role: &aurora_compiler::plan::RolePlan, level: usize) -> Option<Scaling> {
+    match role.role {
+        Role::Surface | Role::Static => known(&role.named, None),
+        Role::Atmosphere => known(&role.named, Some(*plan.model.levels.get(level)?)),
     }
 }

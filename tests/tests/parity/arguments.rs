@@ -99,7 +99,8 @@ fn options(plan: &mut ModelPlan, key: &str, value: &Value) -> bool {
         }
         "angle_surf_vars" if options.family == Family::Wave => options.angles = names(value),
         // Read before the others, or apart.
-        "use_lora" | "lora_steps" | "lora_mode" | "surf_stats" | "autocast" | "autocast_dtype" | "bf16_mode" => {}
+        "use_lora" | "lora_steps" | "lora_mode" | "surf_stats" | "autocast" | "autocast_dtype"
+        | "bf16_mode" => {}
         _ => return false,
     }
     true
@@ -107,7 +108,13 @@ fn options(plan: &mut ModelPlan, key: &str, value: &Value) -> bool {
 
 /// `use_lora`, which the class decides where it is not said, with mode and steps.
 fn lora(plan: &mut ModelPlan, class: &str, arguments: &Arguments) {
-    let inert = ["AuroraPretrained", "AuroraSmallPretrained", "Aurora12hPretrained", "AuroraV1p5", "AuroraV1p5Ensemble"];
+    let inert = [
+        "AuroraPretrained",
+        "AuroraSmallPretrained",
+        "Aurora12hPretrained",
+        "AuroraV1p5",
+        "AuroraV1p5Ensemble",
+    ];
     let used = arguments.get("use_lora").map_or(!inert.contains(&class), |value| value.as_bool().unwrap());
     let usual = if class == "AuroraWave" { LoraMode::FromSecond } else { LoraMode::Single };
     let mode = arguments.get("lora_mode").map(|value| serde_json::from_value(value.clone()).unwrap());
@@ -131,7 +138,12 @@ fn clips(clips: &mut Vec<Clip>, value: &Value) {
             assert!(["min", "max"].contains(&key.as_str()), "a bound `{key}`");
         }
         let (least, greatest) = (bounds["min"].as_f64(), bounds["max"].as_f64());
-        clips.extend([false, true].map(|levels| Clip { variable: variable.clone(), levels, least, greatest }));
+        clips.extend([false, true].map(|levels| Clip {
+            variable: variable.clone(),
+            levels,
+            least,
+            greatest,
+        }));
     }
 }
 
@@ -152,13 +164,12 @@ fn settle(plan: &mut ModelPlan) {
 pub fn normalisation(info: &Value, plan: &ModelPlan) -> Normalisation {
     let config = &info["config"];
     let pairs = |value: &Value| -> BTreeMap<String, Scaling> {
-        let scaling = |pair: &Value| Scaling {
-            location: pair[0].as_f64().unwrap(),
-            scale: pair[1].as_f64().unwrap(),
-        };
+        let scaling =
+            |pair: &Value| Scaling { location: pair[0].as_f64().unwrap(), scale: pair[1].as_f64().unwrap() };
         value.as_object().into_iter().flatten().map(|(name, pair)| (name.clone(), scaling(pair))).collect()
     };
-    let (extra, own) = (pairs(&config["extra_normalisation"]), pairs(&config["model"]["kwargs"]["surf_stats"]));
+    let (extra, own) =
+        (pairs(&config["extra_normalisation"]), pairs(&config["model"]["kwargs"]["surf_stats"]));
     let modulated = |names: &[String]| -> Vec<String> {
         let modulations = names.iter().filter(|name| plan.options.modulation_heads.contains(name));
         names.iter().cloned().chain(modulations.map(|name| format!("{name}_mod"))).collect()

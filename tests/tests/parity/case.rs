@@ -12,9 +12,7 @@ use burn::tensor::{Device, Tensor};
 use serde_json::Value;
 
 use super::arguments::{self, names, numbers};
-use super::compare::{
-    activation_tolerance, close, compare, compare_angles, fields, host, l2, swap, tensor,
-};
+use super::compare::{activation_tolerance, close, compare, compare_angles, fields, host, l2, swap, tensor};
 use super::scale;
 
 pub struct Case {
@@ -90,8 +88,8 @@ impl Case {
     }
 
     /// Compares everything the fixture has; a line of figures.
-    pub fn run(&self) -> String {
-        let device = Device::flex().autodiff();
+    pub fn run(&self, device: &Device) -> String {
+        let device = device.clone().autodiff();
         let model = self.model(&device);
         self.check_parameters(&model);
         let sizes = self.data.get("act.0.encoder.scale_embed");
@@ -197,7 +195,10 @@ impl Case {
             let atmosphere: Vec<String> = batch.atmosphere.keys().cloned().collect();
             assert_eq!(atmosphere, sorted(names(&expected["atmos_vars"])));
             let field = batch.surface.values().next().unwrap().dims();
-            assert_eq!(field[2..].iter().map(|side| *side as f64).collect::<Vec<_>>(), numbers(&expected["shape_hw"]));
+            assert_eq!(
+                field[2..].iter().map(|side| *side as f64).collect::<Vec<_>>(),
+                numbers(&expected["shape_hw"])
+            );
         }
     }
 
@@ -205,11 +206,14 @@ impl Case {
     /// any other is to be kept positive.
     fn without_extras(&self, mut batch: Batch) -> Batch {
         let options = &self.plan.options;
-        let given = |key: &str| self.info["config"]["model"]["kwargs"][key].as_array().is_some_and(|l| !l.is_empty());
+        let given =
+            |key: &str| self.info["config"]["model"]["kwargs"][key].as_array().is_some_and(|l| !l.is_empty());
         for one in options.output_only.iter().filter(|_| options.family == Family::V1p5) {
             match one {
                 OutputOnly::Surface(name) if given("positive_surf_vars") => drop(batch.surface.remove(name)),
-                OutputOnly::Atmosphere(name) if given("positive_atmos_vars") => drop(batch.atmosphere.remove(name)),
+                OutputOnly::Atmosphere(name) if given("positive_atmos_vars") => {
+                    drop(batch.atmosphere.remove(name))
+                }
                 _ => {}
             }
         }
@@ -228,7 +232,9 @@ impl Case {
             have.insert(name.clone(), host(output.clone()));
         }
         have.extend(trace.backbone.time.clone().map(|time| ("backbone.time_mlp".to_string(), host(time))));
-        have.extend(trace.backbone.noise.clone().map(|noise| ("backbone.noise_mlp".to_string(), host(noise))));
+        have.extend(
+            trace.backbone.noise.clone().map(|noise| ("backbone.noise_mlp".to_string(), host(noise))),
+        );
         for (name, output) in &trace.parts {
             have.insert(name.to_string(), host(output.clone()));
         }
@@ -255,11 +261,13 @@ impl Case {
         let mut worst = 0f32;
         for name in self.plan.options.angles.iter().map(|angle| format!("surf.{angle}")) {
             if let (Some(have), Some(want)) = (have.remove(&name), want.remove(&name)) {
-                worst = worst.max(compare_angles(&format!("{what}.{name}"), &have, &want, activation_tolerance));
+                worst =
+                    worst.max(compare_angles(&format!("{what}.{name}"), &have, &want, activation_tolerance));
             }
         }
         worst = worst.max(close(&what, &have, &want, activation_tolerance));
-        let (have, want) = (fields(&self.without_extras(call.physical.clone())), self.expected(&format!("out.{step}.")));
+        let (have, want) =
+            (fields(&self.without_extras(call.physical.clone())), self.expected(&format!("out.{step}.")));
         assert_eq!(have.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>());
         for (name, want) in &want {
             let scale = self.scale_of(name, normalisation);
@@ -267,13 +275,16 @@ impl Case {
             let tolerance = |greatest: f32| {
                 if self.is_logarithmic(name) {
                     // d(10⁻³·eʸ) = (x + 10⁻³)·dy, and y is normalised.
-                    let normalised = expected[name].values.iter().fold(0f32, |most, value| most.max(value.abs()));
+                    let normalised =
+                        expected[name].values.iter().fold(0f32, |most, value| most.max(value.abs()));
                     return scale * activation_tolerance(normalised) * (greatest + 1e-3) + greatest * 2e-7;
                 }
                 scale * activation_tolerance(greatest / scale) + greatest * 2e-7
             };
             let what = format!("out.{step}.{name}");
-            let angle = name.strip_prefix("surf.").is_some_and(|name| self.plan.options.angles.iter().any(|a| a == name));
+            let angle = name
+                .strip_prefix("surf.")
+                .is_some_and(|name| self.plan.options.angles.iter().any(|a| a == name));
             worst = worst.max(match angle {
                 true => compare_angles(&what, &have[name], want, tolerance),
                 false => compare(&what, &have[name], want, tolerance),
@@ -312,7 +323,10 @@ impl Case {
             assert!((have - want).abs() <= 2e-3 * want + 1e-5, "{name}: gradient {have} instead of {want}");
         }
         for name in names(&self.info["zero_grad_params"]) {
-            assert!(gradients[&name].values.iter().all(|value| *value == 0.0), "{name}: its gradient is zero");
+            assert!(
+                gradients[&name].values.iter().all(|value| *value == 0.0),
+                "{name}: its gradient is zero"
+            );
         }
         for name in names(&self.info["no_grad_params"]) {
             assert!(!gradients.contains_key(&name), "{name} takes no part, but has a gradient");

@@ -16,7 +16,8 @@ pub fn close(
     tolerance: impl Fn(f32) -> f32,
 ) -> f32 {
     assert_eq!(have.keys().collect::<Vec<_>>(), want.keys().collect::<Vec<_>>(), "{what}");
-    let compared = want.iter().map(|(name, want)| compare(&format!("{what}.{name}"), &have[name], want, &tolerance));
+    let compared =
+        want.iter().map(|(name, want)| compare(&format!("{what}.{name}"), &have[name], want, &tolerance));
     compared.fold(0.0, f32::max)
 }
 
@@ -27,7 +28,12 @@ pub fn compare(what: &str, have: &HostTensor, want: &HostTensor, tolerance: impl
 }
 
 /// As `compare`, for angles in degrees: 359.9 is near 0.1.
-pub fn compare_angles(what: &str, have: &HostTensor, want: &HostTensor, tolerance: impl Fn(f32) -> f32) -> f32 {
+pub fn compare_angles(
+    what: &str,
+    have: &HostTensor,
+    want: &HostTensor,
+    tolerance: impl Fn(f32) -> f32,
+) -> f32 {
     let difference = |one: f32, two: f32| {
         let apart = (one - two).rem_euclid(360.0);
         apart.min(360.0 - apart)
@@ -53,7 +59,10 @@ fn compare_as(
         }
     }
     let limit = tolerance(greatest);
-    assert!(difference <= limit, "{what}: off by {difference:e}, allowed {limit:e} (values up to {greatest})");
+    assert!(
+        difference <= limit,
+        "{what}: off by {difference:e}, allowed {limit:e} (values up to {greatest})"
+    );
     difference / limit
 }
 

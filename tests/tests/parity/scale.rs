@@ -29,9 +29,8 @@ pub fn pin(model: &Aurora, batch: &Batch, expected: &HostTensor) -> usize {
                 (dot + bias - expected).abs() < 1e-4
             })
         };
-        let near = (0..=NEAR).flat_map(|step| {
-            [f32::from_bits(size.to_bits() + step), f32::from_bits(size.to_bits() - step)]
-        });
+        let near = (0..=NEAR)
+            .flat_map(|step| [f32::from_bits(size.to_bits() + step), f32::from_bits(size.to_bits() - step)]);
         let found = near.into_iter().find(reproduces);
         let found = found.unwrap_or_else(|| panic!("no size near {size} fits"));
         pinned += usize::from(found != *size);

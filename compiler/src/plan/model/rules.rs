@@ -8,21 +8,6 @@ const LEAD_HOURS: (f64, f64) = (1.0 / 60.0, 504.0);
 const LEVEL_RANGE: (f64, f64) = (0.01, 1e5);
 
 impl ModelPlan {
-    /// Options of this plan that no backend builds yet, each in words.
-    pub fn not_built(&self) -> Vec<String> {
-        let options = &self.options;
-        let mut list = Vec::new();
-        let mut add = |present: bool, what: &str| {
-            if present {
-                list.push(what.to_string());
-            }
-        };
-        for head in &options.heads {
-            add(true, &format!("the head `{}` ({})", head.name, head.layers.spoken()));
-        }
-        list
-    }
-
     /// Checks every rule the architecture imposes; one sentence for each that is broken.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let faults = self.faults();
