@@ -7,7 +7,6 @@ use aurora_compiler::plan::evaluation::{Confidence, EvaluationPlan, Score, Subje
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
-use crate::site::Site;
 
 /// Refuses a plan that asks for what cannot be run yet.
 ///
@@ -22,21 +21,6 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
     Err(Failure::because(format!(
         "this recipe compiles, and `aurorac plan` explains it, but this version cannot run it yet; it needs{}",
         list.concat()
-    )))
-}
-
-/// Refuses settings of `site.toml` that training cannot follow yet.
-///
-/// # Errors
-/// A sentence that names the line.
-pub fn refuse_settings(site: &Site) -> Result<(), Failure> {
-    let line = match (site.recompute(), site.micro_batch()) {
-        (true, _) => "recompute = true",
-        (false, Some(_)) => "micro_batch",
-        (false, None) => return Ok(()),
-    };
-    Err(Failure::because(format!(
-        "site.toml asks for `{line}`, which `aurorac plan` counts with, but this version cannot train that way yet"
     )))
 }
 
@@ -101,7 +85,10 @@ fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
     part(!phase.favour.is_empty(), "`favour`");
     part(phase.stop.is_some(), "`stop`");
     part(phase.average.is_some(), "`average`");
-    part(!phase.bf16.is_empty(), "`precision`");
+    part(
+        phase.bf16.iter().any(|group| group != "backbone"),
+        "`precision` of a group other than the backbone",
+    );
 }
 
 /// Scores are kept by pressure; on other levels they would be shown at a wrong place.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use aurora_compiler::plan::base::BasePlan;
 use aurora_compiler::plan::model::{LoraMode, LoraPlan, ModelPlan, OutputOnly, ParameterCount, Preset};
 use aurora_compiler::site::CheckpointHeader;
-use aurora_runtime::model::checkpoint::header;
+use aurora_runtime::model::checkpoint::{Loading, header, values_for};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -140,65 +140,109 @@ fn plan(head: &Value) -> ModelPlan {
                 plan.options.lora = Some(LoraPlan { mode, ..lora(&mut plan) });
             }
             "lora_steps" => plan.options.lora = Some(LoraPlan { steps: number(), ..lora(&mut plan) }),
-            "autocast" => {}
+            "use_updated_lead_time_embedding" => plan.options.updated_lead_time_embedding = truth(),
+            "modulation_heads" => plan.options.modulation_heads = names(),
+            "density_channel_surf_vars" => plan.options.density_channels = names(),
+            "angle_surf_vars" => plan.options.angles = names(),
+            "simulate_indexing_bug" => plan.options.simulate_indexing_bug = truth(),
+            "use_lora" => match truth() {
+                true => plan.options.lora = Some(lora(&mut plan)),
+                false => plan.options.lora = None,
+            },
+            // They change no weight.
+            "autocast"
+            | "surf_stats"
+            | "timestep_hours"
+            | "rollout_input_clipping"
+            | "perceiver_ln_eps"
+            | "drop_path"
+            | "drop_rate" => {}
             other => panic!("what does {other} mean?"),
         }
     }
     plan
 }
 
-/// What becomes of each weight of a checkpoint, from its header alone, is what upstream's loader reported. Set
-/// `AURORAC_TEST_DATA` to run it on the fixtures' checkpoints; two of their layouts are known by class only.
+/// What becomes of each weight of a checkpoint is what upstream's loader reported, from the header alone and with
+/// its values, whose norms are those of upstream's parameters.
 #[test]
-fn headers_tell_what_upstreams_loader_reports() {
-    let Some(data) = std::env::var_os("AURORAC_TEST_DATA") else {
-        return println!("skipped: $AURORAC_TEST_DATA is not set");
-    };
-    let folder = PathBuf::from(data).join("fixtures/aurora");
-    let mut ran = 0;
-    for entry in std::fs::read_dir(self::folder()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_string_lossy().to_string();
-        let checkpoint = folder.join(format!("{name}.ckpt"));
-        // Their stacked layouts are split by the variables of the published class, which these small ones lack.
-        if !checkpoint.is_file()
-            || ["air_pollution", "v1p5_rollout", "v1p5_ensemble"].contains(&name.as_str())
-        {
-            continue;
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let model = plan(&serde_json::from_str(text.lines().next().unwrap()).unwrap());
-        let tensors = header(&checkpoint).unwrap();
-        let found = CheckpointHeader { digest: String::new(), tensors };
-        let base = if name == "v1p5" { "microsoft/aurora:aurora-0.25-v1.5.ckpt" } else { "file.ckpt" };
-        let compared = BasePlan::compare(base, &model, Some(&found)).unwrap();
-        let compared = compared.unwrap_or_else(|mismatches| panic!("{name}: {mismatches:?}"));
-        let info: Value =
-            serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap())
-                .unwrap();
+fn checkpoints_load_as_upstream_loads_them() {
+    let cases = fixtures();
+    for (folder, name) in &cases {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
+        let info: Value = serde_json::from_str(&text).unwrap();
+        let model = plan(&info["config"]["model"]);
+        let path = folder.join(format!("{name}.ckpt"));
         let reported = |key: &str| -> Vec<String> {
             let mut list: Vec<String> = serde_json::from_value(info["load_report"][key].clone()).unwrap();
             list.sort();
             list
         };
-        assert_eq!(compared.fresh, reported("missing"), "{name}");
-        assert_eq!(compared.unused, reported("unexpected"), "{name}");
-        let grown = compared.grown.len();
-        assert_eq!(grown > 0, name == "history_growth", "{name}: {grown} grown");
-        assert_eq!(compared.kept + grown + compared.fresh.len(), model.tensors().len(), "{name}");
-        ran += 1;
+        let strict = info["load_report"]["strict"].as_bool().unwrap();
+        let loading = Loading { strict, ..Loading::default() };
+        let (values, report) = values_for(&model, &path, loading).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(report.missing, reported("missing"), "{name}");
+        assert_eq!(report.unused, reported("unexpected"), "{name}");
+
+        let found = CheckpointHeader { digest: String::new(), tensors: header(&path).unwrap() };
+        let compared = BasePlan::compare("file.ckpt", &model, Some(&found)).unwrap();
+        let compared = compared.unwrap_or_else(|misfit| panic!("{name}: {misfit:?}"));
+        if compared.broadcast.is_empty() {
+            assert_eq!(compared.fresh, report.missing, "{name}");
+            assert_eq!(compared.unused, report.unused, "{name}");
+            assert_eq!(compared.grown.len(), report.grown.len(), "{name}");
+            assert_eq!(compared.kept + compared.grown.len(), report.kept.len(), "{name}");
+        }
+
+        let norms = info["params"].as_object().unwrap();
+        assert_eq!(values.len() + report.missing.len(), norms.len(), "{name}");
+        for (key, value) in &values {
+            let want = norms[key]["l2"].as_f64().unwrap();
+            let have = value.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
+            assert!(
+                (have - want).abs() <= 1e-6 * want.max(1e-6),
+                "{name}: {key} has norm {have}, not {want}"
+            );
+        }
+        println!("{name}: {} weights, {} missing", values.len(), report.missing.len());
     }
-    assert!(ran >= 15, "only {ran} checkpoints");
+    println!("{} checkpoints", cases.len());
+    assert!(!cases.is_empty());
 }
 
-/// The header of our own format gives the names and shapes that were written, and its values are not needed.
+/// Folder and name of every fixture: those kept here, and those of the two variables.
+fn fixtures() -> Vec<(PathBuf, String)> {
+    let mut folders = vec![PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/aurora")];
+    for (variable, below) in [("AURORAC_TEST_DATA", "fixtures/aurora"), ("AURORAC_EXTRA_FIXTURES", "aurora")]
+    {
+        match std::env::var_os(variable) {
+            Some(folder) => folders.push(PathBuf::from(folder).join(below)),
+            None => println!("skipped: ${variable} is not set"),
+        }
+    }
+    let mut list = Vec::new();
+    for folder in folders {
+        let files =
+            std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let names = files
+            .filter_map(|file| file.unwrap().file_name().to_str()?.strip_suffix(".ckpt").map(str::to_string));
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        assert!(!names.is_empty(), "no case in {}", folder.display());
+        list.extend(names.into_iter().map(|name| (folder.clone(), name)));
+    }
+    list
+}
+
+/// The header of our own format gives the names and shapes that were written, and is held to the file's size.
 #[test]
-fn headers_of_safetensors_are_read_without_their_values() {
+fn headers_of_safetensors_are_held_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
     let text = br#"{"__metadata__":{"a":"b"},"x":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#;
     let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(text);
+    bytes.extend_from_slice(&[0; 24]);
     std::fs::write(&path, &bytes).unwrap();
     let tensors = header(&path).unwrap();
     assert_eq!(tensors.len(), 1);
@@ -208,6 +252,8 @@ fn headers_of_safetensors_are_read_without_their_values() {
     );
     std::fs::write(&path, u64::MAX.to_le_bytes()).unwrap();
     assert!(header(&path).is_err());
-    std::fs::write(&path, &bytes[..20]).unwrap();
-    assert!(header(&path).is_err());
+    for length in 0..bytes.len() {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        assert!(header(&path).is_err(), "{length} bytes");
+    }
 }

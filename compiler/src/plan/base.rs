@@ -1,14 +1,17 @@
 //! The checkpoint that a model starts from, and what becomes of each of its weights.
 //!
 //! A weight is *kept* if name and shape agree, *grown* if the model reads more past times than the checkpoint
-//! did (the new times start from zero, as upstream), *fresh* if the checkpoint lacks it, and *unused* if the
-//! model does. Anything else would fit by accident only, and is an error.
+//! did (the new times start from zero, as upstream), *broadcast* if the checkpoint has one for all levels and the
+//! model one for each, *fresh* if the checkpoint lacks it, and *unused* if the model does. Anything else would fit
+//! by accident only, and is an error. [`TensorMap`] says it weight by weight.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::layout::{Layout, Named, Placed, Source};
 use super::model::{ModelPlan, Preset, Published, Tensor, parameters_of};
+use super::tensor_map::{Mismatch, Origin, TensorMap};
 use crate::site::CheckpointHeader;
 
 /// `base "…"`, compared with the model.
@@ -22,9 +25,13 @@ pub struct BasePlan {
     /// BLAKE3 of the file; absent if it is not at hand, and its weights are those of its class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Weights of the model that take the checkpoint's values as they are: all that are neither grown nor fresh.
+    /// Weights of the model that take the checkpoint's values as they are: all that are neither grown nor broadcast
+    /// nor fresh.
     pub kept: usize,
     pub grown: Vec<Grown>,
+    /// Weights of single levels that take the values of the checkpoint's weight for all levels, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub broadcast: Vec<String>,
     /// Weights of the model that the checkpoint lacks, sorted.
     pub fresh: Vec<String>,
     /// Weights of the checkpoint that the model has no place for, sorted.
@@ -40,12 +47,13 @@ pub struct Grown {
     pub to: usize,
 }
 
-/// A weight of one name and two shapes.
+/// Why a model cannot start from a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mismatch {
-    pub name: String,
-    pub model: Vec<usize>,
-    pub checkpoint: Vec<usize>,
+pub enum Misfit {
+    /// The file is of no known layout: a sentence.
+    Layout(String),
+    /// Weights of one name and two shapes, in the model's order.
+    Shapes(Vec<Mismatch>),
 }
 
 impl BasePlan {
@@ -53,44 +61,34 @@ impl BasePlan {
     /// Nothing if neither is known.
     ///
     /// # Errors
-    /// Every weight whose shape does not fit, in the model's order.
+    /// A file of no known layout; every weight whose shape does not fit.
     pub fn compare(
         name: &str,
         model: &ModelPlan,
         header: Option<&CheckpointHeader>,
-    ) -> Option<Result<BasePlan, Vec<Mismatch>>> {
+    ) -> Option<Result<BasePlan, Misfit>> {
         let published = Published::find(name);
-        let have = checkpoint_tensors(published.map(|one| one.preset), header)?;
-        let (mut grown, mut fresh, mut mismatched, mut kept) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        let wanted = model.tensors();
-        for (name, shape) in &wanted {
-            match have.get(name) {
-                None => fresh.push(name.clone()),
-                Some(other) if other == shape => kept += 1,
-                Some(other) => match growth(name, other, shape) {
-                    Some(one) => grown.push(one),
-                    None => mismatched.push(Mismatch {
-                        name: name.clone(),
-                        model: shape.clone(),
-                        checkpoint: other.clone(),
-                    }),
-                },
-            }
+        let have = match checkpoint_tensors(model, published.map(|one| one.preset), header)? {
+            Ok(have) => have,
+            Err(reason) => return Some(Err(Misfit::Layout(reason))),
+        };
+        let map = TensorMap::new(model, &have, true);
+        if !map.mismatched.is_empty() {
+            return Some(Err(Misfit::Shapes(map.mismatched)));
         }
-        if !mismatched.is_empty() {
-            return Some(Err(mismatched));
-        }
-        let known: std::collections::BTreeSet<&String> = wanted.iter().map(|(name, _)| name).collect();
-        let unused = have.keys().filter(|name| !known.contains(name)).cloned().collect();
-        fresh.sort();
+        let grown = map.weights.iter().filter_map(|weight| match weight.origin {
+            Origin::Grown { from, to, .. } => Some(Grown { name: weight.name.clone(), from, to }),
+            _ => None,
+        });
         Some(Ok(BasePlan {
             name: name.to_string(),
             class: published.map(|one| one.preset.word().to_string()),
             digest: header.map(|header| header.digest.clone()),
-            kept,
-            grown,
-            fresh,
-            unused,
+            kept: map.names(|origin| matches!(origin, Origin::Kept(_))).len(),
+            grown: grown.collect(),
+            broadcast: map.names(|origin| matches!(origin, Origin::Broadcast { .. })),
+            fresh: map.names(|origin| *origin == Origin::Fresh),
+            unused: map.unused,
         }))
     }
 
@@ -161,30 +159,23 @@ pub fn parameters_moved(model: &ModelPlan, base: Option<&BasePlan>, groups: &[&s
     parameters_of(&moved.into_iter().collect::<Vec<_>>())
 }
 
-/// Names and shapes by Aurora's names of 2.0.1.
+/// The checkpoint's weights by Aurora's names of 2.0.1.
 fn checkpoint_tensors(
+    model: &ModelPlan,
     preset: Option<Preset>,
     header: Option<&CheckpointHeader>,
-) -> Option<BTreeMap<String, Vec<usize>>> {
+) -> Option<Result<Named, String>> {
+    let class = preset.map(Preset::plan);
     match header {
         Some(header) => {
             let list = header.tensors.iter().map(|one| (one.name.clone(), one.shape.clone()));
-            Some(super::layout::named(list, preset.map(Preset::plan).as_ref()))
+            Some(Layout::of(model, class.as_ref()).read(list))
         }
-        None => Some(preset?.plan().tensors().into_iter().collect()),
-    }
-}
-
-/// A patch embedding of fewer past times than the model reads. Those of single levels do not grow upstream.
-fn growth(name: &str, have: &[usize], want: &[usize]) -> Option<Grown> {
-    let embedding = ["encoder.surf_token_embeds.weights.", "encoder.atmos_token_embeds.weights."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix));
-    match (have, want) {
-        ([a, b, from, c, d], [e, f, to, g, h]) if embedding && [a, b, c, d] == [e, f, g, h] && from < to => {
-            Some(Grown { name: name.to_string(), from: *from, to: *to })
+        None => {
+            let placed =
+                |(name, shape): Tensor| (name.clone(), Placed { shape, source: Source::Whole(name) });
+            Some(Ok(class?.tensors().into_iter().map(placed).collect()))
         }
-        _ => None,
     }
 }
 

@@ -9,13 +9,14 @@ pub mod ensemble;
 pub mod evaluation;
 mod fit;
 pub mod head;
-mod layout;
+pub mod layout;
 mod list;
 mod members;
 pub mod model;
 pub mod resources;
 pub mod schema;
 mod start;
+pub mod tensor_map;
 pub mod training;
 
 use serde::{Deserialize, Serialize};

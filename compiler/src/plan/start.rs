@@ -3,8 +3,9 @@
 use aurora_grammar::{Diagnostic, Diagnostics};
 
 use super::Plan;
-use super::base::{BasePlan, Mismatch};
+use super::base::{BasePlan, Misfit};
 use super::model::{ModelPlan, Preset};
+use super::tensor_map::Mismatch;
 use crate::check::{BaseChoice, ModelChoice};
 
 /// Compares the plan's model with its base. The outer nothing is an error that has been told.
@@ -18,8 +19,16 @@ pub fn base(choice: &ModelChoice, plan: &Plan, diagnostics: &mut Diagnostics) ->
     }
     match BasePlan::compare(&base.name, &plan.model, base.header.as_ref())? {
         Ok(compared) => Some(Some(compared)),
-        Err(mismatches) => {
+        Err(Misfit::Shapes(mismatches)) => {
             diagnostics.push(shapes_differ(choice, base, &plan.model, &mismatches));
+            None
+        }
+        Err(Misfit::Layout(reason)) => {
+            diagnostics.push(
+                Diagnostic::error("unreadable-base", format!("the checkpoint `{}` is of no known layout", base.name))
+                    .label(base.span, reason)
+                    .help("take the class that the file belongs to as `architecture`, or name the file as it is published"),
+            );
             None
         }
     }

@@ -9,11 +9,13 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use super::backbone::{Backbone, BackboneTrace, Conditions};
 use super::batch::Coordinates;
-use super::decoder::{self, Decoder};
+use super::decoder::{self, Decoder, Wanted};
 use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
 use super::heads::{Heads, Quantiles, Scene};
-use super::parameters::{Builder, HostTensor, Names};
+use super::mode::Mode;
+use super::noise::Noise;
+use super::parameters::{Builder, HostTensor, Names, Supply};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
 
@@ -91,15 +93,21 @@ impl Aurora {
         self.names.gradients(self, gradients)
     }
 
-    /// Replaces parameters by those of the same name and shape.
-    pub(super) fn assign(&mut self, values: BTreeMap<String, HostTensor>) {
+    /// Replaces the parameters for which there are values, fetched one by one. On an error the model is as it was.
+    pub(super) fn replace(&mut self, supply: &mut Supply<'_>) -> Result<(), ModelError> {
         let names = self.names.clone();
-        *self = names.write(self.clone(), values);
+        *self = names.write_each(self.clone(), supply)?;
+        Ok(())
     }
 
     /// The device that holds the weights.
     pub fn device(&self) -> Device {
         self.encoder.device()
+    }
+
+    /// The noise that a stochastic model draws; clones of the model share it.
+    pub fn noise(&self) -> &Noise {
+        self.backbone.noise()
     }
 
     /// Uses this encoding for the grid with these coordinates (cropped) from now on, instead of computing it.
@@ -126,7 +134,7 @@ impl Aurora {
         normalisation: &Normalisation,
         lead: &[f32],
     ) -> Result<Batch, ModelError> {
-        let prediction = self.run(&self.normalised(batch, normalisation)?, lead, None)?;
+        let prediction = self.run(&self.normalised(batch, normalisation)?, lead, &Mode::default(), None)?;
         self.physical(prediction, normalisation)
     }
 
@@ -135,7 +143,16 @@ impl Aurora {
     /// # Errors
     /// A batch that does not fit the model.
     pub fn forward_normalised(&self, batch: &Batch) -> Result<Prediction, ModelError> {
-        self.run(batch, &self.step_of(batch), None)
+        self.run(batch, &self.step_of(batch), &Mode::default(), None)
+    }
+
+    /// As `forward_normalised`, at a lead time in hours for each sample and in a mode of its own: with dropout, in
+    /// another precision, recomputed.
+    ///
+    /// # Errors
+    /// As `forward_at`.
+    pub fn forward_in(&self, batch: &Batch, lead: &[f32], mode: &Mode) -> Result<Prediction, ModelError> {
+        self.run(batch, lead, mode, None)
     }
 
     /// As `forward_normalised`, at a lead time in hours for each sample; keeps intermediate results.
@@ -148,7 +165,7 @@ impl Aurora {
         lead: &[f32],
         trace: &mut Trace,
     ) -> Result<Prediction, ModelError> {
-        self.run(batch, lead, Some(trace))
+        self.run(batch, lead, &Mode::default(), Some(trace))
     }
 
     /// A physical batch with the variables that the model knows, cropped to whole patches, on the model's device.
@@ -192,7 +209,13 @@ impl Aurora {
         vec![self.plan.timestep as f32; batch.time.len()]
     }
 
-    fn run(&self, batch: &Batch, lead: &[f32], trace: Option<&mut Trace>) -> Result<Prediction, ModelError> {
+    fn run(
+        &self,
+        batch: &Batch,
+        lead: &[f32],
+        mode: &Mode,
+        trace: Option<&mut Trace>,
+    ) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
         let batch = batch.clone().adopt(&self.device());
         batch.check(plan)?;
@@ -205,18 +228,19 @@ impl Aurora {
             Some(trace) => (Some(&mut trace.encoder), Some(&mut trace.backbone), Some(&mut trace.parts)),
             None => (None, None, None),
         };
-        let encoded = self.encoder.forward(&input, sizes, &grid, lead, encoder_trace)?;
+        let conditions = Conditions { lead: lead.to_vec(), step: batch.rollout_step, mode: mode.clone() };
+        let encoded = self.encoder.forward(&input, sizes, &grid, &conditions, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let conditions =
-            Conditions { lead: lead.to_vec(), step: batch.rollout_step, ..Conditions::default() };
         let kept = parts.is_some().then(|| encoded.clone());
         let tokens = self.backbone.forward(encoded, resolution, &conditions, backbone_trace)?;
         let (surface, atmosphere) = outputs(plan, &batch);
-        let decoded = self.decoder.forward(tokens.clone(), sizes, &surface, &atmosphere, &batch.levels)?;
+        let levels = batch.levels.clone();
+        let wanted = Wanted { sizes, surface: surface.clone(), atmosphere: atmosphere.clone(), levels };
+        let decoded = self.decoder.forward(tokens.clone(), &wanted, mode.recomputation.as_ref())?;
         if let Some(parts) = parts {
             parts.extend(kept.map(|encoded| ("encoder", encoded)));
-            parts.extend([("backbone", tokens.clone()), ("decoder.level_decoder", decoded.tokens)]);
-            parts.extend(decoded.alternate.map(|tokens| ("decoder.level_decoder_alternate", tokens)));
+            parts.push(("backbone", tokens.clone()));
+            parts.extend(decoded.tokens);
         }
         let prediction = Prediction {
             surface_names: surface,
@@ -231,7 +255,7 @@ impl Aurora {
             levels: batch.levels.clone(),
             rollout_step: batch.rollout_step + 1,
         };
-        let queries = decoded.queries;
+        let queries = self.decoder.queries(&batch.levels, &tokens.device())?;
         self.finish(&Scene { latent: &tokens, sizes, patch: plan.patch, batch: &batch, queries }, prediction)
     }
 

@@ -31,6 +31,7 @@ pub mod patches;
 pub mod perceiver;
 pub mod position;
 pub mod prediction;
+pub mod recompute;
 mod resample;
 pub mod rollout;
 pub mod time_channels;
@@ -48,6 +49,7 @@ pub use noise::Noise;
 pub use normalisation::Normalisation;
 pub use parameters::HostTensor;
 pub use prediction::Prediction;
+pub use recompute::Recomputation;
 pub use rollout::Rollout;
 
 /// What can go wrong with a model, in sentences for the person at the recipe.

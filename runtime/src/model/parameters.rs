@@ -11,6 +11,7 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use super::ModelError;
 use super::layer::Norm;
 
 /// Values in row-major order, in torch's layout where they are a parameter.
@@ -53,10 +54,14 @@ impl Names {
         reader.list
     }
 
-    /// The module with the given values in place of its own. Names it lacks and shapes that do not fit are left
-    /// as they are: compare first.
-    pub fn write<M: Module>(&self, module: M, values: BTreeMap<String, HostTensor>) -> M {
-        module.map(&mut Writer { names: self, values })
+    /// The module with values in place of its own that are fetched one by one; where there are none, its own stay.
+    ///
+    /// # Errors
+    /// The first that could not be fetched.
+    pub fn write_each<M: Module>(&self, module: M, supply: &mut Supply<'_>) -> Result<M, ModelError> {
+        let mut writer = Writer { names: self, supply, failed: None };
+        let module = module.map(&mut writer);
+        writer.failed.map_or(Ok(module), Err)
     }
 }
 
@@ -81,15 +86,30 @@ impl ModuleVisitor for Reader<'_> {
     }
 }
 
-struct Writer<'a> {
+/// Fetches the values of a parameter by its name; nothing if there are none.
+pub type Supply<'a> = dyn FnMut(&str) -> Result<Option<HostTensor>, ModelError> + 'a;
+
+struct Writer<'a, 'b> {
     names: &'a Names,
-    values: BTreeMap<String, HostTensor>,
+    supply: &'a mut Supply<'b>,
+    /// Why values could not be fetched; nothing more is then.
+    failed: Option<ModelError>,
 }
 
-impl ModuleMapper for Writer<'_> {
+impl ModuleMapper for Writer<'_, '_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let Some((name, layout)) = self.names.0.get(&param.id.val()) else { return param };
-        let Some(value) = self.values.remove(name) else { return param };
+        if self.failed.is_some() {
+            return param;
+        }
+        let value = match (self.supply)(name) {
+            Ok(Some(value)) => value,
+            Ok(None) => return param,
+            Err(error) => {
+                self.failed = Some(error);
+                return param;
+            }
+        };
         param.map(|old| {
             let data = burn_layout(value, *layout);
             if data.shape().as_slice() != old.dims() {

@@ -4,6 +4,7 @@ pub mod batch;
 pub mod checkpoint;
 mod distribution;
 pub mod events;
+mod gradient;
 pub mod graph;
 pub mod interrupt;
 pub mod objective;

@@ -78,6 +78,26 @@ struct ConstraintTerm {
     weight: f64,
 }
 
+/// What part of a batch a micro-batch is: the values and gradients of all of them add up to the whole batch's.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// Of the samples.
+    pub samples: f32,
+    /// For each term with a condition, of the points where it holds; as of the samples where absent.
+    pub conditions: Vec<f32>,
+}
+
+impl Share {
+    /// The whole batch.
+    pub fn whole() -> Share {
+        Share { samples: 1.0, conditions: Vec::new() }
+    }
+
+    fn condition(&self, index: usize) -> f32 {
+        self.conditions.get(index).copied().unwrap_or(self.samples)
+    }
+}
+
 /// The value of an objective and of its parts.
 #[derive(Debug)]
 pub struct Value {
@@ -212,8 +232,15 @@ impl Objective {
         names.into_iter().collect()
     }
 
-    /// The objective's value for one prediction.
-    pub fn value(&self, prediction: &Prediction, truth: &Truth) -> Result<Value, GraphError> {
+    /// For each term with a condition, the points of the truth where it holds.
+    pub fn holding(&self, truth: &Truth) -> Result<Vec<f64>, GraphError> {
+        let conditions = self.conditional.iter().map(|term| &term.condition);
+        let conditions = conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()));
+        conditions.map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
+    }
+
+    /// The objective's value for one prediction of a batch or of a part of one.
+    pub fn value(&self, prediction: &Prediction, truth: &Truth, share: &Share) -> Result<Value, GraphError> {
         let device = prediction.surface.device();
         let mut total = Tensor::<1>::zeros([1], &device);
         let mut parts = BTreeMap::new();
@@ -221,13 +248,15 @@ impl Objective {
             let surface = per_variable(group.measure, prediction.surface.clone() - truth.surface.clone());
             let atmosphere =
                 per_variable(group.measure, prediction.atmosphere.clone() - truth.atmosphere.clone());
+            let (surface, atmosphere) =
+                (surface.mul_scalar(share.samples), atmosphere.mul_scalar(share.samples));
             note(&mut parts, group.measure, &self.surface, &group.surface, &surface);
             note(&mut parts, group.measure, &self.atmosphere, &group.atmosphere, &atmosphere);
             total = total
                 + (surface * vector(&group.surface, &device)).sum()
                 + (atmosphere * vector(&group.atmosphere, &device)).sum();
         }
-        for ConditionalTerm { field, term, condition } in &self.conditional {
+        for (index, ConditionalTerm { field, term, condition }) in self.conditional.iter().enumerate() {
             let difference = match field {
                 Place::Surface(slot) => {
                     let part = |all: &Tensor<5>| all.clone().narrow(0, *slot, 1);
@@ -240,6 +269,7 @@ impl Objective {
                 }
             };
             let error = mean_where(measured(term.measure, difference), Some(condition), &truth.fields)?;
+            let error = error.mul_scalar(share.condition(index));
             parts.insert(format!("{} when", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
@@ -259,7 +289,15 @@ impl Objective {
         }
         let mut fields = self.physical(prediction);
         fields.extend(truth.statics.clone());
+        let mut conditions = self.conditional.len();
         for term in &self.derived {
+            let share = match &term.condition {
+                Some(_) => {
+                    conditions += 1;
+                    share.condition(conditions - 1)
+                }
+                None => share.samples,
+            };
             let value = first(graph::run(&term.kernel, &fields)?);
             let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
                 kernel: part(term.measure, &term.name),
@@ -268,11 +306,13 @@ impl Objective {
             let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
             let error =
                 mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
+            let error = error.mul_scalar(share);
             parts.insert(part(term.measure, &term.name), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
         for term in &self.constraints {
             let violation = first(graph::run(&term.kernel, &fields)?).powi_scalar(2).mean();
+            let violation = violation.mul_scalar(share.samples);
             parts.insert(term.name.clone(), scalar(&violation));
             total = total + violation.mul_scalar(term.weight as f32);
         }

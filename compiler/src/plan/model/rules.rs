@@ -17,7 +17,6 @@ impl ModelPlan {
                 list.push(what.to_string());
             }
         };
-        add(options.drop_rate != 0.0, "dropout (drop_rate)");
         add(!options.output_only.is_empty(), "variables that are predicted only (diagnostic)");
         let forcing = !options.forcing_surface.is_empty() || !options.forcing_atmosphere.is_empty();
         add(forcing, "variables that are fed only (forcing)");
