@@ -32,6 +32,8 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
             list.push(what);
         }
     };
+    let variable = plan.model.options.variable_lead_time;
+    add(variable, "training with a lead time for each sample (`step A .. B h`)".into());
     if let Some(base) = &plan.base {
         add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
     }

@@ -7,7 +7,7 @@ use aurora_compiler::kernel::ir::Module;
 use aurora_runtime::model::{Coordinates, Prediction};
 use aurora_runtime::site::Site;
 use aurora_runtime::train::Scalings;
-use aurora_runtime::train::objective::{Objective, ObjectiveError, Truth, Value};
+use aurora_runtime::train::objective::{Objective, ObjectiveError, Share, Truth, Value};
 use aurora_tests::TINY;
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -83,7 +83,7 @@ fn value(loss: &str) -> Value {
     let (plan, module) = compiled(loss);
     let objective = objective(&plan, &module).expect("an objective");
     let prediction = prediction(&plan, [[0.0, 1.0, 4.0], [10.0, 10.0, 10.0]], [-1.0, 0.0, 1.0]);
-    objective.value(&prediction, &truth(&plan)).expect("a value")
+    objective.value(&prediction, &truth(&plan), &Share::whole()).expect("a value")
 }
 
 fn close(found: f64, expected: f64) {
@@ -107,6 +107,19 @@ fn a_distribution_is_judged_by_its_score() {
 fn a_condition_on_the_truth_chooses_the_points() {
     let score = value("crps(refc, when = truth(refc) >= 20 dBZ)");
     close(score.parts["crps(refc) when"], 7.0 / 9.0);
+}
+
+/// Half of the samples, and a third of the points where the condition holds.
+#[test]
+fn parts_of_a_batch_have_their_share() {
+    let (plan, module) = compiled("crps(refc) + crps(refc, when = truth(refc) >= 20 dBZ)");
+    let objective = objective(&plan, &module).expect("an objective");
+    let (prediction, truth) = (prediction(&plan, [[0.0, 1.0, 4.0], [10.0; 3]], [0.0; 3]), truth(&plan));
+    assert_eq!(objective.holding(&truth).expect("counted"), [1.0]);
+    let share = Share { samples: 0.5, conditions: vec![1.0 / 3.0] };
+    let value = objective.value(&prediction, &truth, &share).expect("a value");
+    close(value.parts["crps(refc)"], 0.5 * 7.0 / 18.0);
+    close(value.parts["crps(refc) when"], 7.0 / 27.0);
 }
 
 /// Other errors of the same field are those of its median, 1 for a truth of 2.

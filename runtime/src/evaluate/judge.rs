@@ -15,7 +15,7 @@ use super::fss::Padding;
 use super::scores::ScoreRow;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
 use crate::data::store::Store;
-use crate::model::Batch;
+use crate::model::{Batch, Rollout};
 use crate::predict::Forecaster;
 use crate::report::{MapField, MapRow, Panel};
 use crate::run::Failure;
@@ -64,7 +64,10 @@ pub fn judge(
         let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
         let samples = load_batch(store, &indices, &selection)?;
         let input = batch::physical(plan, &samples, &grid, device);
-        let forecast = forecaster.forecast(&input, last_lead)?;
+        let forcing =
+            (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));
+        let how = Rollout { forcing: forcing.collect(), ..Rollout::of(last_lead) };
+        let forecast = forecaster.model.rollout_as(&input, &forecaster.normalisation, &how)?;
         for lead in &evaluation.leads {
             let predicted = values(plan, kernels, &fields, &forecast[lead - 1])?;
             let pair = Pair { plan, evaluation, samples: &samples, predicted: &predicted, lead: *lead };

@@ -2,6 +2,7 @@
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::Role;
+use aurora_compiler::plan::model::Family;
 use burn::tensor::Tensor;
 
 use crate::model::Batch;
@@ -14,8 +15,8 @@ use crate::model::Batch;
 /// # Errors
 /// One sentence.
 pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
-    let missing: Vec<String> =
-        plan.roles.iter().filter_map(|role| absent(role.role, &role.named, batch)).collect();
+    let fed = plan.roles.iter().filter(|role| role.part.fed());
+    let missing: Vec<String> = fed.filter_map(|role| absent(role.role, &role.named, batch)).collect();
     if !missing.is_empty() {
         return Err(format!("the input lacks {}, which the recipe's model reads", missing.join(", ")));
     }
@@ -39,7 +40,9 @@ pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
             return Err(format!("`{name}` holds {times} times, the recipe's model reads {}", plan.history));
         }
     }
-    for (name, field) in &batch.surface {
+    // Where there is no wave, the wave model reads no number.
+    let waves = plan.model.options.family == Family::Wave;
+    for (name, field) in batch.surface.iter().filter(|_| !waves) {
         finite("surf", name, field)?;
     }
     for (name, field) in &batch.atmosphere {

@@ -10,17 +10,7 @@ const LEVEL_RANGE: (f64, f64) = (0.01, 1e5);
 impl ModelPlan {
     /// Options of this plan that no backend builds yet, each in words.
     pub fn not_built(&self) -> Vec<String> {
-        let options = &self.options;
-        let mut list = Vec::new();
-        let mut add = |present: bool, what: &str| {
-            if present {
-                list.push(what.to_string());
-            }
-        };
-        add(!options.output_only.is_empty(), "variables that are predicted only (diagnostic)");
-        let forcing = !options.forcing_surface.is_empty() || !options.forcing_atmosphere.is_empty();
-        add(forcing, "variables that are fed only (forcing)");
-        list
+        Vec::new()
     }
 
     /// Checks every rule the architecture imposes; one sentence for each that is broken.
