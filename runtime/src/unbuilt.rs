@@ -3,7 +3,7 @@
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
-use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
+use aurora_compiler::plan::evaluation::{Confidence, EvaluationPlan, Score, Subject};
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
@@ -120,5 +120,6 @@ fn evaluation_of(evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)
     for stratum in &evaluation.by {
         add(true, format!("scores told apart by {stratum}"));
     }
-    add(!evaluation.confidence.is_usual(), "the `confidence` of scores".into());
+    let intervals = matches!(evaluation.confidence, Some(Confidence::Blocks { .. }));
+    add(intervals, "the `confidence` of scores".into());
 }

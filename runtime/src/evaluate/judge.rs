@@ -179,10 +179,13 @@ impl Pair<'_> {
         };
         let (targets, inputs) = (self.samples.targets.get(name)?, self.samples.inputs.get(name)?);
         let (then, now) = (at(targets, self.lead - 1)?, at(inputs, newest)?);
+        let predicted = self.predicted.get(name)?.slice(ndarray::s![sample, level, .., ..]);
+        // A row more than whole patches is not predicted.
+        let rows = predicted.nrows().min(targets.dim().3);
         Some([
-            targets.slice(ndarray::s![sample, then, level, .., ..]),
-            self.predicted.get(name)?.slice(ndarray::s![sample, level, .., ..]),
-            inputs.slice(ndarray::s![sample, now, level, .., ..]),
+            targets.slice(ndarray::s![sample, then, level, ..rows, ..]),
+            predicted,
+            inputs.slice(ndarray::s![sample, now, level, ..rows, ..]),
         ])
     }
 

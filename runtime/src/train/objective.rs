@@ -235,6 +235,7 @@ impl Objective {
     /// For each term with a condition, the points of the truth where it holds.
     pub fn holding(&self, truth: &Truth) -> Result<Vec<f64>, GraphError> {
         let conditions = self.conditional.iter().map(|term| &term.condition);
+        let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
         let conditions = conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()));
         conditions.map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
     }
@@ -273,6 +274,12 @@ impl Objective {
             parts.insert(format!("{} when", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
+        // As `holding` counts them.
+        let mut conditions = self.conditional.len();
+        let mut share_of = |condition: bool| {
+            conditions += usize::from(condition);
+            if condition { share.condition(conditions - 1) } else { share.samples }
+        };
         for (distribution, condition) in &self.distributions {
             let DistributionTerm { named, term, .. } = distribution;
             let errors = distribution.errors(prediction, truth).ok_or_else(|| GraphError::MissingInput {
@@ -280,6 +287,7 @@ impl Objective {
                 input: format!("quantiles of {named}"),
             })?;
             let error = mean_where(errors, condition.as_ref(), &truth.fields)?;
+            let error = error.mul_scalar(share_of(condition.is_some()));
             let when = if condition.is_some() { " when" } else { "" };
             parts.insert(format!("{}{when}", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
@@ -289,15 +297,8 @@ impl Objective {
         }
         let mut fields = self.physical(prediction);
         fields.extend(truth.statics.clone());
-        let mut conditions = self.conditional.len();
         for term in &self.derived {
-            let share = match &term.condition {
-                Some(_) => {
-                    conditions += 1;
-                    share.condition(conditions - 1)
-                }
-                None => share.samples,
-            };
+            let share = share_of(term.condition.is_some());
             let value = first(graph::run(&term.kernel, &fields)?);
             let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
                 kernel: part(term.measure, &term.name),
