@@ -3,11 +3,10 @@
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
-use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
+use aurora_compiler::plan::evaluation::{Confidence, EvaluationPlan, Score, Subject};
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
-use crate::site::Site;
 
 /// Refuses a plan that asks for what cannot be run yet.
 ///
@@ -25,29 +24,16 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
     )))
 }
 
-/// Refuses settings of `site.toml` that training cannot follow yet.
-///
-/// # Errors
-/// A sentence that names the line.
-pub fn refuse_settings(site: &Site) -> Result<(), Failure> {
-    let line = match (site.recompute(), site.micro_batch()) {
-        (true, _) => "recompute = true",
-        (false, Some(_)) => "micro_batch",
-        (false, None) => return Ok(()),
-    };
-    Err(Failure::because(format!(
-        "site.toml asks for `{line}`, which `aurorac plan` counts with, but this version cannot train that way yet"
-    )))
-}
-
 /// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
-    let mut list = plan.model.not_built();
+    let mut list: Vec<String> = Vec::new();
     let mut add = |missing: bool, what: String| {
         if missing && !list.contains(&what) {
             list.push(what);
         }
     };
+    let variable = plan.model.options.variable_lead_time;
+    add(variable, "training with a lead time for each sample (`step A .. B h`)".into());
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }
@@ -56,8 +42,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
         for term in &loss.terms {
             let measure = match term.measure {
-                Measure::Mae | Measure::Mse | Measure::Huber { .. } => None,
-                Measure::Crps => Some("crps"),
+                Measure::Mae | Measure::Mse | Measure::Huber { .. } | Measure::Crps => None,
                 Measure::Spectral { .. } => Some("spectral"),
                 Measure::Fss { .. } => Some("fss"),
                 Measure::Expression => Some("an error written out with `truth`"),
@@ -90,10 +75,8 @@ fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
 }
 
 fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
-    const GROUPS: [&str; 4] = ["new", "encoder", "backbone", "decoder"];
     let mut part = |missing: bool, what: &str| add(missing, format!("{what} in the phase `{}`", phase.name));
     part(phase.rollout_from.is_some(), "a `rollout` that grows");
-    part(phase.train.iter().any(|group| !GROUPS.contains(&group.as_str())), "a head that is trained");
     part(!phase.adapters.is_empty(), "low-rank updates (`by lora`)");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
     part(!phase.scales.is_empty(), "`scale`");
@@ -101,7 +84,10 @@ fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
     part(!phase.favour.is_empty(), "`favour`");
     part(phase.stop.is_some(), "`stop`");
     part(phase.average.is_some(), "`average`");
-    part(!phase.bf16.is_empty(), "`precision`");
+    part(
+        phase.bf16.iter().any(|group| group != "backbone"),
+        "`precision` of a group other than the backbone",
+    );
 }
 
 /// Scores are kept by pressure; on other levels they would be shown at a wrong place.
@@ -134,5 +120,6 @@ fn evaluation_of(evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)
     for stratum in &evaluation.by {
         add(true, format!("scores told apart by {stratum}"));
     }
-    add(!evaluation.confidence.is_usual(), "the `confidence` of scores".into());
+    let intervals = matches!(evaluation.confidence, Some(Confidence::Blocks { .. }));
+    add(intervals, "the `confidence` of scores".into());
 }

@@ -19,7 +19,6 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
     crate::unbuilt::refuse(&recipe.plan)?;
-    crate::unbuilt::refuse_settings(&recipe.site)?;
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
     let interrupt = Interrupt::watch()?;
@@ -39,6 +38,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         seed: arguments.seed,
         run,
         checkpoint_every: recipe.site.checkpoint_every(),
+        recompute: recipe.site.recompute(),
+        micro_batch: recipe.site.micro_batch(),
         interrupt: interrupt.clone(),
     };
     match trainer.train()? {

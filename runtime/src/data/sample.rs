@@ -86,6 +86,24 @@ pub struct Batch {
     pub statics: BTreeMap<String, Array2<f32>>,
 }
 
+impl Batch {
+    /// The samples with these numbers.
+    pub fn part(&self, samples: std::ops::Range<usize>) -> Batch {
+        let cut = |fields: &BTreeMap<String, Array5<f32>>| {
+            let part = |field: &Array5<f32>| {
+                field.slice_axis(Axis(0), ndarray::Slice::from(samples.clone())).to_owned()
+            };
+            fields.iter().map(|(name, field)| (name.clone(), part(field))).collect()
+        };
+        Batch {
+            times: self.times[samples.clone()].to_vec(),
+            inputs: cut(&self.inputs),
+            targets: cut(&self.targets),
+            statics: self.statics.clone(),
+        }
+    }
+}
+
 impl Sampler {
     /// Finds every sample of a split, in the order of time.
     ///

@@ -9,9 +9,12 @@ use burn::tensor::{Device, Gradients, Tensor};
 
 use super::backbone::{Backbone, BackboneTrace, Conditions};
 use super::batch::Coordinates;
-use super::decoder::{self, Decoder};
+use super::decoder::{self, Decoder, Wanted};
 use super::encoder::{Encoder, EncoderTrace};
 use super::family::{self, air_pollution::Combiners};
+use super::heads::{Heads, Quantiles, Scene};
+use super::mode::Mode;
+use super::noise::Noise;
 use super::parameters::{Builder, HostTensor, Names, Supply};
 use super::position::GridEncoding;
 use super::{Batch, ModelError, Normalisation, Prediction};
@@ -26,6 +29,7 @@ pub struct Aurora {
     backbone: Backbone,
     decoder: Decoder,
     combiners: Option<Combiners>,
+    heads: Heads,
     #[module(skip)]
     plan: Arc<ModelPlan>,
     #[module(skip)]
@@ -47,21 +51,19 @@ impl Aurora {
     /// Aurora with fresh weights, the same for the same seed: upstream's initialisation.
     pub fn new(plan: &ModelPlan, seed: u64, device: &Device) -> Result<Aurora, ModelError> {
         plan.validate().map_err(ModelError::Plan)?;
-        let missing = plan.not_built();
-        if !missing.is_empty() {
-            return Err(ModelError::NotBuilt(missing));
-        }
         let mut builder = Builder::new(seed, device);
         let encoder = Encoder::new(&mut builder, plan);
         let backbone = Backbone::new(&mut builder, plan);
         let decoder = Decoder::new(&mut builder, plan);
         let polluted = plan.options.family == Family::AirPollution;
         let combiners = polluted.then(|| Combiners::new(&mut builder, plan));
+        let heads = Heads::new(&mut builder, plan);
         Ok(Aurora {
             encoder,
             backbone,
             decoder,
             combiners,
+            heads,
             plan: Arc::new(plan.clone()),
             names: builder.names(),
             grid: GridCache::default(),
@@ -99,6 +101,11 @@ impl Aurora {
         self.encoder.device()
     }
 
+    /// The noise that a stochastic model draws; clones of the model share it.
+    pub fn noise(&self) -> &Noise {
+        self.backbone.noise()
+    }
+
     /// Uses this encoding for the grid with these coordinates (cropped) from now on, instead of computing it.
     pub fn set_grid(&self, latitude: Coordinates, longitude: Coordinates, encoding: GridEncoding) {
         *self.grid.0.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -123,7 +130,7 @@ impl Aurora {
         normalisation: &Normalisation,
         lead: &[f32],
     ) -> Result<Batch, ModelError> {
-        let prediction = self.run(&self.normalised(batch, normalisation)?, lead, None)?;
+        let prediction = self.run(&self.normalised(batch, normalisation)?, lead, &Mode::default(), None)?;
         self.physical(prediction, normalisation)
     }
 
@@ -132,7 +139,16 @@ impl Aurora {
     /// # Errors
     /// A batch that does not fit the model.
     pub fn forward_normalised(&self, batch: &Batch) -> Result<Prediction, ModelError> {
-        self.run(batch, &self.step_of(batch), None)
+        self.run(batch, &self.step_of(batch), &Mode::default(), None)
+    }
+
+    /// As `forward_normalised`, at a lead time in hours for each sample and in a mode of its own: with dropout, in
+    /// another precision, recomputed.
+    ///
+    /// # Errors
+    /// As `forward_at`.
+    pub fn forward_in(&self, batch: &Batch, lead: &[f32], mode: &Mode) -> Result<Prediction, ModelError> {
+        self.run(batch, lead, mode, None)
     }
 
     /// As `forward_normalised`, at a lead time in hours for each sample; keeps intermediate results.
@@ -145,7 +161,7 @@ impl Aurora {
         lead: &[f32],
         trace: &mut Trace,
     ) -> Result<Prediction, ModelError> {
-        self.run(batch, lead, Some(trace))
+        self.run(batch, lead, &Mode::default(), Some(trace))
     }
 
     /// A physical batch with the variables that the model knows, cropped to whole patches, on the model's device.
@@ -189,7 +205,13 @@ impl Aurora {
         vec![self.plan.timestep as f32; batch.time.len()]
     }
 
-    fn run(&self, batch: &Batch, lead: &[f32], trace: Option<&mut Trace>) -> Result<Prediction, ModelError> {
+    fn run(
+        &self,
+        batch: &Batch,
+        lead: &[f32],
+        mode: &Mode,
+        trace: Option<&mut Trace>,
+    ) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
         let batch = batch.clone().adopt(&self.device());
         batch.check(plan)?;
@@ -202,24 +224,26 @@ impl Aurora {
             Some(trace) => (Some(&mut trace.encoder), Some(&mut trace.backbone), Some(&mut trace.parts)),
             None => (None, None, None),
         };
-        let encoded = self.encoder.forward(&input, sizes, &grid, lead, encoder_trace)?;
+        let conditions = Conditions { lead: lead.to_vec(), step: batch.rollout_step, mode: mode.clone() };
+        let encoded = self.encoder.forward(&input, sizes, &grid, &conditions, encoder_trace)?;
         let resolution = [plan.latent_levels, sizes.height / plan.patch, sizes.width / plan.patch];
-        let conditions =
-            Conditions { lead: lead.to_vec(), step: batch.rollout_step, ..Conditions::default() };
         let kept = parts.is_some().then(|| encoded.clone());
         let tokens = self.backbone.forward(encoded, resolution, &conditions, backbone_trace)?;
         let (surface, atmosphere) = outputs(plan, &batch);
-        let decoded = self.decoder.forward(tokens.clone(), sizes, &surface, &atmosphere, &batch.levels)?;
+        let levels = batch.levels.clone();
+        let wanted = Wanted { sizes, surface: surface.clone(), atmosphere: atmosphere.clone(), levels };
+        let decoded = self.decoder.forward(tokens.clone(), &wanted, mode.recomputation.as_ref())?;
         if let Some(parts) = parts {
             parts.extend(kept.map(|encoded| ("encoder", encoded)));
-            parts.extend([("backbone", tokens), ("decoder.level_decoder", decoded.tokens)]);
-            parts.extend(decoded.alternate.map(|tokens| ("decoder.level_decoder_alternate", tokens)));
+            parts.push(("backbone", tokens.clone()));
+            parts.extend(decoded.tokens);
         }
         let prediction = Prediction {
             surface_names: surface,
             surface: decoded.surface,
             atmosphere_names: atmosphere,
             atmosphere: decoded.atmosphere,
+            quantiles: Quantiles::default(),
             statics: batch.statics.clone(),
             latitude: batch.latitude.clone(),
             longitude: batch.longitude.clone(),
@@ -227,16 +251,18 @@ impl Aurora {
             levels: batch.levels.clone(),
             rollout_step: batch.rollout_step + 1,
         };
-        self.finish(&batch, prediction)
+        let queries = self.decoder.queries(&batch.levels, &tokens.device())?;
+        self.finish(&Scene { latent: &tokens, sizes, patch: plan.patch, batch: &batch, queries }, prediction)
     }
 
-    /// From the decoder's channels to variables: what the family does, then the clamps.
-    fn finish(&self, input: &Batch, mut prediction: Prediction) -> Result<Prediction, ModelError> {
+    /// From the decoder's channels to variables: what the family does, what other heads predict, then the clamps.
+    fn finish(&self, scene: &Scene<'_>, mut prediction: Prediction) -> Result<Prediction, ModelError> {
         let plan = &self.plan;
         if family::changes_prediction(plan) {
-            let fields = family::after_decoder(plan, input, prediction.fields())?;
+            let fields = family::after_decoder(plan, scene.batch, prediction.fields())?;
             prediction = prediction.with_fields(fields, &plan.surface, &plan.atmosphere);
         }
+        prediction = self.heads.join(plan, scene, prediction)?;
         if prediction.rollout_step > 1 || plan.clamp_at_first_step {
             prediction = prediction.clamped(&plan.positive_surface, &plan.positive_atmosphere);
         }

@@ -1,5 +1,7 @@
 //! The backbone: a Swin transformer in three dimensions, shaped as a U-Net.
 
+use std::sync::Arc;
+
 use aurora_compiler::plan::model::ModelPlan;
 use burn::module::Module;
 use burn::nn::Linear;
@@ -11,6 +13,7 @@ use super::layer::{constant, linear};
 use super::mode::Mode;
 use super::noise::Noise;
 use super::parameters::Builder;
+use super::recompute::{segment, segment_of};
 use super::resample::{Merging, Splitting, gather};
 use super::window::Layouts;
 use super::{ModelError, fourier};
@@ -127,14 +130,15 @@ impl Backbone {
     ) -> Result<Tensor<3>, ModelError> {
         let contexts = self.contexts(&tokens, resolution, conditions, &mut trace)?;
         let pass = Pass { step: conditions.step, mode: conditions.mode.clone() };
+        let recomputation = pass.mode.recomputation.as_ref();
         let (mut x, mut resolutions, mut skips) = (tokens, vec![resolution], Vec::new());
         for (index, stage) in self.down.iter().enumerate() {
             let here = resolutions[index];
             let prefix = || format!("backbone.encoder_layers.{index}");
-            x = stage.blocks(x, here, contexts.at(index), &pass, &mut trace, prefix);
+            x = stage.blocks(x, here, contexts.at(index), &pass, &mut trace, prefix)?;
             if let Some(merging) = &stage.merging {
                 skips.push(x.clone());
-                x = merging.forward(x, here);
+                x = segment_of(recomputation, merging, x, move |merging, x| Ok(merging.forward(x, here)))?;
                 resolutions.push(halved(here));
             }
             BackboneTrace::keep(&mut trace, prefix, &x);
@@ -143,9 +147,12 @@ impl Backbone {
         for (index, stage) in self.up.iter().enumerate() {
             let level = last - index;
             let prefix = || format!("backbone.decoder_layers.{index}");
-            x = stage.blocks(x, resolutions[level], contexts.at(level), &pass, &mut trace, prefix);
+            x = stage.blocks(x, resolutions[level], contexts.at(level), &pass, &mut trace, prefix)?;
             if let Some(splitting) = &stage.splitting {
-                x = splitting.forward(x, resolutions[level], resolutions[level - 1]);
+                let (from, to) = (resolutions[level], resolutions[level - 1]);
+                x = segment_of(recomputation, splitting, x, move |splitting, x| {
+                    Ok(splitting.forward(x, from, to))
+                })?;
             }
             BackboneTrace::keep(&mut trace, prefix, &x);
             // The first, deepest stage gets no skip; the last is joined to its skip.
@@ -271,12 +278,19 @@ impl Stage {
         pass: &Pass,
         trace: &mut Option<&mut BackboneTrace>,
         prefix: impl Fn() -> String,
-    ) -> Tensor<3> {
+    ) -> Result<Tensor<3>, ModelError> {
         for (index, block) in self.blocks.iter().enumerate() {
             let layout = self.layouts.get(resolution, self.window, index % 2 == 1, self.wrap);
-            x = block.forward(x, layout, condition.clone(), pass);
+            let own = pass.clone();
+            x = segment(
+                pass.mode.recomputation.as_ref(),
+                block,
+                x,
+                condition.clone(),
+                move |block, x, c| Ok(block.forward(x, Arc::clone(&layout), c, &own)),
+            )?;
             BackboneTrace::keep(trace, || format!("{}.blocks.{index}", prefix()), &x);
         }
-        x
+        Ok(x)
     }
 }

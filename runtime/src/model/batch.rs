@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aurora_compiler::plan::model::ModelPlan;
 use burn::tensor::{Device, Tensor};
 
-use super::ModelError;
+use super::{ModelError, grid};
 
 /// Fields of B samples at T times; index T−1 is the newest time.
 ///
@@ -86,7 +86,7 @@ impl Batch {
             known("atmospheric", name, &[&plan.atmosphere[..], &plan.options.forcing_atmosphere])?;
             shape(name, &field.dims(), &[samples, times, levels, height, width])?;
         }
-        self.check_grid(height, width)?;
+        grid::check(&self.latitude, &self.longitude, height, width)?;
         Ok(sizes)
     }
 
@@ -110,40 +110,8 @@ impl Batch {
         Ok(Sizes { samples, times, levels, height, width })
     }
 
-    fn check_grid(&self, height: usize, width: usize) -> Result<(), ModelError> {
-        let (latitude, longitude) = (&self.latitude, &self.longitude);
-        if !latitude.values.iter().all(|value| (-90.0..=90.0).contains(value)) {
-            return wrong("latitudes must lie within -90 and 90 degrees north");
-        }
-        if !longitude.values.iter().all(|value| (0.0..360.0).contains(value)) {
-            return wrong("longitudes must lie within 0 and 360 degrees east, 360 excluded");
-        }
-        match (latitude.shape.as_slice(), longitude.shape.as_slice()) {
-            ([rows], [columns]) => {
-                if (*rows, *columns) != (height, width) {
-                    return wrong(format!(
-                        "coordinates for {rows}×{columns} points of a {height}×{width} grid"
-                    ));
-                }
-                if !latitude.values.windows(2).all(|pair| pair[0] > pair[1]) {
-                    return wrong("latitudes must decrease from row to row");
-                }
-            }
-            (one, two) if one == [height, width] && two == [height, width] => {}
-            (one, two) => {
-                return wrong(format!(
-                    "latitudes have shape {one:?} and longitudes {two:?}, the grid is {height}×{width}"
-                ));
-            }
-        }
-        let rising = |row: &[f32]| row.windows(2).all(|pair| pair[0] < pair[1]);
-        if !longitude.values.chunks(width.max(1)).all(rising) {
-            return wrong("longitudes must increase along each row");
-        }
-        Ok(())
-    }
-
-    /// Drops the southernmost row if the rows are one more than a multiple of `patch`.
+    /// Drops the last row of fields and coordinates (the southernmost of a grid that goes from north to south) if
+    /// the rows are one more than a multiple of `patch`.
     ///
     /// Errors if rows or columns are otherwise no multiple of it. The batch must have passed `check`.
     pub fn crop(self, patch: usize) -> Result<Batch, ModelError> {

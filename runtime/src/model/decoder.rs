@@ -3,7 +3,7 @@
 use aurora_compiler::plan::model::ModelPlan;
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use super::batch::Sizes;
 use super::layer::{constant, linear};
@@ -11,6 +11,7 @@ use super::normalisation::level_key;
 use super::parameters::Builder;
 use super::patches::places;
 use super::perceiver::{Perceiver, PerceiverSizes};
+use super::recompute::{Recomputation, segment_of};
 use super::{ModelError, fourier};
 
 /// Tokens (B, C·L, 2D) → normalised fields.
@@ -29,13 +30,24 @@ pub struct Decoder {
     patch: usize,
 }
 
-/// Surface (V, B, 1, H, W), atmosphere (V, B, 1, A, H, W), and the outputs of the Perceivers (B·L, A, 2D).
+/// Surface (V, B, 1, H, W), atmosphere (V, B, 1, A, H, W).
 #[derive(Debug)]
 pub struct Decoded {
     pub surface: Tensor<5>,
     pub atmosphere: Tensor<6>,
-    pub tokens: Tensor<3>,
-    pub alternate: Option<Tensor<3>>,
+    /// The Perceivers' outputs (B·L, A, 2D) under their names in Aurora; none if they are recomputed.
+    pub tokens: Vec<(&'static str, Tensor<3>)>,
+}
+
+/// What is to be decoded.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub sizes: Sizes,
+    /// Channels on the surface and on levels; names that the decoder lacks are left out.
+    pub surface: Vec<String>,
+    pub atmosphere: Vec<String>,
+    /// Pressures in hPa.
+    pub levels: Vec<f64>,
 }
 
 impl Decoder {
@@ -65,20 +77,53 @@ impl Decoder {
         }
     }
 
-    /// Predicts the named channels on the levels (hPa). Names that the decoder lacks are left out.
+    /// What is asked for each level (hPa), (1, A, 2D).
+    ///
+    /// # Errors
+    /// A level that the model has no encoding for.
+    pub fn queries(&self, levels: &[f64], device: &Device) -> Result<Tensor<3>, ModelError> {
+        let width = self.levels.weight.dims()[0];
+        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
+        let features = fourier::LEVEL.expand(&pressure, width)?;
+        Ok(linear(&self.levels, constant(features, [levels.len(), width], device)).unsqueeze_dim(0))
+    }
+
+    /// Predicts what is wanted from tokens (B, C·L, 2D), which with a recomputation is all that is kept.
     ///
     /// # Errors
     /// A level that the model has no encoding or no layer for.
     pub fn forward(
         &self,
         tokens: Tensor<3>,
-        sizes: Sizes,
-        surface: &[String],
-        atmosphere: &[String],
-        levels: &[f64],
+        wanted: &Wanted,
+        recomputation: Option<&Recomputation>,
     ) -> Result<Decoded, ModelError> {
+        if recomputation.is_none() {
+            return self.decode(tokens, wanted);
+        }
+        let Wanted { sizes: Sizes { samples, height, width, .. }, surface, atmosphere, levels } = wanted;
+        let (samples, height, width) = (*samples, *height, *width);
+        let own = wanted.clone();
+        // A segment has one output: both, flattened.
+        let both: Tensor<1> = segment_of(recomputation, self, tokens, move |decoder, tokens| {
+            let Decoded { surface, atmosphere, .. } = decoder.decode(tokens, &own)?;
+            let sizes = [surface.shape().num_elements(), atmosphere.shape().num_elements()];
+            Ok(Tensor::cat(vec![surface.reshape([sizes[0]]), atmosphere.reshape([sizes[1]])], 0))
+        })?;
+        let surface = [surface.len(), samples, 1, height, width];
+        let atmosphere = [atmosphere.len(), samples, 1, levels.len(), height, width];
+        let counts = [surface.iter().product::<usize>(), atmosphere.iter().product::<usize>()];
+        Ok(Decoded {
+            surface: both.clone().narrow(0, 0, counts[0]).reshape(surface),
+            atmosphere: both.narrow(0, counts[0], counts[1]).reshape(atmosphere),
+            tokens: Vec::new(),
+        })
+    }
+
+    fn decode(&self, tokens: Tensor<3>, wanted: &Wanted) -> Result<Decoded, ModelError> {
+        let Wanted { sizes, surface, atmosphere, levels } = wanted;
         let [samples, count, width] = tokens.dims();
-        let Sizes { height, width: across, .. } = sizes;
+        let Sizes { height, width: across, .. } = *sizes;
         let (rows, columns, patch) = (height / self.patch, across / self.patch, self.patch);
         let patches = rows * columns;
         let latents = count / patches;
@@ -95,12 +140,9 @@ impl Decoder {
             .permute([3, 0, 1, 4, 2, 5])
             .reshape([variables, samples, 1, height, across]);
 
-        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
-        let features = fourier::LEVEL.expand(&pressure, width)?;
-        let queries = linear(&self.levels, constant(features, [levels.len(), width], &context.device()));
-        let queries = queries.unsqueeze_dim::<3>(0);
+        let queries = self.queries(levels, &context.device())?;
         let tokens = self.perceiver.forward(queries.clone(), context.clone());
-        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries, context));
+        let alternate = self.alternate.as_ref().map(|alternate| alternate.forward(queries.clone(), context));
         let unpatch = |fields: Tensor<3>, variables: usize| -> Tensor<6> {
             fields
                 .reshape([samples, rows, columns, levels.len(), variables, patch, patch])
@@ -120,7 +162,9 @@ impl Decoder {
         } else {
             Tensor::cat(parts, 0)
         };
-        Ok(Decoded { surface, atmosphere, tokens, alternate })
+        let mut outputs = vec![("decoder.level_decoder", tokens)];
+        outputs.extend(alternate.map(|tokens| ("decoder.level_decoder_alternate", tokens)));
+        Ok(Decoded { surface, atmosphere, tokens: outputs })
     }
 }
 

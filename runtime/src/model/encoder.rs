@@ -7,12 +7,16 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor};
 
+use super::backbone::Conditions;
 use super::batch::Sizes;
+use super::chance::{Dropout, dropped};
 use super::layer::{Mlp, Norm, constant, linear};
+use super::mode::Mode;
 use super::parameters::Builder;
 use super::patches::{LevelEmbedding, PatchEmbedding};
 use super::perceiver::{Perceiver, PerceiverSizes};
 use super::position::GridEncoding;
+use super::recompute::segment_of;
 use super::{Batch, ModelError, fourier, time_channels};
 
 /// Batch (normalised, cropped) → tokens (B, C·L, D), ordered level, row, column.
@@ -45,6 +49,7 @@ struct Channels {
     indexing_error: bool,
     /// The lead-time expansion of Aurora 1.5.
     updated_lead_time: bool,
+    drop_rate: f64,
     patch: usize,
     width: usize,
 }
@@ -87,6 +92,7 @@ impl Encoder {
             dynamic: plan.options.dynamic_variables,
             indexing_error: plan.options.simulate_indexing_bug,
             updated_lead_time: plan.options.updated_lead_time_embedding,
+            drop_rate: plan.options.drop_rate,
             patch: plan.patch,
             width,
         };
@@ -130,8 +136,8 @@ impl Encoder {
         self.surface_level.val().device()
     }
 
-    /// Encodes a normalised, cropped batch, whose variables are the network's channels, for the lead time of each
-    /// sample in hours.
+    /// Encodes a normalised, cropped batch, whose variables are the network's channels, under the
+    /// conditions of each sample.
     ///
     /// # Errors
     /// Levels, places, lead times or dates that the model has no encoding for.
@@ -140,23 +146,24 @@ impl Encoder {
         batch: &Batch,
         sizes: Sizes,
         grid: &GridEncoding,
-        lead: &[f32],
+        conditions: &Conditions,
         mut trace: Option<&mut EncoderTrace>,
     ) -> Result<Tensor<3>, ModelError> {
         let device = self.device();
         let (samples, patches, width) = (sizes.samples, grid.patches, self.channels.width);
         let fixed = self.fixed(batch, sizes, &device)?;
-        let surface = self.surface_tokens(batch, &fixed, sizes, &mut trace);
-        let atmosphere = self.atmosphere_tokens(batch, &fixed, sizes, &device, &mut trace)?;
-        let aggregated = self.aggregation.forward(self.latents.val().unsqueeze_dim(0), atmosphere);
-        EncoderTrace::keep(&mut trace, "encoder.level_agg", &aggregated);
+        let Conditions { lead, step, mode } = conditions;
+        let drop = mode.dropout(self.channels.drop_rate, "encoder", *step, samples);
+        let surface = self.surface_tokens(batch, &fixed, sizes, (mode, drop.clone()), &mut trace)?;
+        let aggregated = self.aggregated(batch, &fixed, sizes, (mode, drop.clone()), &mut trace)?;
         let latents = aggregated.dims()[1];
         let aggregated = aggregated.reshape([samples, patches, latents, width]).swap_dims(1, 2);
         let tokens = Tensor::cat(vec![surface.unsqueeze_dim::<4>(1), aggregated], 1);
         let place = self.place(grid, &device, &mut trace);
         let time = self.time(&batch.time, lead, &device, &mut trace)?;
         let tokens = tokens + place.unsqueeze::<4>() + time.reshape([samples, 1, 1, width]);
-        Ok(tokens.reshape([samples, (latents + 1) * patches, width]))
+        let tokens = tokens.reshape([samples, (latents + 1) * patches, width]);
+        Ok(dropped(tokens, drop.as_ref(), "tokens"))
     }
 
     /// The channels that do not depend on the weather, (B, T, H, W): static fields and the date's.
@@ -189,8 +196,9 @@ impl Encoder {
         batch: &Batch,
         fixed: &BTreeMap<String, Tensor<4>>,
         sizes: Sizes,
+        (mode, drop): (&Mode, Option<Dropout>),
         trace: &mut Option<&mut EncoderTrace>,
-    ) -> Tensor<3> {
+    ) -> Result<Tensor<3>, ModelError> {
         let Sizes { samples, times, height, width, .. } = sizes;
         let (mut fields, mut chosen) = (Vec::new(), Vec::new());
         for (index, name) in self.channels.surface.iter().enumerate() {
@@ -204,23 +212,41 @@ impl Encoder {
         let pixels = Tensor::stack::<5>(fields, 1)
             .reshape([samples, chosen.len(), times, rows, patch, columns, patch])
             .permute([0, 3, 5, 1, 2, 4, 6])
-            .reshape([samples * rows * columns, chosen.len() * times * patch * patch]);
-        let tokens = self.surface.forward(pixels, &chosen, times);
-        let tokens = tokens.reshape([samples, rows * columns, self.channels.width]);
+            .reshape([samples, rows * columns, chosen.len() * times * patch * patch]);
+        if mode.recomputation.is_none() {
+            return Ok(self.embed_surface(pixels, &chosen, times, drop.as_ref(), trace));
+        }
+        segment_of(mode.recomputation.as_ref(), self, pixels, move |encoder, pixels| {
+            Ok(encoder.embed_surface(pixels, &chosen, times, drop.as_ref(), &mut None))
+        })
+    }
+
+    /// Pixels (B, L, V·T·P²) → (B, L, D).
+    fn embed_surface(
+        &self,
+        pixels: Tensor<3>,
+        chosen: &[usize],
+        times: usize,
+        drop: Option<&Dropout>,
+        trace: &mut Option<&mut EncoderTrace>,
+    ) -> Tensor<3> {
+        let [samples, patches, inputs] = pixels.dims();
+        let tokens = self.surface.forward(pixels.reshape([samples * patches, inputs]), chosen, times);
+        let tokens = tokens.reshape([samples, patches, self.channels.width]);
         EncoderTrace::keep(trace, "encoder.surf_token_embeds", &tokens);
         let tokens = tokens + self.surface_level.val().unsqueeze();
-        let branch = self.surface_mlp.forward(tokens.clone());
+        let branch = dropped(self.surface_mlp.forward(tokens.clone()), drop, "surface");
         EncoderTrace::keep(trace, "encoder.surf_mlp", &branch);
         tokens + self.surface_norm.forward(branch)
     }
 
-    /// (B·L, A, D): for each patch its tokens on the pressure levels.
-    fn atmosphere_tokens(
+    /// (B·L, C−1, D): for each patch the latent levels above the surface.
+    fn aggregated(
         &self,
         batch: &Batch,
         fixed: &BTreeMap<String, Tensor<4>>,
         sizes: Sizes,
-        device: &Device,
+        (mode, drop): (&Mode, Option<Dropout>),
         trace: &mut Option<&mut EncoderTrace>,
     ) -> Result<Tensor<3>, ModelError> {
         let Sizes { samples, times, levels, height, width } = sizes;
@@ -231,13 +257,37 @@ impl Encoder {
             .reshape([samples, chosen.len(), times, levels, rows, patch, columns, patch])
             .permute([0, 4, 6, 3, 1, 2, 5, 7])
             .reshape([samples * rows * columns, levels, chosen.len() * times * patch * patch]);
-        let tokens = self.atmosphere.forward(pixels, &chosen, times, &batch.levels)?;
+        let pressures = batch.levels.clone();
+        if mode.recomputation.is_none() {
+            return self.aggregate(pixels, &chosen, times, &pressures, drop.as_ref(), trace);
+        }
+        segment_of(mode.recomputation.as_ref(), self, pixels, move |encoder, pixels| {
+            encoder.aggregate(pixels, &chosen, times, &pressures, drop.as_ref(), &mut None)
+        })
+    }
+
+    /// Pixels (B·L, A, V·T·P²) on the levels (hPa) → (B·L, C−1, D).
+    fn aggregate(
+        &self,
+        pixels: Tensor<3>,
+        chosen: &[usize],
+        times: usize,
+        levels: &[f64],
+        drop: Option<&Dropout>,
+        trace: &mut Option<&mut EncoderTrace>,
+    ) -> Result<Tensor<3>, ModelError> {
+        let device = pixels.device();
+        let tokens = self.atmosphere.forward(pixels, chosen, times, levels)?;
         EncoderTrace::keep(trace, "encoder.atmos_token_embeds", &tokens);
-        let pressure: Vec<f32> = batch.levels.iter().map(|level| *level as f32).collect();
+        let pressure: Vec<f32> = levels.iter().map(|level| *level as f32).collect();
         let features = fourier::LEVEL.expand(&pressure, self.channels.width)?;
-        let embedded = linear(&self.levels, constant(features, [levels, self.channels.width], device));
+        let embedded = linear(&self.levels, constant(features, [levels.len(), self.channels.width], &device));
         EncoderTrace::keep(trace, "encoder.atmos_levels_embed", &embedded);
-        Ok(tokens + embedded.unsqueeze())
+        let (tokens, latents) = (tokens + embedded.unsqueeze(), self.latents.val().unsqueeze_dim(0));
+        let drop = drop.map(|drop| drop.at("levels"));
+        let aggregated = self.aggregation.forward_dropped(latents, tokens, drop.as_ref());
+        EncoderTrace::keep(trace, "encoder.level_agg", &aggregated);
+        Ok(aggregated)
     }
 
     /// Fields (B, T, A, H, W) of the channels on levels, fixed ones on every level, and the channels' numbers.

@@ -18,8 +18,13 @@ pub struct ParameterGradients(BTreeMap<String, Tensor<1>>);
 impl ParameterGradients {
     /// Those of the parameters that have one; nothing is copied.
     pub fn from_burn(model: &Aurora, gradients: Gradients) -> ParameterGradients {
-        let mut collector = Collector { names: model.names(), gradients, list: BTreeMap::new() };
-        model.visit(&mut collector);
+        ParameterGradients::of_part(model.names(), model, gradients)
+    }
+
+    /// Those of a part of a model, under the names of the whole.
+    pub fn of_part(names: &Names, part: &impl Module, gradients: Gradients) -> ParameterGradients {
+        let mut collector = Collector { names, gradients, list: BTreeMap::new() };
+        part.visit(&mut collector);
         ParameterGradients(collector.list)
     }
 

@@ -18,6 +18,8 @@ pub mod family;
 pub mod fourier;
 pub mod fused;
 pub mod gradients;
+pub mod grid;
+pub mod heads;
 pub mod insolation;
 pub mod layer;
 mod lora;
@@ -29,6 +31,7 @@ pub mod patches;
 pub mod perceiver;
 pub mod position;
 pub mod prediction;
+pub mod recompute;
 mod resample;
 pub mod rollout;
 pub mod time_channels;
@@ -46,6 +49,7 @@ pub use noise::Noise;
 pub use normalisation::Normalisation;
 pub use parameters::HostTensor;
 pub use prediction::Prediction;
+pub use recompute::Recomputation;
 pub use rollout::Rollout;
 
 /// What can go wrong with a model, in sentences for the person at the recipe.
@@ -53,8 +57,6 @@ pub use rollout::Rollout;
 pub enum ModelError {
     #[error("the model's configuration is not sound:\n  {}", .0.join("\n  "))]
     Plan(Vec<String>),
-    #[error("this version does not build: {}", .0.join(", "))]
-    NotBuilt(Vec<String>),
     #[error("the input does not fit the model: {0}")]
     Batch(String),
     #[error("normalisation: {0}")]

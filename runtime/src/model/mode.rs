@@ -3,6 +3,7 @@
 use burn::tensor::DType;
 
 use super::chance::{Chance, Dropout};
+use super::recompute::Recomputation;
 
 /// The circumstances of a forward pass that change nothing about the model.
 #[derive(Clone, Debug)]
@@ -13,11 +14,13 @@ pub struct Mode {
     /// The type of the operands of the backbone's matrix products: f32, bf16 or f16. Weights, norms, softmax and
     /// the tokens between branches stay f32.
     pub precision: DType,
+    /// Where a graph is recorded: activations are not kept but computed again, segment by segment.
+    pub recomputation: Option<Recomputation>,
 }
 
 impl Default for Mode {
     fn default() -> Mode {
-        Mode { chance: None, precision: DType::F32 }
+        Mode { chance: None, precision: DType::F32, recomputation: None }
     }
 }
 

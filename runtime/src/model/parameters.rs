@@ -175,6 +175,11 @@ impl<'a> Builder<'a> {
         self.param(name.into(), shape.to_vec(), values, Layout::Same)
     }
 
+    /// Zeros.
+    pub fn zero_tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Param<Tensor<D>> {
+        self.param(name.into(), shape.to_vec(), vec![0.0; shape.iter().product()], Layout::Same)
+    }
+
     /// Uniform within ±1/√`fan_in`: torch's default for convolutions and their biases.
     pub fn uniform_tensor<const D: usize>(
         &mut self,

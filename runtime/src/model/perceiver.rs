@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
 
+use super::chance::{Dropout, dropped};
 use super::fused;
 use super::layer::{Mlp, Norm, linear};
 use super::parameters::Builder;
@@ -40,7 +41,20 @@ impl Perceiver {
     /// `queries` (G or 1, M, d), shared by all groups if there is one of them, and `context` (G, N, d) give
     /// (G, M, d).
     pub fn forward(&self, queries: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
-        self.layers.iter().fold(queries, |tokens, layer| layer.forward(tokens, context.clone()))
+        self.forward_dropped(queries, context, None)
+    }
+
+    /// With dropout at the end of each perceptron.
+    pub(super) fn forward_dropped(
+        &self,
+        queries: Tensor<3>,
+        context: Tensor<3>,
+        drop: Option<&Dropout>,
+    ) -> Tensor<3> {
+        self.layers.iter().enumerate().fold(queries, |tokens, (index, layer)| {
+            let drop = drop.map(|drop| drop.at(&index.to_string()));
+            layer.forward(tokens, context.clone(), drop.as_ref())
+        })
     }
 }
 
@@ -74,9 +88,10 @@ impl Layer {
         }
     }
 
-    fn forward(&self, tokens: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, tokens: Tensor<3>, context: Tensor<3>, drop: Option<&Dropout>) -> Tensor<3> {
         let tokens = self.attention_norm.forward(self.attention(tokens.clone(), context)) + tokens;
-        self.mlp_norm.forward(self.mlp.forward(tokens.clone())) + tokens
+        let branch = dropped(self.mlp.forward(tokens.clone()), drop, "mlp");
+        self.mlp_norm.forward(branch) + tokens
     }
 
     fn attention(&self, tokens: Tensor<3>, context: Tensor<3>) -> Tensor<3> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use burn::tensor::{Device, Tensor};
 
 use super::family::Fields;
+use super::heads::Quantiles;
 use super::{Batch, Coordinates};
 
 /// A normalised prediction. Variables are joined, in the plan's order, so that a loss is one expression.
@@ -16,6 +17,8 @@ pub struct Prediction {
     pub atmosphere_names: Vec<String>,
     /// (V, B, 1, A, H, W).
     pub atmosphere: Tensor<6>,
+    /// The distributions of fields whose head predicts quantiles; `surface` and `atmosphere` hold their medians.
+    pub quantiles: Quantiles,
     /// Normalised static fields of the input, cropped.
     pub statics: BTreeMap<String, Tensor<2>>,
     pub latitude: Coordinates,
@@ -79,6 +82,7 @@ impl Prediction {
         Prediction {
             surface: clamp(self.surface, &self.surface_names, surface),
             atmosphere: clamp(self.atmosphere, &self.atmosphere_names, atmosphere),
+            quantiles: self.quantiles.clamped(surface, atmosphere),
             ..self
         }
     }

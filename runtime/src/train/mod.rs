@@ -2,7 +2,9 @@
 
 pub mod batch;
 pub mod checkpoint;
+mod distribution;
 pub mod events;
+mod gradient;
 pub mod graph;
 pub mod interrupt;
 pub mod objective;
@@ -28,6 +30,8 @@ pub enum TrainError {
     Data(#[from] DataError),
     #[error(transparent)]
     Graph(#[from] graph::GraphError),
+    #[error(transparent)]
+    Objective(#[from] objective::ObjectiveError),
     #[error("the run's files: {0}")]
     File(#[from] std::io::Error),
     #[error("the checkpoint {} cannot be used: {reason}", path.display())]

@@ -7,6 +7,7 @@ use aurora_compiler::plan::training::{ErrorTerm, Measure, PhasePlan};
 use aurora_compiler::plan::{Plan, Role};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::distribution::DistributionTerm;
 use super::graph::{self, Field, GraphError};
 use super::scaling::Scalings;
 use crate::model::Prediction;
@@ -29,6 +30,7 @@ pub struct Truth {
 pub struct Objective {
     groups: Vec<Group>,
     conditional: Vec<ConditionalTerm>,
+    distributions: Vec<(DistributionTerm, Option<Kernel>)>,
     derived: Vec<DerivedTerm>,
     constraints: Vec<ConstraintTerm>,
     scalings: Scalings,
@@ -54,7 +56,7 @@ struct ConditionalTerm {
 
 /// Where a variable stands among those of the model.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+pub(super) enum Place {
     Surface(usize),
     Atmosphere(usize),
 }
@@ -76,6 +78,26 @@ struct ConstraintTerm {
     weight: f64,
 }
 
+/// What part of a batch a micro-batch is: the values and gradients of all of them add up to the whole batch's.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// Of the samples.
+    pub samples: f32,
+    /// For each term with a condition, of the points where it holds; as of the samples where absent.
+    pub conditions: Vec<f32>,
+}
+
+impl Share {
+    /// The whole batch.
+    pub fn whole() -> Share {
+        Share { samples: 1.0, conditions: Vec::new() }
+    }
+
+    fn condition(&self, index: usize) -> f32 {
+        self.conditions.get(index).copied().unwrap_or(self.samples)
+    }
+}
+
 /// The value of an objective and of its parts.
 #[derive(Debug)]
 pub struct Value {
@@ -85,15 +107,34 @@ pub struct Value {
     pub parts: BTreeMap<String, f64>,
 }
 
+/// Why a phase's objective cannot be made of the compiled recipe. The compiler lets none of these pass: the recipe
+/// and its kernels do not belong together.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectiveError {
+    #[error("{what} needs the kernel `{kernel}`, which was not compiled; build the recipe again")]
+    MissingKernel { what: String, kernel: String },
+    #[error(
+        "`{name}` is minimised in the phase `{phase}`, but is neither a loss nor a constraint of the recipe"
+    )]
+    NoSuchLoss { phase: String, name: String },
+    #[error("{what} needs a distribution, but no head predicts `{field}` as quantiles")]
+    NoDistribution { what: String, field: String },
+    #[error("{what} cannot be trained on in this version")]
+    NotBuilt { what: String },
+}
+
 impl Objective {
     /// The objective of a phase. `spreads` are those of derived fields over the train split.
+    ///
+    /// # Errors
+    /// A term whose kernel is not there, or which needs a distribution where one value is predicted.
     pub fn new(
         plan: &Plan,
         phase: &PhasePlan,
         module: &Module,
         scalings: &Scalings,
         spreads: &BTreeMap<String, f64>,
-    ) -> Objective {
+    ) -> Result<Objective, ObjectiveError> {
         let fields = |role: Role| -> Vec<String> {
             let roles = plan.roles.iter().filter(|r| r.role == role && r.part.predicted());
             roles.map(|r| r.field.clone()).collect()
@@ -101,6 +142,7 @@ impl Objective {
         let mut objective = Objective {
             groups: Vec::new(),
             conditional: Vec::new(),
+            distributions: Vec::new(),
             derived: Vec::new(),
             constraints: Vec::new(),
             scalings: scalings.clone(),
@@ -111,26 +153,48 @@ impl Objective {
             if let Some(loss) = plan.training.losses.get(name) {
                 for term in &loss.terms {
                     let term = ErrorTerm { weight: weight * term.weight, ..term.clone() };
-                    objective.add(term, module, spreads);
+                    objective.add(term, plan, module, spreads)?;
                 }
-            } else if let Some(constraint) = plan.training.constraints.get(name)
-                && let Some(kernel) = module.kernel(&constraint.kernel)
-            {
-                let term = ConstraintTerm { name: name.clone(), kernel: kernel.clone(), weight: *weight };
-                objective.constraints.push(term);
+            } else if let Some(constraint) = plan.training.constraints.get(name) {
+                let kernel = kernel(module, &constraint.kernel, || format!("the constraint `{name}`"))?;
+                objective.constraints.push(ConstraintTerm { name: name.clone(), kernel, weight: *weight });
+            } else {
+                return Err(ObjectiveError::NoSuchLoss { phase: phase.name.clone(), name: name.clone() });
             }
         }
-        objective
+        Ok(objective)
     }
 
-    fn add(&mut self, term: ErrorTerm, module: &Module, spreads: &BTreeMap<String, f64>) {
+    fn add(
+        &mut self,
+        term: ErrorTerm,
+        plan: &Plan,
+        module: &Module,
+        spreads: &BTreeMap<String, f64>,
+    ) -> Result<(), ObjectiveError> {
+        let what = || format!("`{}`", part(term.measure, &term.field));
+        if matches!(term.measure, Measure::Spectral { .. } | Measure::Fss { .. } | Measure::Expression) {
+            return Err(ObjectiveError::NotBuilt { what: what() });
+        }
         let surface = self.surface.iter().position(|name| *name == term.field).map(Place::Surface);
         let atmosphere =
             || self.atmosphere.iter().position(|name| *name == term.field).map(Place::Atmosphere);
-        let condition = term.when.as_ref().and_then(|when| module.kernel(&when.kernel)).cloned();
-        match (surface.or_else(atmosphere), condition) {
+        let condition = match &term.when {
+            Some(when) => Some(kernel(module, &when.kernel, || format!("the condition of {}", what()))?),
+            None => None,
+        };
+        let place = surface.or_else(atmosphere);
+        if term.measure == Measure::Crps {
+            let named = place.and_then(|place| distribution(plan, &term.field, place));
+            let (Some(place), Some(named)) = (place, named) else {
+                return Err(ObjectiveError::NoDistribution { what: what(), field: term.field.clone() });
+            };
+            self.distributions.push((DistributionTerm { place, named, term }, condition));
+            return Ok(());
+        }
+        match (place, condition) {
             (None, condition) => {
-                let Some(kernel) = module.kernel(&term.field).cloned() else { return };
+                let kernel = kernel(module, &term.field, what)?;
                 let spread = spreads.get(&term.field).copied().unwrap_or(1.0);
                 let ErrorTerm { field: name, measure, weight, .. } = term;
                 self.derived.push(DerivedTerm { name, kernel, measure, weight, spread, condition });
@@ -140,6 +204,7 @@ impl Objective {
             }
             (Some(field), None) => self.weigh(field, term.measure, term.weight as f32),
         }
+        Ok(())
     }
 
     /// Adds a weight to a variable in the group of its measure.
@@ -160,14 +225,23 @@ impl Objective {
     pub fn true_fields(&self) -> Vec<String> {
         let conditions = self.conditional.iter().map(|t| &t.condition);
         let conditions = conditions.chain(self.derived.iter().filter_map(|t| t.condition.as_ref()));
+        let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
         let inputs = conditions.flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
         let names: BTreeSet<String> =
             self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
         names.into_iter().collect()
     }
 
-    /// The objective's value for one prediction.
-    pub fn value(&self, prediction: &Prediction, truth: &Truth) -> Result<Value, GraphError> {
+    /// For each term with a condition, the points of the truth where it holds.
+    pub fn holding(&self, truth: &Truth) -> Result<Vec<f64>, GraphError> {
+        let conditions = self.conditional.iter().map(|term| &term.condition);
+        let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
+        let conditions = conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()));
+        conditions.map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
+    }
+
+    /// The objective's value for one prediction of a batch or of a part of one.
+    pub fn value(&self, prediction: &Prediction, truth: &Truth, share: &Share) -> Result<Value, GraphError> {
         let device = prediction.surface.device();
         let mut total = Tensor::<1>::zeros([1], &device);
         let mut parts = BTreeMap::new();
@@ -175,13 +249,15 @@ impl Objective {
             let surface = per_variable(group.measure, prediction.surface.clone() - truth.surface.clone());
             let atmosphere =
                 per_variable(group.measure, prediction.atmosphere.clone() - truth.atmosphere.clone());
+            let (surface, atmosphere) =
+                (surface.mul_scalar(share.samples), atmosphere.mul_scalar(share.samples));
             note(&mut parts, group.measure, &self.surface, &group.surface, &surface);
             note(&mut parts, group.measure, &self.atmosphere, &group.atmosphere, &atmosphere);
             total = total
                 + (surface * vector(&group.surface, &device)).sum()
                 + (atmosphere * vector(&group.atmosphere, &device)).sum();
         }
-        for ConditionalTerm { field, term, condition } in &self.conditional {
+        for (index, ConditionalTerm { field, term, condition }) in self.conditional.iter().enumerate() {
             let difference = match field {
                 Place::Surface(slot) => {
                     let part = |all: &Tensor<5>| all.clone().narrow(0, *slot, 1);
@@ -194,7 +270,26 @@ impl Objective {
                 }
             };
             let error = mean_where(measured(term.measure, difference), Some(condition), &truth.fields)?;
+            let error = error.mul_scalar(share.condition(index));
             parts.insert(format!("{} when", part(term.measure, &term.field)), scalar(&error));
+            total = total + error.mul_scalar(term.weight as f32);
+        }
+        // As `holding` counts them.
+        let mut conditions = self.conditional.len();
+        let mut share_of = |condition: bool| {
+            conditions += usize::from(condition);
+            if condition { share.condition(conditions - 1) } else { share.samples }
+        };
+        for (distribution, condition) in &self.distributions {
+            let DistributionTerm { named, term, .. } = distribution;
+            let errors = distribution.errors(prediction, truth).ok_or_else(|| GraphError::MissingInput {
+                kernel: part(term.measure, &term.field),
+                input: format!("quantiles of {named}"),
+            })?;
+            let error = mean_where(errors, condition.as_ref(), &truth.fields)?;
+            let error = error.mul_scalar(share_of(condition.is_some()));
+            let when = if condition.is_some() { " when" } else { "" };
+            parts.insert(format!("{}{when}", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
         if self.derived.is_empty() && self.constraints.is_empty() {
@@ -203,16 +298,22 @@ impl Objective {
         let mut fields = self.physical(prediction);
         fields.extend(truth.statics.clone());
         for term in &self.derived {
+            let share = share_of(term.condition.is_some());
             let value = first(graph::run(&term.kernel, &fields)?);
-            let Some(true_value) = truth.fields.get(&term.name) else { continue };
+            let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
+                kernel: part(term.measure, &term.name),
+                input: format!("truth of {}", term.name),
+            })?;
             let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
             let error =
                 mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
+            let error = error.mul_scalar(share);
             parts.insert(part(term.measure, &term.name), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
         for term in &self.constraints {
             let violation = first(graph::run(&term.kernel, &fields)?).powi_scalar(2).mean();
+            let violation = violation.mul_scalar(share.samples);
             parts.insert(term.name.clone(), scalar(&violation));
             total = total + violation.mul_scalar(term.weight as f32);
         }
@@ -238,6 +339,19 @@ impl Objective {
         }
         fields
     }
+}
+
+fn kernel(module: &Module, name: &str, what: impl FnOnce() -> String) -> Result<Kernel, ObjectiveError> {
+    let missing = || ObjectiveError::MissingKernel { what: what(), kernel: name.to_string() };
+    module.kernel(name).cloned().ok_or_else(missing)
+}
+
+/// What the checkpoint calls a field that a head predicts as quantiles.
+fn distribution(plan: &Plan, field: &str, place: Place) -> Option<String> {
+    let levels = matches!(place, Place::Atmosphere(_));
+    let heads = plan.model.options.heads.iter().filter(|head| head.quantiles.is_some());
+    let mut fields = heads.flat_map(|head| &head.predicts);
+    fields.find(|one| one.field == field && one.levels == levels).map(|one| one.named.clone())
 }
 
 /// The mean error of each variable, (V).
@@ -273,7 +387,7 @@ fn measured<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tensor<D
             let inner = size.clone().clamp_max(delta);
             inner.clone().powi_scalar(2).mul_scalar(0.5) + (size - inner).mul_scalar(delta)
         }
-        // Refused before training begins (`unbuilt.rs`); should one come here, the run ends as not finite.
+        // Scores of distributions have terms of their own, the others are refused when the objective is made.
         Measure::Crps | Measure::Spectral { .. } | Measure::Fss { .. } | Measure::Expression => {
             difference.mul_scalar(f32::NAN)
         }

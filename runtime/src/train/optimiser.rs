@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aurora_compiler::plan::model::ModelPlan;
 use aurora_compiler::plan::training::AdamW;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -40,7 +41,7 @@ impl Optimiser {
         groups: &[String],
     ) -> (Aurora, f64) {
         let names = model.names().clone();
-        gradients.retain(|name| learns(name, groups));
+        gradients.retain(|name| learns(model.plan(), name, groups));
         let norm = gradients.norm();
         if !norm.is_finite() {
             return (model, norm);
@@ -83,10 +84,9 @@ impl Optimiser {
 }
 
 /// Whether a parameter learns in a phase. From fresh weights everything is `new`.
-fn learns(name: &str, groups: &[String]) -> bool {
-    groups
-        .iter()
-        .any(|group| group == "new" || name.strip_prefix(group.as_str()).is_some_and(|r| r.starts_with('.')))
+fn learns(plan: &ModelPlan, name: &str, groups: &[String]) -> bool {
+    let own = plan.group_of(name);
+    groups.iter().any(|group| group == "new" || *group == own)
 }
 
 /// The numbers of a step, the first of which is 1.

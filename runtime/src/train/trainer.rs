@@ -15,8 +15,9 @@ use burn::tensor::Device;
 
 use super::checkpoint::{self, Position};
 use super::events::{self, Event, Events};
+use super::gradient::Gradient;
 use super::interrupt::Interrupt;
-use super::objective::{Objective, Value};
+use super::objective::Objective;
 use super::optimiser::Optimiser;
 use super::progress::Progress;
 use super::scaling::Scalings;
@@ -26,8 +27,7 @@ use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
 use crate::model::checkpoint::Loading;
-use crate::model::rollout::{advance, clipped};
-use crate::model::{Aurora, Coordinates, Normalisation, ParameterGradients};
+use crate::model::{Aurora, Coordinates, Mode, Normalisation};
 use crate::talk::say;
 
 /// Batches loaded ahead of the one being learnt from.
@@ -48,6 +48,10 @@ pub struct Trainer<'a> {
     pub run: PathBuf,
     /// How often a checkpoint is written besides those at the ends of phases.
     pub checkpoint_every: Duration,
+    /// Activations are computed again in the backward pass instead of being kept.
+    pub recompute: bool,
+    /// Samples held at a time; a whole batch if absent.
+    pub micro_batch: Option<usize>,
     pub interrupt: Interrupt,
 }
 
@@ -70,16 +74,16 @@ struct State {
 }
 
 /// What stays the same through a phase.
-struct Phase<'a> {
-    plan: &'a PhasePlan,
-    objective: Objective,
+pub(super) struct Phase<'a> {
+    pub(super) plan: &'a PhasePlan,
+    pub(super) objective: Objective,
     train: Arc<Sampler>,
     validate: Option<Sampler>,
     steps: usize,
     steps_per_epoch: usize,
-    normalisation: Normalisation,
-    scalings: Scalings,
-    grid: (Coordinates, Coordinates),
+    pub(super) normalisation: Normalisation,
+    pub(super) scalings: Scalings,
+    pub(super) grid: (Coordinates, Coordinates),
 }
 
 impl Trainer<'_> {
@@ -260,7 +264,7 @@ impl Trainer<'_> {
                 self.kernels,
                 &scalings,
                 &spreads(self.plan, &self.store),
-            ),
+            )?,
             train: Arc::new(train),
             validate,
             steps,
@@ -279,20 +283,18 @@ impl Trainer<'_> {
         samples: &Samples,
     ) -> Result<(State, f64), TrainError> {
         let began = Instant::now();
-        let device = self.device.clone().autodiff();
-        let value = self.objective(phase, &state.model, samples, &device)?;
-        let loss = f64::from(value.total.clone().into_scalar::<f32>());
+        let Gradient { loss, parts, gradients } =
+            self.gradient(phase, &state.model, samples, state.position.total_steps as u64)?;
         let step = state.position.step + 1;
         let not_finite = |what| TrainError::NotFinite {
             what,
             step,
             phase: phase.plan.name.clone(),
-            part: largest(&value.parts),
+            part: largest(&parts),
         };
         if !loss.is_finite() {
             return Err(not_finite("loss"));
         }
-        let gradients = ParameterGradients::from_burn(&state.model, value.total.backward());
         let rate = phase.plan.optimiser.rate.at(state.position.step, phase.steps);
         let settings = &phase.plan.optimiser;
         let (model, norm) = state.optimiser.step(state.model, gradients, settings, rate, &phase.plan.train);
@@ -307,7 +309,7 @@ impl Trainer<'_> {
             step: state.position.total_steps,
             epoch: (step - 1) / phase.steps_per_epoch + 1,
             loss,
-            parts: value.parts,
+            parts,
             rate,
             gradient_norm: norm,
             seconds: began.elapsed().as_secs_f64(),
@@ -315,47 +317,19 @@ impl Trainer<'_> {
         Ok((state, loss))
     }
 
-    /// The objective for a batch: the mean over the steps of the roll-out.
-    fn objective(
-        &self,
-        phase: &Phase<'_>,
-        model: &Aurora,
-        samples: &Samples,
-        device: &Device,
-    ) -> Result<Value, TrainError> {
-        let mut input = model.prepare(&batch::physical(self.plan, samples, &phase.grid, device))?;
-        let mut sum: Option<Value> = None;
-        for step in 0..phase.plan.rollout {
-            let normalised = model.normalised(&input, &phase.normalisation)?;
-            let prediction = model.forward_normalised(&normalised)?;
-            let fields = phase.objective.true_fields();
-            let truth = batch::truth(self.plan, samples, &phase.scalings, &fields, step, device);
-            let value = phase.objective.value(&prediction, &truth)?;
-            if step + 1 < phase.plan.rollout {
-                let next = clipped(model.physical(prediction, &phase.normalisation)?, &self.plan.model);
-                input = advance(input, &next, Some(&batch::forcing(self.plan, samples, step, device)));
-            }
-            sum = Some(match sum {
-                None => value,
-                Some(sum) => sum.plus(value),
-            });
-        }
-        let sum = sum.ok_or_else(|| std::io::Error::other("a roll-out of no steps"))?;
-        Ok(sum.over(phase.plan.rollout))
-    }
-
     /// The objective over the validate split, without gradients.
     fn validate(&self, phase: &Phase<'_>, state: &mut State, progress: &Progress) -> Result<(), TrainError> {
         let Some(sampler) = &phase.validate else { return Ok(()) };
         let selection = batch::selection(self.plan, &phase.objective.true_fields());
         let model = state.model.valid();
+        model.noise().seed(self.seed);
         let size = phase.plan.batch.min(sampler.len());
         let batches = sampler.batches(size);
         let mut loss = 0.0;
         let mut parts: BTreeMap<String, f64> = BTreeMap::new();
         for number in 0..batches {
             let samples = load_batch(&self.store, &sampler.batch(size, number as u64), &selection)?;
-            let value = self.objective(phase, &model, &samples, &self.device)?;
+            let value = self.objective(phase, &model, &samples, &Mode::default(), &[])?;
             loss += f64::from(value.total.into_scalar::<f32>()) / batches as f64;
             for (name, part) in value.parts {
                 *parts.entry(name).or_default() += part / batches as f64;
