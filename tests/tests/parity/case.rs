@@ -113,8 +113,8 @@ impl Case {
         let gradients = model.gradients(&loss.backward());
         let (count, steepest) = self.check_gradients(&gradients);
         format!(
-            "{} calls, {activations} activations and outputs, worst {worst:.2} of the tolerance, loss off by {off:.1e}, \
-             {count} gradients, worst {steepest:.2} of the tolerance, {pinned} patch sizes of the reference",
+            "{} calls, {activations} activations, worst of them and of outputs {worst:.1e} of the tolerance, loss off by \
+             {off:.1e}, {count} gradients, worst {steepest:.1e} of the tolerance, {pinned} patch sizes of the reference",
             calls.len()
         )
     }
