@@ -125,6 +125,22 @@ impl Recipe {
         Ok(())
     }
 
+    /// The file of the checkpoint that the recipe starts from; nothing if it starts from scratch.
+    ///
+    /// # Errors
+    /// It is not at hand.
+    pub fn base_file(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(base) = &self.plan.base else { return Ok(None) };
+        match self.site.checkpoint_file(&base.name) {
+            Some(path) => Ok(Some(path)),
+            None => Err(Failure::because(format!(
+                "the base `{}` is not at hand: put the file beside the recipe, or name its folder in site.toml \
+                 (checkpoints = \"…\")",
+                base.name
+            ))),
+        }
+    }
+
     /// Prepares the training store, or finds it prepared. A signal ends it with nothing left behind.
     pub fn prepare(&self, interrupt: &Interrupt) -> Result<(Arc<Store>, Inventory), Failure> {
         let data = &self.plan.data;

@@ -32,9 +32,6 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
             list.push(what);
         }
     };
-    if let Some(base) = &plan.base {
-        add(true, format!("the weights of a checkpoint to start from (base \"{}\")", base.name));
-    }
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }

@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         plan: &recipe.plan,
         kernels: &recipe.kernels,
         store,
+        base: recipe.base_file()?,
         device,
         seed: arguments.seed,
         run,
