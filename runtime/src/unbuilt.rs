@@ -3,7 +3,7 @@
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
-use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, Subject};
+use aurora_compiler::plan::evaluation::{Confidence, EvaluationPlan, Score, Subject};
 use aurora_compiler::plan::training::{Measure, PhasePlan};
 
 use crate::run::Failure;
@@ -26,12 +26,14 @@ pub fn refuse(plan: &Plan) -> Result<(), Failure> {
 
 /// Every part of the plan that no code runs yet, in words, each once.
 fn unbuilt(plan: &Plan) -> Vec<String> {
-    let mut list = plan.model.not_built();
+    let mut list: Vec<String> = Vec::new();
     let mut add = |missing: bool, what: String| {
         if missing && !list.contains(&what) {
             list.push(what);
         }
     };
+    let variable = plan.model.options.variable_lead_time;
+    add(variable, "training with a lead time for each sample (`step A .. B h`)".into());
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }
@@ -118,5 +120,6 @@ fn evaluation_of(evaluation: &EvaluationPlan, add: &mut impl FnMut(bool, String)
     for stratum in &evaluation.by {
         add(true, format!("scores told apart by {stratum}"));
     }
-    add(!evaluation.confidence.is_usual(), "the `confidence` of scores".into());
+    let intervals = matches!(evaluation.confidence, Some(Confidence::Blocks { .. }));
+    add(intervals, "the `confidence` of scores".into());
 }

@@ -163,7 +163,7 @@ fn evaluations_are_planned_whole() {
     assert!(plan.training.constraints.contains_key("unsaturated"));
     assert_eq!(evaluation.against, ["persistence", "climatology", "rap.forecast"]);
     assert_eq!(evaluation.by, ["month", "hour"]);
-    assert_eq!(evaluation.confidence, Confidence::Blocks { level: 0.9, block: 432_000 });
+    assert_eq!(evaluation.confidence, Some(Confidence::Blocks { level: 0.9, block: 432_000 }));
 }
 
 const ENSEMBLE: &str = "ensemble regimes {

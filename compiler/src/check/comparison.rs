@@ -77,7 +77,7 @@ impl Checker<'_> {
             field,
             when: None,
             scale: None,
-            expression: Some(Condition { kernel, inputs }),
+            expression: Some(Condition { kernel, inputs, written: whole.to_string() }),
         }])
     }
 

@@ -37,7 +37,7 @@ impl Checker<'_> {
         }
         let kernel = format!("when.{}", self.checked.conditions.len() + 1);
         self.checked.conditions.insert(kernel.clone(), typed);
-        Some(Condition { kernel, inputs })
+        Some(Condition { kernel, inputs, written: relation.to_string() })
     }
 
     /// A condition on levels chooses among levels, so the field must have the same ones.

@@ -53,7 +53,6 @@ impl Checker<'_> {
         if let (Some(clause), Some(last)) = (clauses.get("lead"), leads.as_ref().and_then(|l| l.last())) {
             self.samples_of(&split, *last, clause.span);
         }
-        let confidence = confidence.unwrap_or_default();
         Some(EvaluationPlan { name, split, leads: leads?, scores, against, by, confidence })
     }
 

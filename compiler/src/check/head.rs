@@ -63,6 +63,9 @@ impl Checker<'_> {
         if matches!(layers, Layers::Perceiver { .. }) {
             self.perceiver_fits(&fields, layers_span, reads.as_deref().unwrap_or_default(), &clauses);
         }
+        if matches!(layers, Layers::Perceiver { modulate: true, .. }) {
+            self.modulation_fits(&fields, layers_span, cast);
+        }
         let fields = fields.into_iter().map(|(field, _)| field).collect();
         Some(HeadPlan { name: name.text.clone(), reads: reads?, predicts: fields, quantiles, layers })
     }
@@ -256,6 +259,22 @@ impl Checker<'_> {
                 "write `reads  latent`, or let the head be of conv, unet or mlp layers",
             );
         }
+    }
+
+    /// A correction to the newest state needs one: what is predicted only has none.
+    fn modulation_fits(&mut self, fields: &[(HeadField, Span)], layers: Span, cast: &[Cast]) {
+        let fed =
+            |field: &HeadField| cast.iter().any(|one| input_name(&one.id) == field.field && one.part.fed());
+        let Some((field, span)) = fields.iter().find(|(field, _)| !fed(field)) else { return };
+        self.diagnostics.push(
+            Diagnostic::error("wrong-role", format!("`{}` has no last state to be corrected", field.field))
+                .label(*span, "predicted only, never fed")
+                .label(layers, "gives corrections to the last state")
+                .help(format!(
+                    "feed it too (prognostic  {}), or let a head of its own predict it without: layers  perceiver",
+                    field.field
+                )),
+        );
     }
 
     fn layers(&mut self, clauses: &Clauses) -> Option<(Layers, Span)> {

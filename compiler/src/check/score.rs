@@ -310,7 +310,7 @@ impl Checker<'_> {
         let kernel = same.map_or_else(|| format!("{prefix}{}", own().count() + 1), |(key, _)| key.clone());
         let inputs = variables.iter().map(|id| input_name(id).to_string()).collect();
         self.checked.conditions.insert(kernel.clone(), typed);
-        let event = Some(Condition { kernel, inputs });
+        let event = Some(Condition { kernel, inputs, written: relation.to_string() });
         Some(ScorePlan { event, bins, ..empty_plan(score, field, units) })
     }
 

@@ -1,6 +1,8 @@
 //! What the compiler knows, told to people: a plan, a name, a code, a library.
 
 pub mod code;
+mod judged;
+mod learning;
 pub mod library;
 pub mod name;
 mod page;

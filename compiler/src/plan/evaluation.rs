@@ -18,9 +18,9 @@ pub struct EvaluationPlan {
     /// What the scores are told apart by: `member`, `region`, `month`, `season`, `hour`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by: Vec<String>,
-    /// How confidence intervals are made.
-    #[serde(default, skip_serializing_if = "Confidence::is_usual")]
-    pub confidence: Confidence,
+    /// How confidence intervals are made, if the recipe says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
 }
 
 /// Confidence intervals from resampling blocks of starting times.
@@ -33,20 +33,6 @@ pub enum Confidence {
         level: f64,
         block: i64,
     },
-}
-
-impl Default for Confidence {
-    /// 95 % from blocks of a day.
-    fn default() -> Self {
-        Confidence::Blocks { level: 0.95, block: 86_400 }
-    }
-}
-
-impl Confidence {
-    /// Whether it is what holds when the recipe says nothing.
-    pub fn is_usual(&self) -> bool {
-        *self == Confidence::default()
-    }
 }
 
 /// One score of one field, at some levels, thresholds and scales.

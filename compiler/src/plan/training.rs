@@ -45,6 +45,9 @@ pub struct Condition {
     pub kernel: String,
     /// What the kernel reads of the truth, in its order.
     pub inputs: Vec<String>,
+    /// As the recipe writes it, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub written: String,
 }
 
 /// How prediction and truth are compared, after division by the field's spread over the train split.

@@ -15,7 +15,7 @@ use super::fss::Padding;
 use super::scores::ScoreRow;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
 use crate::data::store::Store;
-use crate::model::Batch;
+use crate::model::{Batch, Rollout};
 use crate::predict::Forecaster;
 use crate::report::{MapField, MapRow, Panel};
 use crate::run::Failure;
@@ -64,7 +64,10 @@ pub fn judge(
         let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
         let samples = load_batch(store, &indices, &selection)?;
         let input = batch::physical(plan, &samples, &grid, device);
-        let forecast = forecaster.forecast(&input, last_lead)?;
+        let forcing =
+            (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));
+        let how = Rollout { forcing: forcing.collect(), ..Rollout::of(last_lead) };
+        let forecast = forecaster.model.rollout_as(&input, &forecaster.normalisation, &how)?;
         for lead in &evaluation.leads {
             let predicted = values(plan, kernels, &fields, &forecast[lead - 1])?;
             let pair = Pair { plan, evaluation, samples: &samples, predicted: &predicted, lead: *lead };
@@ -176,10 +179,13 @@ impl Pair<'_> {
         };
         let (targets, inputs) = (self.samples.targets.get(name)?, self.samples.inputs.get(name)?);
         let (then, now) = (at(targets, self.lead - 1)?, at(inputs, newest)?);
+        let predicted = self.predicted.get(name)?.slice(ndarray::s![sample, level, .., ..]);
+        // A row more than whole patches is not predicted.
+        let rows = predicted.nrows().min(targets.dim().3);
         Some([
-            targets.slice(ndarray::s![sample, then, level, .., ..]),
-            self.predicted.get(name)?.slice(ndarray::s![sample, level, .., ..]),
-            inputs.slice(ndarray::s![sample, now, level, .., ..]),
+            targets.slice(ndarray::s![sample, then, level, ..rows, ..]),
+            predicted,
+            inputs.slice(ndarray::s![sample, now, level, ..rows, ..]),
         ])
     }
 

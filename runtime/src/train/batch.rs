@@ -107,7 +107,7 @@ pub fn truth(
     step: usize,
     device: &Device,
 ) -> Truth {
-    let at = |name: &str| target(samples, name, step);
+    let at = |name: &str| Some(cropped(plan, target(samples, name, step)?));
     let of = |role: Role| -> Vec<Tensor<5>> {
         let roles = plan.roles.iter().filter(|r| r.role == role && r.part.predicted());
         let normalised = |role: &RolePlan| {
@@ -126,7 +126,8 @@ pub fn truth(
         .map(|(name, field)| {
             let (rows, columns) = field.dim();
             let data = TensorData::new(field.iter().copied().collect(), [1, 1, 1, rows, columns]);
-            (name.clone(), Tensor::from_data(data, device))
+            let field: Tensor<5> = Tensor::from_data(data, device);
+            (name.clone(), field.narrow(3, 0, kept_rows(plan, rows)))
         })
         .collect();
     let true_fields = fields.iter().filter_map(|name| {
@@ -139,6 +140,17 @@ pub fn truth(
         fields: true_fields.collect(),
         statics: statics.clone(),
     }
+}
+
+/// The rows that the model predicts: one that is more than whole patches is dropped, as from its input.
+fn kept_rows(plan: &Plan, rows: usize) -> usize {
+    rows - rows % plan.model.patch.max(1)
+}
+
+/// (B, T, C, H, W), less a row that the model does not predict.
+fn cropped(plan: &Plan, field: Array5<f32>) -> Array5<f32> {
+    let rows = kept_rows(plan, field.dim().3);
+    field.slice_axis(Axis(3), Slice::from(0..rows)).to_owned()
 }
 
 /// A field at one target step, (B, 1, C, H, W).

@@ -88,8 +88,8 @@ impl Case {
     }
 
     /// Compares everything the fixture has; a line of figures.
-    pub fn run(&self) -> String {
-        let device = Device::flex().autodiff();
+    pub fn run(&self, device: &Device) -> String {
+        let device = device.clone().autodiff();
         let model = self.model(&device);
         self.check_parameters(&model);
         let sizes = self.data.get("act.0.encoder.scale_embed");
@@ -232,6 +232,9 @@ impl Case {
             have.insert(name.clone(), host(output.clone()));
         }
         have.extend(trace.backbone.time.clone().map(|time| ("backbone.time_mlp".to_string(), host(time))));
+        have.extend(
+            trace.backbone.noise.clone().map(|noise| ("backbone.noise_mlp".to_string(), host(noise))),
+        );
         for (name, output) in &trace.parts {
             have.insert(name.to_string(), host(output.clone()));
         }

@@ -81,6 +81,10 @@ fn list<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
     tensor.to_data().convert::<f32>().try_into_vec::<f32>().expect("numbers")
 }
 
+fn assign(model: &mut Aurora, mut values: BTreeMap<String, HostTensor>) {
+    model.replace(&mut |name| Ok(values.remove(name))).expect("replaced");
+}
+
 fn every_kind() -> Vec<HeadPlan> {
     let mut heads = Vec::new();
     for quantiles in [None, Some(2), Some(5)] {
@@ -175,7 +179,7 @@ fn a_modulated_head_corrects_the_newest_input() {
                 let values = vec![value; shape.iter().product()];
                 (name, HostTensor { shape, values })
             });
-            model.assign(fixed.collect());
+            assign(&mut model, fixed.collect());
             let prediction = model.forward_normalised(&batch).expect("a prediction");
             let predicted = list(&prediction.atmosphere.narrow(0, 0, 1));
             for (value, old) in predicted.iter().zip(&newest) {
@@ -200,7 +204,7 @@ fn a_head_sees_the_fields_that_it_reads() {
                 let values = vec![0.0; shape.iter().product()];
                 (name, HostTensor { shape, values })
             });
-            model.assign(silent.collect());
+            assign(&mut model, silent.collect());
             let refc = |batch: &Batch| {
                 list(&model.forward_normalised(batch).expect("a prediction").surface.narrow(0, 1, 1))
             };
