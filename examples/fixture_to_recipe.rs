@@ -12,7 +12,9 @@ fn main() {
         std::process::exit(2);
     };
     match aurora_tests::fixture::write(Path::new(folder), name, Path::new(into)) {
-        Ok(made) => println!("aurorac {}", made.arguments(&format!("{into}/{name}.forecast.safetensors")).join(" ")),
+        Ok(made) => {
+            println!("aurorac {}", made.arguments(&format!("{into}/{name}.forecast.safetensors")).join(" "))
+        }
         Err(reason) => {
             eprintln!("{name}: {reason}");
             std::process::exit(1);

@@ -54,7 +54,10 @@ pub fn write(folder: &Path, name: &str, into: &Path) -> Result<Made, String> {
     let made = Made {
         recipe: into.join(format!("{name}.aurora")),
         batch: into.join(format!("{name}.batch.safetensors")),
-        checkpoints: [at("ckpt"), at("new_params.safetensors")].into_iter().filter(|path| path.is_file()).collect(),
+        checkpoints: [at("ckpt"), at("new_params.safetensors")]
+            .into_iter()
+            .filter(|path| path.is_file())
+            .collect(),
         steps: info["config"]["rollout"]["steps"].as_u64().unwrap_or(1) as usize,
         lead_times: fixture.hours("fine_lead_times"),
     };
@@ -182,7 +185,8 @@ impl<'a> Fixture<'a> {
     }
 
     fn variable(&self, prefix: &str, place: &str, name: &str) -> String {
-        let range = match &self.arguments.get("rollout_input_clipping").map_or(&Value::Null, |all| &all[name]) {
+        let range = match &self.arguments.get("rollout_input_clipping").map_or(&Value::Null, |all| &all[name])
+        {
             Value::Object(bounds) if prefix != "f" => {
                 let of = |key: &str| bounds.get(key).and_then(Value::as_f64);
                 match (of("min"), of("max")) {
@@ -278,21 +282,38 @@ impl<'a> Fixture<'a> {
                     given.push(format!("modulated = [{}]", all.join(", ")));
                 }
                 "positive_surf_vars" | "positive_atmos_vars" => {
-                    let (prefix, known) = if key.contains("surf") { ("s", &surface) } else { ("a", &atmosphere) };
+                    let (prefix, known) =
+                        if key.contains("surf") { ("s", &surface) } else { ("a", &atmosphere) };
                     let mut names = strings(value);
                     names.retain(|name| known.contains(name));
                     positive.get_or_insert_default().extend(fields(prefix, &names));
                 }
-                "level_condition" | "lora_mode" | "use_lora" | "lora_steps" | "surf_vars" | "static_vars" | "atmos_vars"
-                | "surf_stats" | "timestep_hours" | "variable_lead_time" | "max_history_size" | "rollout_input_clipping"
-                | "output_only_surf_vars" | "output_only_atmos_vars" | "autocast" | "autocast_dtype" | "bf16_mode" => {}
+                "level_condition"
+                | "lora_mode"
+                | "use_lora"
+                | "lora_steps"
+                | "surf_vars"
+                | "static_vars"
+                | "atmos_vars"
+                | "surf_stats"
+                | "timestep_hours"
+                | "variable_lead_time"
+                | "max_history_size"
+                | "rollout_input_clipping"
+                | "output_only_surf_vars"
+                | "output_only_atmos_vars"
+                | "autocast"
+                | "autocast_dtype"
+                | "bf16_mode" => {}
                 "density_channel_surf_vars" | "angle_surf_vars" => {
                     return Err(format!("no recipe says other `{key}` than those of the wave model"));
                 }
                 other => return Err(format!("what does the argument `{other}` mean?")),
             }
         }
-        given.extend(positive.filter(|list| !list.is_empty()).map(|list| format!("positive = [{}]", list.join(", "))));
+        given.extend(
+            positive.filter(|list| !list.is_empty()).map(|list| format!("positive = [{}]", list.join(", "))),
+        );
         given.extend(self.adapters());
         if self.plan.options.family == Family::V1p5 {
             given.push(format!("surface_order = [{}]", fields("s", &surface).join(", ")));
@@ -335,7 +356,8 @@ impl<'a> Fixture<'a> {
         };
         let (weight, bias) = (weight("weight")?.values, weight("bias")?.values);
         let width = bias.len();
-        let patch = self.arguments.get("patch_size").and_then(Value::as_u64).map_or(self.plan.patch, |p| p as usize);
+        let patch =
+            self.arguments.get("patch_size").and_then(Value::as_u64).map_or(self.plan.patch, |p| p as usize);
         let mut latitude = Coordinates { shape: latitude.shape.clone(), values: latitude.values.clone() };
         let rows = latitude.shape[0] - latitude.shape[0] % patch;
         let across: usize = latitude.shape[1..].iter().product();
@@ -392,7 +414,9 @@ impl<'a> Fixture<'a> {
         }
         let bytes: Vec<(&String, &HostTensor, Vec<u8>)> = tensors
             .iter()
-            .map(|(name, tensor)| (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .map(|(name, tensor)| {
+                (name, tensor, tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect())
+            })
             .collect();
         let views: Result<Vec<_>, _> = bytes
             .iter()

@@ -90,10 +90,8 @@ pub fn open(path: &Path, device: &Device) -> Result<Input, BatchFileError> {
             "noise" => {
                 let number: usize =
                     variable.parse().map_err(|_| fail(format!("`{name}`: draws are numbered")))?;
-                let draw = HostTensor {
-                    shape: view.shape().to_vec(),
-                    values: floats(name, &view).map_err(&fail)?,
-                };
+                let draw =
+                    HostTensor { shape: view.shape().to_vec(), values: floats(name, &view).map_err(&fail)? };
                 draws.insert(number, draw);
             }
             _ => {
@@ -109,7 +107,8 @@ pub fn open(path: &Path, device: &Device) -> Result<Input, BatchFileError> {
 
 /// Hours, one for each sample.
 fn lead_times(text: &str, samples: usize) -> Result<Vec<f32>, String> {
-    let hours = |part: &str| part.trim().parse::<f32>().ok().filter(|hours| hours.is_finite() && *hours >= 0.0);
+    let hours =
+        |part: &str| part.trim().parse::<f32>().ok().filter(|hours| hours.is_finite() && *hours >= 0.0);
     let list: Option<Vec<f32>> = text.split(',').map(hours).collect();
     let list = list.ok_or_else(|| format!("its `lead_times`, `{text}`, are no hours"))?;
     match list.len() == samples {

@@ -7,8 +7,8 @@ use aurora_compiler::Plan;
 use aurora_compiler::plan::base::BasePlan;
 use burn::tensor::Device;
 
-use crate::model::checkpoint::Loading;
 use super::batch_file::Input;
+use crate::model::checkpoint::Loading;
 use crate::model::position::GridEncoding;
 use crate::model::{Aurora, Batch, ModelError, Normalisation, Rollout};
 use crate::train::{Scalings, TrainError, checkpoint};
@@ -38,14 +38,21 @@ impl Forecaster {
         if let Some(sizes) = &input.patch_sizes {
             let cropped = self.model.prepare(&input.batch)?;
             let plan = self.model.plan();
-            let encoding =
-                GridEncoding::with_sizes(&cropped.latitude, &cropped.longitude, plan.patch, plan.embed_dim, sizes)?;
+            let encoding = GridEncoding::with_sizes(
+                &cropped.latitude,
+                &cropped.longitude,
+                plan.patch,
+                plan.embed_dim,
+                sizes,
+            )?;
             self.model.set_grid(cropped.latitude, cropped.longitude, encoding);
         }
         self.model.noise().queue(input.noise.iter().cloned());
         if let Some(leads) = &input.lead_times {
             if steps > 1 || !lead_times.is_empty() {
-                return Err(ModelError::Batch("with a lead time for each sample, one step is forecast".into()));
+                return Err(ModelError::Batch(
+                    "with a lead time for each sample, one step is forecast".into(),
+                ));
             }
             return Ok(vec![self.model.forward_at(&input.batch, &self.normalisation, leads)?]);
         }
@@ -89,7 +96,9 @@ fn official(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Forecaste
             (Some(name), _) => format!("`{name}` is in another of the files as well"),
             (None, Some(name)) => {
                 let count = report.unused.len();
-                format!("it holds {count} weights for which the recipe's model has no place, the first `{name}`")
+                format!(
+                    "it holds {count} weights for which the recipe's model has no place, the first `{name}`"
+                )
             }
             (None, None) => continue,
         };

@@ -10,7 +10,8 @@ use super::files::File;
 #[test]
 fn fixtures_are_forecast_from_their_recipes() {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aurora")];
-    for (variable, below) in [("AURORAC_TEST_DATA", "fixtures/aurora"), ("AURORAC_EXTRA_FIXTURES", "aurora")] {
+    for (variable, below) in [("AURORAC_TEST_DATA", "fixtures/aurora"), ("AURORAC_EXTRA_FIXTURES", "aurora")]
+    {
         match std::env::var_os(variable) {
             Some(folder) => folders.push(PathBuf::from(folder).join(below)),
             None => println!("skipped: ${variable} is not set"),
@@ -18,7 +19,8 @@ fn fixtures_are_forecast_from_their_recipes() {
     }
     let mut wrong = Vec::new();
     for folder in folders {
-        let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let files =
+            std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut names: Vec<String> = files
             .filter_map(|file| Some(file.ok()?.file_name().to_str()?.strip_suffix(".ckpt")?.to_string()))
             .collect();
@@ -51,7 +53,9 @@ fn forecast(folder: &Path, name: &str) -> Result<String, String> {
     let calls = info["predictions"].as_array().map_or(1, Vec::len);
     let (mut count, mut worst) = (0, 0f32);
     for (key, (_, want)) in &expected.tensors {
-        let Some((step, variable)) = key.strip_prefix("out.").and_then(|rest| rest.split_once('.')) else { continue };
+        let Some((step, variable)) = key.strip_prefix("out.").and_then(|rest| rest.split_once('.')) else {
+            continue;
+        };
         let step: usize = step.parse().map_err(|_| format!("`{key}`"))?;
         let prefix = if calls > 1 { format!("step{}.", step + 1) } else { String::new() };
         let found = forecast.tensors.get(&format!("{prefix}{variable}"));
