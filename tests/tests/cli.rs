@@ -4,6 +4,7 @@
 mod cli {
     mod files;
     mod fmt;
+    mod forecasts;
     mod heads;
     mod mistakes;
     mod roads;

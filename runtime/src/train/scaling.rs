@@ -29,14 +29,46 @@ impl Scalings {
             let levels = statistics(&role.field).into_iter().enumerate().map(|(level, (mean, deviation))| {
                 let own = if known { published(plan, role, level) } else { None };
                 let (mean, deviation) = own.map_or((mean, deviation), |own| (own.location, own.scale));
-                let centre = role.centre.unwrap_or(mean);
-                let spread = role.spread.unwrap_or(deviation);
+                let (centre, spread) = role.fixed(level);
+                let (centre, spread) = (centre.unwrap_or(mean), spread.unwrap_or(deviation));
                 let constant = !spread.is_finite() || spread <= CONSTANT * centre.abs().max(1e-12);
                 (centre, if constant { 1.0 } else { spread })
             });
             (role.field.clone(), levels.collect())
         };
         Scalings(plan.roles.iter().map(scaling).collect())
+    }
+
+    /// What the recipe fixes, else Aurora's own statistics: of a model whose weights come from a file.
+    ///
+    /// # Errors
+    /// A sentence that names the fields for which there are neither.
+    pub fn published(plan: &Plan) -> Result<Scalings, String> {
+        let mut missing = Vec::new();
+        let mut scaling = |role: &aurora_compiler::plan::RolePlan| {
+            let levels = if role.role == Role::Atmosphere { plan.model.levels.len() } else { 1 };
+            let pairs = (0..levels).map(|level| {
+                let own = published(plan, role, level);
+                let (centre, spread) = role.fixed(level);
+                let centre = centre.or(own.map(|own| own.location));
+                centre.zip(spread.or(own.map(|own| own.scale)))
+            });
+            let pairs: Option<Vec<_>> = pairs.collect();
+            if pairs.is_none() {
+                missing.push(role.field.clone());
+            }
+            Some((role.field.clone(), pairs?))
+        };
+        let all = plan.roles.iter().filter_map(&mut scaling).collect();
+        if missing.is_empty() {
+            return Ok(Scalings(all));
+        }
+        Err(format!(
+            "Aurora has no statistics of {}; the recipe fixes them: amend variable {} {{ centre 0  spread 1 }}, with \
+             those that the weights were trained with",
+            missing.join(", "),
+            missing.first().map_or("", String::as_str)
+        ))
     }
 
     /// The same under the checkpoint's names, for the model.
