@@ -40,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     crate::unbuilt::refuse(&recipe.plan)?;
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
-    let forecaster = opened(&recipe.plan, &arguments.checkpoint, &device)?;
+    let forecaster = opened(&recipe.plan, &recipe.checkpoints(&arguments.checkpoint)?, &device)?;
     let batch = batch_file::open(&arguments.input, &device)?;
     let trained = !forecaster.data.is_empty();
     fit(&recipe.plan, &batch.batch, trained).map_err(|reason| {

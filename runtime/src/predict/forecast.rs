@@ -78,9 +78,27 @@ pub fn opened(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Forecas
     }
 }
 
-/// A model whose weights are in files. Each weight is in one of them; they hold nothing else. Aurora's own
-/// statistics are its scales, unless the recipe fixes others.
+/// The model alone, from what holds its weights as for [`opened`].
+///
+/// # Errors
+/// As of [`opened`].
+pub fn weights(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Aurora, TrainError> {
+    match paths {
+        [path] if !path.is_file() => forecaster(plan, path, device).map(|forecaster| forecaster.model),
+        paths => loaded(plan, paths, device),
+    }
+}
+
+/// A model whose weights are in files. Aurora's own statistics are its scales, unless the recipe fixes others.
 fn official(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Forecaster, TrainError> {
+    let model = loaded(plan, paths, device)?;
+    let scalings = Scalings::published(plan).map_err(ModelError::Normalisation)?;
+    let normalisation = scalings.normalisation(plan);
+    Ok(Forecaster { model, normalisation, scalings, data: String::new() })
+}
+
+/// Each weight is in one of the files; they hold nothing else.
+fn loaded(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Aurora, TrainError> {
     let base = plan.base.as_ref();
     let loading = Loading {
         strict: false,
@@ -110,9 +128,7 @@ fn official(plan: &Plan, paths: &[PathBuf], device: &Device) -> Result<Forecaste
         let reason = format!("it lacks {count} weights of the recipe's model, the first `{name}`");
         return Err(TrainError::Checkpoint { path, reason });
     }
-    let scalings = Scalings::published(plan).map_err(ModelError::Normalisation)?;
-    let normalisation = scalings.normalisation(plan);
-    Ok(Forecaster { model, normalisation, scalings, data: String::new() })
+    Ok(model)
 }
 
 /// Opens a training checkpoint (a folder `step-…`), or the newest of a run.
