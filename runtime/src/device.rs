@@ -2,14 +2,20 @@
 
 use burn::tensor::Device;
 
+use crate::model::fused;
+
 /// Opens a device by name.
 ///
 /// # Errors
 /// One sentence: which device is not there, and which are.
 pub fn open(name: &str) -> Result<Device, String> {
     match name.split_once(':').unwrap_or((name, "0")) {
-        ("cpu", "0") => Ok(Device::flex()),
+        ("cpu", "0") => {
+            fused::keep_freed();
+            Ok(Device::flex())
+        }
         ("cuda", index) => cuda(name, index),
+        ("wgpu", index) => wgpu(name, index),
         _ => Err(absent(name)),
     }
 }
@@ -28,6 +34,23 @@ fn cuda(name: &str, _index: &str) -> Result<Device, String> {
     Err(absent(name))
 }
 
+#[cfg(feature = "gpu-test")]
+fn wgpu(name: &str, index: &str) -> Result<Device, String> {
+    let found = index.parse::<usize>().ok().and_then(|index| wgpu_devices().into_iter().nth(index));
+    found.ok_or_else(|| absent(name))
+}
+
+#[cfg(not(feature = "gpu-test"))]
+fn wgpu(name: &str, _index: &str) -> Result<Device, String> {
+    Err(absent(name))
+}
+
+/// The devices that wgpu finds, software ones included.
+#[cfg(feature = "gpu-test")]
+fn wgpu_devices() -> Vec<Device> {
+    Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().collect()
+}
+
 /// How many CUDA devices answer. Asked before any is used, for the first use of one that is not there
 /// would end the program.
 #[cfg(feature = "cuda")]
@@ -37,16 +60,22 @@ fn cuda_devices() -> usize {
 
 /// Every device that could be opened now.
 pub fn available() -> Vec<String> {
-    #[cfg_attr(not(feature = "cuda"), allow(unused_mut))]
+    #[cfg_attr(not(any(feature = "cuda", feature = "gpu-test")), allow(unused_mut))]
     let mut devices = vec!["cpu".to_string()];
     #[cfg(feature = "cuda")]
     devices.extend((0..cuda_devices()).map(|index| format!("cuda:{index}")));
+    #[cfg(feature = "gpu-test")]
+    devices.extend((0..wgpu_devices().len()).map(|index| format!("wgpu:{index}")));
     devices
 }
 
 fn absent(name: &str) -> String {
-    let cuda = name.starts_with("cuda") && !cfg!(feature = "cuda");
-    let why = if cuda { " (this aurorac was built without the feature `cuda`)" } else { "" };
+    let without =
+        [("cuda", "cuda", cfg!(feature = "cuda")), ("wgpu", "gpu-test", cfg!(feature = "gpu-test"))];
+    let without = without.into_iter().find(|(kind, _, built)| name.starts_with(kind) && !built);
+    let why = without.map_or(String::new(), |(_, feature, _)| {
+        format!(" (this aurorac was built without the feature `{feature}`)")
+    });
     format!("there is no device `{name}` here{why}; there is {}", available().join(", "))
 }
 

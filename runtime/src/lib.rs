@@ -6,6 +6,7 @@ pub mod device;
 mod digest;
 pub mod durable;
 pub mod evaluate;
+pub mod hub;
 pub mod model;
 pub mod predict;
 pub mod report;

@@ -20,8 +20,9 @@ use crate::data::kernels::Kernels as Derived;
 use crate::data::prepare::{Inventory, digest, prepare};
 use crate::data::store::Store;
 use crate::durable;
+use crate::hub;
 use crate::site::Site;
-use crate::talk::tell;
+use crate::talk::{say, tell};
 use crate::train::interrupt::Interrupt;
 
 /// How diagnostics are shown.
@@ -80,6 +81,50 @@ impl Recipe {
         Recipe::of(path, compilation, site)
     }
 
+    /// The same for a command that needs the base's weights: they are fetched from the hub if they are not at hand,
+    /// and must be those of `aurora.lock`.
+    pub fn open_with_base(path: &Path, format: Format) -> Result<Recipe, Failure> {
+        if let Some(name) = absent_base(path)? {
+            hub::fetch(&name)?;
+        }
+        let recipe = Recipe::open(path, format)?;
+        recipe.base_is_locked()?;
+        Ok(recipe)
+    }
+
+    /// As [`Recipe::open_with_base`], for a command that can do without: that the weights cannot be fetched is said,
+    /// and those of their published class are taken for them.
+    pub fn open_with_base_if_any(path: &Path, format: Format) -> Result<Recipe, Failure> {
+        if let Some(name) = absent_base(path)?
+            && let Err(error) = hub::fetch(&name)
+        {
+            say(&format!("{error}; going on with what is known of its class"));
+        }
+        Recipe::open(path, format)
+    }
+
+    /// Whether the base is the file that `aurora.lock` holds, if it holds one.
+    fn base_is_locked(&self) -> Result<(), Failure> {
+        let Some(base) = &self.plan.base else { return Ok(()) };
+        let path = crate::command::build::beside(&self.path);
+        let locked = crate::command::build::read(&path)?.and_then(|file| file.recipes.get(&self.plan.name).cloned());
+        let Some(locked) = locked.and_then(|lock| lock.checkpoint) else { return Ok(()) };
+        match (&locked.digest, &base.digest) {
+            (Some(before), Some(now)) if locked.name == base.name && before != now => {
+                Err(Failure::because(format!(
+                    "the base `{}` is not the file that {} holds: its digest was {}…, now it is {}…; if that is meant, \
+                     run `aurorac build {}`",
+                    base.name,
+                    path.display(),
+                    &before[..12.min(before.len())],
+                    &now[..12.min(now.len())],
+                    self.path.display()
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The same for a command that prints data to stdout: diagnostics go to stderr in every format.
     pub fn open_for_data(path: &Path, format: Format) -> Result<Recipe, Failure> {
         let (compilation, site) = read_and_compiled(path)?;
@@ -125,6 +170,38 @@ impl Recipe {
         Ok(())
     }
 
+    /// The file of the checkpoint that the recipe starts from; nothing if it starts from scratch.
+    ///
+    /// # Errors
+    /// It is not at hand.
+    pub fn base_file(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(base) = &self.plan.base else { return Ok(None) };
+        match self.site.checkpoint_file(&base.name) {
+            Some(path) => Ok(Some(path)),
+            None => Err(Failure::because(format!(
+                "the base `{}` is not at hand: put the file beside the recipe, or name its folder in site.toml \
+                 (checkpoints = \"…\")",
+                base.name
+            ))),
+        }
+    }
+
+    /// Files and folders of weights as a command names them: paths, or files of the hub (`OWNER/REPOSITORY:FILE`), which
+    /// are fetched if they are not at hand.
+    ///
+    /// # Errors
+    /// A file that cannot be fetched.
+    pub fn checkpoints(&self, named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+        let path = |named: &PathBuf| match named.to_str().filter(|text| hub::Name::read(text).is_some()) {
+            Some(text) if !named.exists() => match self.site.checkpoint_file(text) {
+                Some(path) => Ok(path),
+                None => Ok(hub::fetch(text)?),
+            },
+            _ => Ok(named.clone()),
+        };
+        named.iter().map(path).collect()
+    }
+
     /// Prepares the training store, or finds it prepared. A signal ends it with nothing left behind.
     pub fn prepare(&self, interrupt: &Interrupt) -> Result<(Arc<Store>, Inventory), Failure> {
         let data = &self.plan.data;
@@ -167,6 +244,14 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+/// The name of the recipe's base, if the recipe compiles and the base is of the hub and not at hand.
+fn absent_base(path: &Path) -> Result<Option<String>, Failure> {
+    let (compilation, _) = read_and_compiled(path)?;
+    let base = compilation.result.and_then(|(plan, _)| plan.base);
+    let absent = base.filter(|base| base.digest.is_none() && hub::Name::read(&base.name).is_some());
+    Ok(absent.map(|base| base.name))
 }
 
 /// Reads and compiles a recipe and shows its diagnostics, right or wrong.

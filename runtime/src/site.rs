@@ -14,6 +14,7 @@ use crate::data::archive::{Archive, DataError};
 use crate::data::synthetic::Synthetic;
 use crate::data::wrf::Wrf;
 use crate::digest;
+use crate::hub;
 use crate::model::checkpoint;
 
 /// The seed of the built-in world. Another seed would be another archive.
@@ -113,11 +114,12 @@ impl Site {
     }
 
     /// The file that `base` names: a path, or the file behind the colon of `microsoft/aurora:NAME.ckpt` among
-    /// this site's checkpoints. Nothing if it is not there.
+    /// this site's checkpoints or in the hub's cache. Nothing if it is not there.
     pub fn checkpoint_file(&self, name: &str) -> Option<PathBuf> {
         let folder = self.folder(self.settings.checkpoints.as_deref(), "checkpoints");
         let file = name.rsplit_once(':').map_or(name, |(_, file)| file);
-        [self.base.join(name), folder.join(file)].into_iter().find(|path| path.is_file())
+        let here = [self.base.join(name), folder.join(file)].into_iter().find(|path| path.is_file());
+        here.or_else(|| hub::cached(name))
     }
 
     /// The folder of training stores.

@@ -1,5 +1,7 @@
 //! What the tests of the command share: the real binary, a folder with a tiny recipe, commands with a time limit.
 
+pub mod fixture;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;

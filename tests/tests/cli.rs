@@ -2,9 +2,12 @@
 //! each other.
 
 mod cli {
+    mod base;
     mod files;
     mod fmt;
+    mod forecasts;
     mod heads;
+    mod hub;
     mod mistakes;
     mod roads;
     mod tensors;

@@ -185,14 +185,12 @@ fn checkpoints_load_as_upstream_loads_them() {
         assert_eq!(report.unused, reported("unexpected"), "{name}");
 
         let found = CheckpointHeader { digest: String::new(), tensors: header(&path).unwrap() };
-        let compared = BasePlan::compare("file.ckpt", &model, Some(&found)).unwrap();
+        let compared = BasePlan::compare("file.ckpt", &model, Some(&found), false).unwrap();
         let compared = compared.unwrap_or_else(|misfit| panic!("{name}: {misfit:?}"));
-        if compared.broadcast.is_empty() {
-            assert_eq!(compared.fresh, report.missing, "{name}");
-            assert_eq!(compared.unused, report.unused, "{name}");
-            assert_eq!(compared.grown.len(), report.grown.len(), "{name}");
-            assert_eq!(compared.kept + compared.grown.len(), report.kept.len(), "{name}");
-        }
+        assert_eq!(compared.fresh, report.missing, "{name}");
+        assert_eq!(compared.unused, report.unused, "{name}");
+        assert_eq!(compared.grown.len(), report.grown.len(), "{name}");
+        assert_eq!(compared.kept + compared.grown.len(), report.kept.len(), "{name}");
 
         let norms = info["params"].as_object().unwrap();
         assert_eq!(values.len() + report.missing.len(), norms.len(), "{name}");
@@ -208,6 +206,47 @@ fn checkpoints_load_as_upstream_loads_them() {
     }
     println!("{} checkpoints", cases.len());
     assert!(!cases.is_empty());
+}
+
+/// A base without levels of its own, in a model that conditions on them: at random, or broadcast to all.
+#[test]
+fn one_embedding_can_serve_every_level() {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/aurora");
+    let info: Value =
+        serde_json::from_str(&std::fs::read_to_string(here.join("base.json")).unwrap()).unwrap();
+    let mut model = plan(&info["config"]["model"]);
+    let path = here.join("base.ckpt");
+    let (plain, _) = values_for(&model, &path, Loading { strict: true, ..Loading::default() }).unwrap();
+    model.options.level_condition = Some(vec![850.0, 2.5]);
+    model.history += 1;
+    let (_, report) = values_for(&model, &path, Loading::default()).unwrap();
+    // Five embeddings and a bias, five heads of weight and bias, for two levels.
+    assert_eq!(report.missing.len(), 2 * (6 + 10));
+    let (values, report) =
+        values_for(&model, &path, Loading { strict: true, broadcast: true, class: None }).unwrap();
+    assert_eq!((report.missing.len(), report.broadcast.len()), (0, 2 * (6 + 10)));
+    assert_eq!(values["decoder.atmos_heads.q.layers.2_5.weight"], plain["decoder.atmos_heads.q.weight"]);
+    assert_eq!(
+        values["encoder.atmos_token_embeds.layers.850.bias"],
+        plain["encoder.atmos_token_embeds.bias"]
+    );
+    // Two past times become three, the newest from zero.
+    let (one, three) = (
+        &plain["encoder.atmos_token_embeds.weights.t"],
+        &values["encoder.atmos_token_embeds.layers.850.weights.t"],
+    );
+    let [outputs, _, times, rows, columns] = one.shape[..] else { panic!("five axes") };
+    assert_eq!(three.shape, [outputs, 1, times + 1, rows, columns]);
+    for (one, three) in
+        one.values.chunks(times * rows * columns).zip(three.values.chunks((times + 1) * rows * columns))
+    {
+        assert_eq!(three[..one.len()], *one);
+        assert!(three[one.len()..].iter().all(|value| *value == 0.0));
+    }
+    // More past times in the file than in the model: never cut off.
+    model.history = 1;
+    let error = values_for(&model, &path, Loading::default()).unwrap_err().to_string();
+    assert!(error.contains("the file reads 2 past times, the model 1"), "{error}");
 }
 
 /// Folder and name of every fixture: those kept here, and those of the two variables.

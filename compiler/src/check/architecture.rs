@@ -29,6 +29,9 @@ pub enum Value {
     Truth(bool),
     /// Id of a set of levels.
     Levels(String),
+    /// Names of fields, as the recipe has them, and where they stand.
+    Fields(Vec<(String, Span)>),
+    Word(&'static str),
 }
 
 impl Checker<'_> {
@@ -149,6 +152,11 @@ impl Checker<'_> {
                 _ => None,
             },
             Takes::Levels => return self.level_set(argument, value).map(Value::Levels),
+            Takes::Fields => fields(value).map(Value::Fields),
+            Takes::Word(words) => match &value.kind {
+                ExprKind::Path(text) => words.iter().find(|word| *word == text).map(|word| Value::Word(word)),
+                _ => None,
+            },
         };
         if read.is_none() {
             let what = match argument.takes {
@@ -157,10 +165,14 @@ impl Checker<'_> {
                 Takes::Number => "a plain number",
                 Takes::Truth => "`true` or `false`",
                 Takes::Levels => "a set of levels",
+                Takes::Fields => "a list of the recipe's fields",
+                Takes::Word(_) => "one of a few words",
             };
-            let example = match argument.default {
-                "false" => "true",
-                other => other,
+            let example = match (argument.takes, argument.default) {
+                (Takes::Word(words), _) => words.join(" | "),
+                (Takes::Fields, _) => "[refc, t2m]".to_string(),
+                (Takes::Truth, _) => "true".to_string(),
+                (_, other) => other.to_string(),
             };
             self.error_with_help(
                 "wrong-argument",
@@ -201,5 +213,17 @@ impl Checker<'_> {
             return None;
         }
         Some(definition.id)
+    }
+}
+
+/// `[t, q]`, or one name.
+fn fields(value: &Expr) -> Option<Vec<(String, Span)>> {
+    let one = |expr: &Expr| match &expr.kind {
+        ExprKind::Path(text) => Some((text.clone(), expr.span)),
+        _ => None,
+    };
+    match &value.kind {
+        ExprKind::List { items, unit: None } => items.iter().map(one).collect(),
+        _ => one(value).map(|one| vec![one]),
     }
 }

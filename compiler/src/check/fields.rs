@@ -56,6 +56,8 @@ impl Checker<'_> {
             named: None,
             centre: None,
             spread: None,
+            centres: Vec::new(),
+            spreads: Vec::new(),
             since: None,
             span: definition.name.span,
         };
@@ -86,6 +88,13 @@ impl Checker<'_> {
                         value.span,
                         "for instance named \"2t\"",
                     );
+                }
+                (word @ ("centre" | "spread"), ExprKind::List { .. }) => {
+                    let Some(list) = self.for_each_level(word, value, variable) else { continue };
+                    match word {
+                        "centre" => variable.centres = list,
+                        _ => variable.spreads = list,
+                    }
                 }
                 (word, _) => {
                     let Some(typed) = self.expression(scope, value) else { continue };
@@ -121,6 +130,33 @@ impl Checker<'_> {
                 }
             }
         }
+    }
+
+    /// `centre [250, 270, 280] K`: a number for each level of the variable, in their order.
+    fn for_each_level(&mut self, word: &str, value: &Expr, variable: &Variable) -> Option<Vec<f64>> {
+        let numbers = self.numbers(value)?;
+        let levels = match &variable.ty.support {
+            Support::Levels(set) => self.checked.levels.get(set).map_or(0, |set| set.values.len()),
+            _ => 1,
+        };
+        let foreign = numbers.iter().any(|(number, unit, _)| {
+            unit.dimension != variable.ty.dimension && !(unit.dimension.is_none() && *number == 0.0)
+        });
+        let reason = if numbers.len() != levels {
+            format!("{} numbers for {levels} levels", numbers.len())
+        } else if foreign {
+            format!("not in {}", variable.units)
+        } else if word == "spread" && numbers.iter().any(|(number, ..)| *number <= 0.0) {
+            "a spread is a positive number".to_string()
+        } else if matches!(variable.ty.scale, Scale::Ratio | Scale::Affine) {
+            return Some(numbers.into_iter().map(|(number, ..)| number).collect());
+        } else {
+            "of logarithmic fields one number is given".to_string()
+        };
+        let help = format!("one number for each level, in their order: {word} [1, 2, 3] {}", variable.units);
+        let message = format!("this is no {word} of `{}`", crate::lower::input_name(&variable.id));
+        self.error_with_help("wrong-argument", message, (value.span, &reason), help);
+        None
     }
 
     /// A derived field without parameters, typed once. Recursion is refused.
@@ -177,14 +213,16 @@ impl Checker<'_> {
             named: None,
             centre: None,
             spread: None,
+            centres: Vec::new(),
+            spreads: Vec::new(),
             since: None,
             span: definition.name.span,
         };
         if let Some(block) = block {
             self.variable_block(definition.scope, block, &mut said);
         }
-        let Variable { id, ty, units, named, centre, spread, span, .. } = said;
-        Some(Derived { id, ty, declared, units, value, named, centre, spread, span })
+        let Variable { id, ty, units, named, centre, spread, centres, spreads, span, .. } = said;
+        Some(Derived { id, ty, declared, units, value, named, centre, spread, centres, spreads, span })
     }
 
     /// Marks a definition as being worked out; says so if it already is.

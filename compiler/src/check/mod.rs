@@ -97,6 +97,9 @@ pub struct Variable {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The same where each level has its own, in the order of the levels.
+    pub centres: Vec<f64>,
+    pub spreads: Vec<f64>,
     /// The first day from which the archive carries it, at midnight UTC.
     pub since: Option<jiff::Timestamp>,
     pub span: Span,
@@ -115,6 +118,9 @@ pub struct Derived {
     pub named: Option<String>,
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The same where each level has its own, in the order of the levels.
+    pub centres: Vec<f64>,
+    pub spreads: Vec<f64>,
     pub span: Span,
 }
 

@@ -128,6 +128,10 @@ fn from_base(base: &BasePlan) -> Vec<Line> {
         let what = format!("grown from {} to {} past times, the new ones from zero", first.from, first.to);
         lines.push(counted(Tone::Changed, '~', base.grown.len(), what));
     }
+    for told in BasePlan::told(&base.broadcast) {
+        let what = format!("broadcast, from one for all levels: {told}");
+        lines.push(counted(Tone::Changed, '~', told.tensors, what));
+    }
     for told in BasePlan::told(&base.fresh) {
         lines.push(counted(Tone::Added, '+', told.tensors, format!("fresh: {told}")));
     }

@@ -3,7 +3,7 @@
 use aurora_grammar::{Diagnostic, Diagnostics};
 
 use super::data::GridPlan;
-use super::model::{Clip, Family, Fault, ModelPlan, OutputOnly};
+use super::model::{Clip, Family, Fault, LoraMode, LoraPlan, ModelPlan, OutputOnly};
 use super::{Part, Plan, Role, RolePlan, fit};
 use crate::check::{Checked, ModelChoice, Value};
 use crate::types::Support;
@@ -31,6 +31,7 @@ pub fn architecture(
         choice.lead_times.map(|(shortest, longest)| (shortest as f64 / 3600.0, longest as f64 / 3600.0));
     model.options.heads = choice.heads.iter().map(|(head, _)| head.clone()).collect();
     arguments(&mut model, checked, choice, diagnostics)?;
+    named_fields(&mut model, choice, plan, diagnostics)?;
     if choice.tiled && model.patch > 0 {
         // The network sees tiles; of the whole grid what its patches cover.
         model.height -= model.height % model.patch;
@@ -166,6 +167,9 @@ fn arguments(
                 let levels = checked.levels.get(set)?;
                 model.options.level_condition = Some(hectopascals(&levels.values));
             }
+            ("wrap", Value::Truth(yes)) => model.wrap = *yes,
+            ("clamp_first", Value::Truth(yes)) => model.clamp_at_first_step = *yes,
+            ("lora", Value::Word(word)) => model.options.lora = adapters(word, model.options.lora.take()),
             ("window", Value::Wholes(list)) => match list[..] {
                 [levels, rows, columns] => model.window = [levels, rows, columns],
                 _ => {
@@ -184,6 +188,74 @@ fn arguments(
         }
     }
     Some(())
+}
+
+/// The low-rank updates of a class of upstream's, which fixes rank and alpha.
+fn adapters(word: &str, known: Option<LoraPlan>) -> Option<LoraPlan> {
+    let mode = match word {
+        "single" => LoraMode::Single,
+        "from_second" => LoraMode::FromSecond,
+        "all" => LoraMode::All,
+        _ => return None,
+    };
+    let known = known.unwrap_or(LoraPlan { mode, steps: 40, rank: 8, alpha: 8.0 });
+    Some(LoraPlan { mode, ..known })
+}
+
+/// Arguments that list fields, by the names of the checkpoint.
+fn named_fields(
+    model: &mut ModelPlan,
+    choice: &ModelChoice,
+    plan: &Plan,
+    diagnostics: &mut Diagnostics,
+) -> Option<()> {
+    for given in &choice.arguments {
+        match (given.name, &given.value) {
+            ("lora_steps", Value::Whole(steps)) => {
+                if let Some(lora) = &mut model.options.lora {
+                    lora.steps = *steps;
+                }
+            }
+            (name, Value::Fields(fields)) => {
+                let mut list = Vec::new();
+                for (field, span) in fields {
+                    let Some(role) = plan.roles.iter().find(|role| role.field == *field) else {
+                        let message = format!("`{field}` has no role in this model");
+                        diagnostics.push(
+                            Diagnostic::error("impossible-architecture", message)
+                                .label(*span, "neither prognostic nor diagnostic")
+                                .help(format!("name a field that `model` predicts in `{name}`")),
+                        );
+                        return None;
+                    };
+                    list.push(role);
+                }
+                fields_of(model, name, &list);
+            }
+            _ => {}
+        }
+    }
+    Some(())
+}
+
+fn fields_of(model: &mut ModelPlan, argument: &str, fields: &[&RolePlan]) {
+    let names = |wanted: fn(Role) -> bool| -> Vec<String> {
+        fields.iter().filter(|role| wanted(role.role)).map(|role| role.named.clone()).collect()
+    };
+    match argument {
+        "separate" => model.options.separate_perceiver = names(|role| role == Role::Atmosphere),
+        "modulated" => model.options.modulation_heads = names(|_| true),
+        "positive" => {
+            model.positive_surface = names(|role| role == Role::Surface);
+            model.positive_atmosphere = names(|role| role == Role::Atmosphere);
+        }
+        "surface_order" => {
+            let order = names(|role| role == Role::Surface);
+            let place = |name: &String| order.iter().position(|one| one == name).unwrap_or(usize::MAX);
+            model.surface.sort_by_key(place);
+        }
+        _ => {}
+    }
 }
 
 /// One diagnostic for all faults: most often one number is wrong and several rules say so.

@@ -228,6 +228,8 @@ fn roles(checked: &Checked, model: &ModelChoice) -> Vec<RolePlan> {
             part,
             centre: variable.and_then(|v| v.centre).or_else(|| derived.and_then(|d| d.centre)),
             spread: variable.and_then(|v| v.spread).or_else(|| derived.and_then(|d| d.spread)),
+            centres: variable.map(|v| &v.centres).or_else(|| derived.map(|d| &d.centres))?.clone(),
+            spreads: variable.map(|v| &v.spreads).or_else(|| derived.map(|d| &d.spreads))?.clone(),
         })
     };
     model.fields().filter_map(role).collect()

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Role;
 use super::layout::{Layout, Named, Placed, Source};
 use super::model::{ModelPlan, Preset, Published, Tensor, parameters_of};
 use super::tensor_map::{Mismatch, Origin, TensorMap};
@@ -58,7 +59,8 @@ pub enum Misfit {
 
 impl BasePlan {
     /// Compares the model with a checkpoint: its header if the file is at hand, else the weights of its class.
-    /// Nothing if neither is known.
+    /// Nothing if neither is known. With `broadcast`, its weights for all levels serve a model with levels of their
+    /// own.
     ///
     /// # Errors
     /// A file of no known layout; every weight whose shape does not fit.
@@ -66,13 +68,14 @@ impl BasePlan {
         name: &str,
         model: &ModelPlan,
         header: Option<&CheckpointHeader>,
+        broadcast: bool,
     ) -> Option<Result<BasePlan, Misfit>> {
         let published = Published::find(name);
         let have = match checkpoint_tensors(model, published.map(|one| one.preset), header)? {
             Ok(have) => have,
             Err(reason) => return Some(Err(Misfit::Layout(reason))),
         };
-        let map = TensorMap::new(model, &have, true);
+        let map = TensorMap::new(model, &have, broadcast);
         if !map.mismatched.is_empty() {
             return Some(Err(Misfit::Shapes(map.mismatched)));
         }
@@ -90,6 +93,34 @@ impl BasePlan {
             fresh: map.names(|origin| *origin == Origin::Fresh),
             unused: map.unused,
         }))
+    }
+
+    /// Whether the checkpoint has read or predicted the variable: a weight of its own is not fresh. Its statistics
+    /// are then the checkpoint's.
+    #[must_use]
+    pub fn knows(&self, model: &ModelPlan, named: &str, role: Role) -> bool {
+        let (part, levels) = match role {
+            Role::Atmosphere => ("atmos", true),
+            Role::Surface | Role::Static => ("surf", false),
+        };
+        // A wave is read and predicted as several channels.
+        let channels = ["", "_sin", "_cos", "_density"].map(|end| format!("{named}{end}"));
+        let own = |name: &str| {
+            channels.iter().any(|channel| {
+                let embedding = format!(".weights.{channel}");
+                let head = format!("decoder.{part}_heads.{channel}.");
+                name.starts_with(&format!("encoder.{part}_token_embeds.")) && name.ends_with(&embedding)
+                    || name.starts_with(&head) && (levels || role == Role::Surface)
+            })
+        };
+        let mut weights = model.tensors().into_iter().filter(|(name, _)| own(name));
+        weights.any(|(name, _)| self.fresh.binary_search(&name).is_err())
+    }
+
+    /// The published class it belongs to, if any.
+    #[must_use]
+    pub fn preset(&self) -> Option<Preset> {
+        self.class.as_deref().and_then(Preset::find)
     }
 
     /// The fresh weights, or the unused ones, told in groups: `patch embeddings of refc, sbcape`.

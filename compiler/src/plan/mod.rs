@@ -63,6 +63,20 @@ pub struct RolePlan {
     /// Fixed by the recipe, in the field's canonical units; otherwise from the train split.
     pub centre: Option<f64>,
     pub spread: Option<f64>,
+    /// The same where each level has its own, in the order of the levels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub centres: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spreads: Vec<f64>,
+}
+
+impl RolePlan {
+    /// Centre and spread of a level (0 of a field without levels), where the recipe fixes them.
+    #[must_use]
+    pub fn fixed(&self, level: usize) -> (Option<f64>, Option<f64>) {
+        let of = |all: Option<f64>, each: &[f64]| each.get(level).copied().or(all);
+        (of(self.centre, &self.centres), of(self.spread, &self.spreads))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -1,37 +1,103 @@
 //! The model beside the checkpoint it starts from: what agrees, and in people's words what does not.
 
-use aurora_grammar::{Diagnostic, Diagnostics};
+use aurora_grammar::{Diagnostic, Diagnostics, Span};
 
 use super::Plan;
 use super::base::{BasePlan, Misfit};
 use super::model::{ModelPlan, Preset};
 use super::tensor_map::Mismatch;
-use crate::check::{BaseChoice, ModelChoice};
+use crate::check::{BaseChoice, Given, ModelChoice, Value};
 
 /// Compares the plan's model with its base. The outer nothing is an error that has been told.
 #[allow(clippy::option_option)] // no base, no error; no base, an error; a base
 pub fn base(choice: &ModelChoice, plan: &Plan, diagnostics: &mut Diagnostics) -> Option<Option<BasePlan>> {
-    let Some(base) = &choice.base else { return Some(None) };
+    let Some(base) = &choice.base else {
+        return if broadcasts_nothing(choice, &plan.model, None, diagnostics) { None } else { Some(None) };
+    };
     if levels_all_fresh(choice, base, &plan.model, diagnostics)
         || means_otherwise(choice, base, &plan.model, diagnostics)
     {
         return None;
     }
-    match BasePlan::compare(&base.name, &plan.model, base.header.as_ref())? {
-        Ok(compared) => Some(Some(compared)),
+    match BasePlan::compare(&base.name, &plan.model, base.header.as_ref(), broadcast(choice).is_some())? {
+        Ok(compared) => {
+            let wrong = broadcasts_nothing(choice, &plan.model, Some(&compared), diagnostics)
+                || some_levels_fresh(choice, base, &compared, diagnostics);
+            if wrong { None } else { Some(Some(compared)) }
+        }
         Err(Misfit::Shapes(mismatches)) => {
             diagnostics.push(shapes_differ(choice, base, &plan.model, &mismatches));
             None
         }
         Err(Misfit::Layout(reason)) => {
-            diagnostics.push(
-                Diagnostic::error("unreadable-base", format!("the checkpoint `{}` is of no known layout", base.name))
-                    .label(base.span, reason)
-                    .help("take the class that the file belongs to as `architecture`, or name the file as it is published"),
-            );
+            let message = format!("the checkpoint `{}` is of no known layout: {reason}", base.name);
+            diagnostics.push(Diagnostic::error("unreadable-base", message).label(base.span, "this file").help(
+                "take the class that the file belongs to as `architecture`, or name the file as it is published",
+            ));
             None
         }
     }
+}
+
+/// Where `broadcast = true` stands.
+fn broadcast(choice: &ModelChoice) -> Option<Span> {
+    choice.argument("broadcast").filter(|given| given.value == Value::Truth(true)).map(|given| given.span)
+}
+
+/// `broadcast = true` where no weight of the base could serve several levels.
+fn broadcasts_nothing(
+    choice: &ModelChoice,
+    model: &ModelPlan,
+    base: Option<&BasePlan>,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let Some(span) = broadcast(choice) else { return false };
+    let reason = match (&model.options.level_condition, base) {
+        (_, Some(base)) if !base.broadcast.is_empty() => return false,
+        (_, None) => "there is no base that has one",
+        (None, _) => "the model has one for all levels itself",
+        (Some(_), Some(_)) => "the base has one for each level",
+    };
+    let message = "`broadcast` gives each level of `condition` what the base has for all levels";
+    diagnostics.push(
+        Diagnostic::error("wrong-argument", message)
+            .label(span, reason)
+            .help("leave `broadcast` out, or write it as `false`")
+            .fix(span, "false"),
+    );
+    true
+}
+
+const EMBEDDINGS: &str = "encoder.atmos_token_embeds.layers.";
+
+/// Levels of which the base knows nothing, though it knows others.
+fn some_levels_fresh(
+    choice: &ModelChoice,
+    base: &BaseChoice,
+    compared: &BasePlan,
+    diagnostics: &mut Diagnostics,
+) -> bool {
+    let level = |name: &String| {
+        let level = name.strip_prefix(EMBEDDINGS)?.strip_suffix(".bias")?;
+        level.replace('_', ".").parse::<f64>().ok()
+    };
+    let mut levels: Vec<f64> = compared.fresh.iter().filter_map(level).collect();
+    if levels.is_empty() {
+        return false;
+    }
+    levels.sort_by(f64::total_cmp);
+    let list = levels.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
+    let place = choice.argument("condition").map_or(choice.span, |given| given.span);
+    diagnostics.push(
+        Diagnostic::error("fresh-levels", format!("the base has nothing for {list} hPa, where all would be fresh"))
+            .label(place, "each of these levels has embeddings and output layers of its own")
+            .label(base.span, "has them for other levels only")
+            .help(
+                "condition on levels that the base has and bring the fields there with `at`; or start from a base \
+                 without levels of its own, with `broadcast = true`",
+            ),
+    );
+    true
 }
 
 /// `condition` on a base without levels of their own: none of its embeddings of levels would be used.
@@ -41,14 +107,13 @@ fn levels_all_fresh(
     model: &ModelPlan,
     diagnostics: &mut Diagnostics,
 ) -> bool {
-    const EMBEDDINGS: &str = "encoder.atmos_token_embeds.layers.";
     let Some(levels) = &model.options.level_condition else { return false };
     let class = base.published.map(Preset::plan);
     let has = match &base.header {
         Some(header) => header.tensors.iter().any(|one| one.name.contains("atmos_token_embeds.layers.")),
         None => class.is_some_and(|class| class.options.level_condition.is_some()),
     };
-    if has {
+    if has || broadcast(choice).is_some() {
         return false;
     }
     let fresh: Vec<_> = model
@@ -57,8 +122,9 @@ fn levels_all_fresh(
         .filter(|(name, _)| name.starts_with(EMBEDDINGS) || name.starts_with("decoder.atmos_heads."))
         .collect();
     let numbers = super::model::parameters_of(&fresh);
-    let place = choice.argument("condition").map_or(choice.span, |given| given.span);
-    diagnostics.push(
+    let condition = choice.argument("condition");
+    let place = condition.map_or(choice.span, |given| given.span);
+    let mut diagnostic =
         Diagnostic::error("fresh-levels", "every level embedding would be fresh: the base has none by level")
             .label(
                 place,
@@ -69,10 +135,14 @@ fn levels_all_fresh(
             )
             .label(base.span, "has one patch embedding for all levels")
             .help(
-                "leave `condition` out, which keeps what the base has learnt of levels; or start from \
-                 \"microsoft/aurora:aurora-0.4-air-pollution.ckpt\", which has them; or from scratch, without `base`",
-            ),
-    );
+                "write `broadcast = true` beside `condition`, and each level starts from what the base has for all; or \
+                 start from \"microsoft/aurora:aurora-0.4-air-pollution.ckpt\", which has them by level",
+            );
+    if let Some(Given { value: Value::Levels(set), span, .. }) = condition {
+        let set = set.rsplit('.').next().unwrap_or_default();
+        diagnostic = diagnostic.fix(*span, format!("{set}, broadcast = true"));
+    }
+    diagnostics.push(diagnostic);
     true
 }
 

@@ -13,7 +13,14 @@ pub enum Takes {
     Truth,
     /// The name of a set of levels.
     Levels,
+    /// A list of the recipe's fields.
+    Fields,
+    /// One of these words.
+    Word(&'static [&'static str]),
 }
+
+/// Which low-rank updates a checkpoint has, by the steps of a roll-out that they serve.
+pub const LORA: &[&str] = &["none", "single", "from_second", "all"];
 
 /// An argument of `architecture`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +30,7 @@ pub struct Argument {
     pub says: &'static str,
     /// What `aurora.pretrained` has; other presets may have another.
     pub default: &'static str,
-    /// Its name in microsoft-aurora's constructor.
+    /// Its name in microsoft-aurora's constructor; empty if it has none there.
     pub upstream: &'static str,
 }
 
@@ -135,6 +142,13 @@ pub const ARCHITECTURE: &[Argument] = &[
         "none",
         "level_condition",
     ),
+    argument(
+        "broadcast",
+        Takes::Truth,
+        "each level of `condition` starts from what the base has for all levels",
+        "false",
+        "",
+    ),
     argument("dynamic", Takes::Truth, "six channels of hour, weekday and day", "false", "dynamic_vars"),
     argument(
         "atmosphere_statics",
@@ -164,6 +178,50 @@ pub const ARCHITECTURE: &[Argument] = &[
         "logits of attention kept inside the range of 16 bits",
         "false",
         "use_fp16_safe_attention",
+    ),
+    argument(
+        "lora",
+        Takes::Word(LORA),
+        "low-rank updates that the checkpoint has: one set for all steps, from the second on, or one for each",
+        "none",
+        "",
+    ),
+    argument("lora_steps", Takes::Whole, "steps of a roll-out that `lora` serves", "40", ""),
+    argument(
+        "separate",
+        Takes::Fields,
+        "fields on levels that Aurora's own decoder spreads by a second Perceiver",
+        "[]",
+        "",
+    ),
+    argument(
+        "modulated",
+        Takes::Fields,
+        "fields with an output that modulates an earlier state, as pollutants have",
+        "[]",
+        "",
+    ),
+    argument(
+        "positive",
+        Takes::Fields,
+        "fields kept positive inside the network besides those whose ranges and centres say so",
+        "[]",
+        "",
+    ),
+    argument("clamp_first", Takes::Truth, "positive fields are so from the first step on", "false", ""),
+    argument(
+        "surface_order",
+        Takes::Fields,
+        "the order of surface fields in a checkpoint of Aurora 1.5 that stacks them",
+        "as in the roles",
+        "",
+    ),
+    argument(
+        "wrap",
+        Takes::Truth,
+        "attention across the left and right edge, as upstream has it on every grid",
+        "on a global grid",
+        "",
     ),
 ];
 

@@ -259,6 +259,8 @@ fn architecture() -> &'static [Word] {
         Takes::Number => "4.0",
         Takes::Truth => "true",
         Takes::Levels => "pl",
+        Takes::Fields => "[refc, t2m]",
+        Takes::Word(words) => words.first().copied().unwrap_or_default(),
     };
     let word = |a: &super::Argument| Word { word: a.name, says: a.says, example: example(a.takes) };
     WORDS.get_or_init(|| ARCHITECTURE.iter().map(word).collect())

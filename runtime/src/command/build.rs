@@ -20,7 +20,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+    let recipe = Recipe::open_with_base_if_any(&arguments.recipe.recipe, arguments.recipe.format)?;
     let now = recipe.lock();
     if arguments.recipe.recipe.is_dir() {
         // An artefact holds its own lock, which was written once and for all.

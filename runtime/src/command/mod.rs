@@ -9,6 +9,7 @@ pub mod diff;
 pub mod doc;
 pub mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod fmt;
 mod look;
 mod lsp;
@@ -67,6 +68,8 @@ enum Word {
     Train(train::Arguments),
     /// Forecast from a batch file
     Predict(predict::Arguments),
+    /// Write weights as a file for Microsoft's own package
+    Export(export::Arguments),
     /// Score a trained run against the truth
     Evaluate(train::Arguments),
     /// Write a run's report again
@@ -126,6 +129,7 @@ fn run(word: Word) -> Result<(), Failure> {
         Word::Derive(arguments) => derive::run(&arguments),
         Word::Train(arguments) => train::run(&arguments),
         Word::Predict(arguments) => predict::run(&arguments),
+        Word::Export(arguments) => export::run(&arguments),
         Word::Evaluate(arguments) => evaluate::run(&arguments),
         Word::Report(arguments) => report::run(&arguments),
         Word::Completions(arguments) => completions::run(&arguments),

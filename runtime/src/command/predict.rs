@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use super::RecipeArgument;
 use crate::device;
 use crate::predict::fit::fit;
-use crate::predict::{batch_file, forecaster};
+use crate::predict::{batch_file, opened};
 use crate::run::{Failure, Recipe};
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     pub recipe: RecipeArgument,
-    /// A run's folder, or one of its checkpoints
-    #[arg(long)]
-    pub checkpoint: PathBuf,
+    /// A run's folder, one of its checkpoints, or a file of weights (.ckpt, .safetensors); several files that hold the
+    /// weights together are given one by one
+    #[arg(long, required = true)]
+    pub checkpoint: Vec<PathBuf>,
     /// A batch file (safetensors)
     #[arg(long)]
     pub input: PathBuf,
@@ -24,6 +25,14 @@ pub struct Arguments {
     /// Steps to forecast
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub steps: u32,
+    /// Hours to forecast within each step, of a model that takes any: 2,4,6
+    #[arg(long, value_delimiter = ',', value_parser = hours)]
+    pub lead_times: Vec<f32>,
+}
+
+fn hours(text: &str) -> Result<f32, String> {
+    let hours = text.trim().parse::<f32>().ok().filter(|hours| hours.is_finite() && *hours > 0.0);
+    hours.ok_or_else(|| "it is no number of hours".to_string())
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -31,12 +40,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     crate::unbuilt::refuse(&recipe.plan)?;
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
-    let forecaster = forecaster(&recipe.plan, &arguments.checkpoint, &device)?;
-    let batch = batch_file::read(&arguments.input, &device)?;
-    fit(&recipe.plan, &batch).map_err(|reason| {
+    let forecaster = opened(&recipe.plan, &recipe.checkpoints(&arguments.checkpoint)?, &device)?;
+    let batch = batch_file::open(&arguments.input, &device)?;
+    let trained = !forecaster.data.is_empty();
+    fit(&recipe.plan, &batch.batch, trained).map_err(|reason| {
         Failure::because(format!("the batch file {} does not fit: {reason}", arguments.input.display()))
     })?;
-    let forecast = forecaster.forecast(&batch, arguments.steps as usize)?;
+    let forecast = forecaster.forecast_of(&batch, arguments.steps as usize, &arguments.lead_times)?;
     batch_file::write(&arguments.output, &forecast)?;
     super::print(&format!("{}\n", arguments.output.display()))
 }

@@ -84,7 +84,7 @@ fn losses(run: &Path, problems: &mut Vec<String>) -> Vec<LossPoint> {
     let points = events.iter().filter_map(|event| match event {
         Event::Step { phase, step, loss, .. } => Some(point(phase, *step, "train", *loss)),
         Event::Validate { phase, step, loss, .. } => Some(point(phase, *step, "validate", *loss)),
-        Event::Checkpoint { .. } => None,
+        Event::Base { .. } | Event::Checkpoint { .. } => None,
     });
     points.collect()
 }

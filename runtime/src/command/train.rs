@@ -17,7 +17,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+    let recipe = Recipe::open_with_base(&arguments.recipe.recipe, arguments.recipe.format)?;
     crate::unbuilt::refuse(&recipe.plan)?;
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
@@ -33,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         plan: &recipe.plan,
         kernels: &recipe.kernels,
         store,
+        base: recipe.base_file()?,
         device,
         seed: arguments.seed,
         run,

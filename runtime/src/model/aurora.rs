@@ -51,10 +51,6 @@ impl Aurora {
     /// Aurora with fresh weights, the same for the same seed: upstream's initialisation.
     pub fn new(plan: &ModelPlan, seed: u64, device: &Device) -> Result<Aurora, ModelError> {
         plan.validate().map_err(ModelError::Plan)?;
-        let missing = plan.not_built();
-        if !missing.is_empty() {
-            return Err(ModelError::NotBuilt(missing));
-        }
         let mut builder = Builder::new(seed, device);
         let encoder = Encoder::new(&mut builder, plan);
         let backbone = Backbone::new(&mut builder, plan);

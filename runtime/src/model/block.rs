@@ -96,19 +96,17 @@ impl Block {
         let (samples, settings) = (x.dims()[0], &self.settings);
         let dropout =
             |rate, part| pass.mode.dropout(rate, &format!("{}.{part}", settings.name), pass.step, samples);
-        let kept = |branch: Tensor<3>, part| match dropout(settings.drop_path, part) {
-            Some(path) => path.samples(branch),
-            None => branch,
+        let add = |norm: &ModulatedNorm, x: Tensor<3>, branch, part| match dropout(settings.drop_path, part) {
+            Some(path) => x + path.samples(norm.forward(branch, condition.clone())),
+            None => norm.forward_added(x, branch, condition.clone()),
         };
         let drop = dropout(settings.drop_rate, "drop");
         let attended = self.attention(cast(x.clone(), pass.mode.precision), &layout, pass, drop.as_ref());
-        let branch = self.attention_norm.forward(cast(attended, DType::F32), condition.clone());
-        let x = x + kept(branch, "attention");
+        let x = add(&self.attention_norm, x, cast(attended, DType::F32), "attention");
         let branch = self
             .mlp
             .forward_dropped(cast(x.clone(), pass.mode.precision), drop.map(|drop| drop.at("mlp")).as_ref());
-        let branch = self.mlp_norm.forward(cast(branch, DType::F32), condition);
-        x + kept(branch, "mlp")
+        add(&self.mlp_norm, x, cast(branch, DType::F32), "mlp")
     }
 
     fn attention(

@@ -59,6 +59,19 @@ impl ModulatedNorm {
         let (one, zero) = (Tensor::ones([1, width], &device), Tensor::zeros([1, width], &device));
         fused::norm(x, one, zero, 1e-5) * scale + shift
     }
+
+    /// `beside` plus [`forward`](Self::forward), in one pass where it can be.
+    pub fn forward_added(&self, beside: Tensor<3>, x: Tensor<3>, condition: Tensor<3>) -> Tensor<3> {
+        if condition.dims()[1] != 1 || !fused::available(&x.device()) {
+            return beside + self.forward(x, condition);
+        }
+        let width = x.dims()[2];
+        let modulation = linear(&self.modulation, condition);
+        let samples = modulation.dims()[0];
+        let modulation = modulation.reshape([samples, 2 * width]);
+        let shift = modulation.clone().narrow(1, 0, width);
+        fused::norm_added(beside, x, modulation.narrow(1, width, width), shift, 1e-5)
+    }
 }
 
 /// Linear, GELU (exact), linear.
@@ -98,6 +111,9 @@ impl Mlp {
 
 /// Applies a linear layer, in the type of `x`.
 pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 && fused::available(&x.device()) {
+        return fused_linear(layer, x, layer.bias.as_ref().map(|bias| bias.val()));
+    }
     let y = product(layer, x);
     match &layer.bias {
         Some(bias) => {
@@ -110,6 +126,9 @@ pub fn linear<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
 
 /// A linear layer without its bias, as one matrix product over all tokens.
 pub fn product<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
+    if x.dtype() == DType::F32 && fused::available(&x.device()) {
+        return fused_linear(layer, x, None);
+    }
     let mut shape = x.dims();
     let [input, output] = layer.weight.dims();
     let tokens: usize = shape[..D - 1].iter().product();
@@ -117,6 +136,14 @@ pub fn product<const D: usize>(layer: &Linear, x: Tensor<D>) -> Tensor<D> {
     let y = x.reshape([tokens, input]).matmul(weight);
     shape[D - 1] = output;
     y.reshape(shape)
+}
+
+fn fused_linear<const D: usize>(layer: &Linear, x: Tensor<D>, bias: Option<Tensor<1>>) -> Tensor<D> {
+    let mut shape = x.dims();
+    let [input, output] = layer.weight.dims();
+    let tokens: usize = shape[..D - 1].iter().product();
+    shape[D - 1] = output;
+    fused::linear(x.reshape([tokens, input]), layer.weight.val(), bias).reshape(shape)
 }
 
 /// In the type of another.

@@ -57,8 +57,6 @@ pub use rollout::Rollout;
 pub enum ModelError {
     #[error("the model's configuration is not sound:\n  {}", .0.join("\n  "))]
     Plan(Vec<String>),
-    #[error("this version does not build: {}", .0.join(", "))]
-    NotBuilt(Vec<String>),
     #[error("the input does not fit the model: {0}")]
     Batch(String),
     #[error("normalisation: {0}")]

@@ -170,6 +170,14 @@ pub fn level_key(level: f64) -> String {
     format!("{rounded}").replace('.', "_")
 }
 
+/// Aurora's own statistics of a variable, on a level (hPa) if it lives on levels; nothing if its table lacks it.
+pub fn published(name: &str, level: Option<f64>) -> Option<Scaling> {
+    match level {
+        None => upstream(name),
+        Some(level) => upstream(&format!("{name}_{}", level_key(level))),
+    }
+}
+
 fn upstream(key: &str) -> Option<Scaling> {
     TABLE.get(key).map(|&(location, scale)| Scaling { location, scale })
 }

@@ -54,6 +54,13 @@ impl Names {
         reader.list
     }
 
+    /// The module with the given values in place of its own. Names it lacks and shapes that do not fit are left
+    /// as they are: compare first.
+    pub fn write<M: Module>(&self, module: M, mut values: BTreeMap<String, HostTensor>) -> M {
+        let mut supply = |name: &str| Ok(values.remove(name));
+        module.map(&mut Writer { names: self, supply: &mut supply, failed: None })
+    }
+
     /// The module with values in place of its own that are fetched one by one; where there are none, its own stay.
     ///
     /// # Errors

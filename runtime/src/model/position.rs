@@ -26,10 +26,26 @@ impl GridEncoding {
         patch: usize,
         width: usize,
     ) -> Result<GridEncoding, ModelError> {
+        let sizes = root_areas(latitude, longitude, patch);
+        GridEncoding::with_sizes(latitude, longitude, patch, width, &sizes)
+    }
+
+    /// The same with these roots of areas in km, one for each patch, in place of those worked out here.
+    pub fn with_sizes(
+        latitude: &Coordinates,
+        longitude: &Coordinates,
+        patch: usize,
+        width: usize,
+        sizes: &[f32],
+    ) -> Result<GridEncoding, ModelError> {
         let mut middles = Vec::new();
         for_each_patch(latitude, longitude, patch, |north, east| middles.push([north.mean, east.mean]));
         let position = fourier::POSITION.expand(middles.as_flattened(), width / 2)?;
-        let scale = fourier::SCALE.expand(&root_areas(latitude, longitude, patch), width)?;
+        if sizes.len() != middles.len() {
+            let message = format!("{} sizes of patches for {} patches", sizes.len(), middles.len());
+            return Err(ModelError::Batch(message));
+        }
+        let scale = fourier::SCALE.expand(sizes, width)?;
         Ok(GridEncoding { position, scale, patches: middles.len() })
     }
 }

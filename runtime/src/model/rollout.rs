@@ -77,6 +77,10 @@ impl Aurora {
         let plan = self.plan();
         check(plan, how)?;
         let mut batch = self.prepare(batch)?;
+        // Noise that goes on through the lead times of a step is new at the same lead time of the next.
+        let accumulated = if how.fresh_noise { 0 } else { how.lead_times.len() };
+        let _end = NoiseEnd(self);
+        self.noise().accumulate(accumulated);
         let step = [plan.timestep as f32];
         let leads = if how.lead_times.is_empty() { &step[..] } else { &how.lead_times };
         for step in 0..how.steps {
@@ -89,6 +93,15 @@ impl Aurora {
             batch = advance(batch, &prediction, how.forcing.get(step));
         }
         Ok(())
+    }
+}
+
+/// Ends the accumulation of noise with the roll-out, however that ends.
+struct NoiseEnd<'a>(&'a Aurora);
+
+impl Drop for NoiseEnd<'_> {
+    fn drop(&mut self) {
+        self.0.noise().accumulate(0);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Batch files: safetensors with `surf.<name>` (B,T,H,W), `atmos.<name>` (B,T,C,H,W), `static.<name>`
 //! (H,W), `lat` and `lon` (1-D or 2-D), and metadata `time` (RFC 3339, comma-separated, the newest step of
-//! each sample), `levels` (hPa, comma-separated), `rollout_step`. A forecast of several steps carries a
-//! leading `step<k>.`.
+//! each sample), `levels` (hPa, comma-separated), `rollout_step`, and where the model takes them `lead_times` (hours,
+//! one for each sample). An input may hold `noise.<k>` (B,N,D), draws of a stochastic model in their order, and
+//! `patch_size` (√area of each patch in km). A forecast of several steps carries a leading `step<k>.`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::durable;
-use crate::model::{Batch, Coordinates};
+use crate::model::{Batch, Coordinates, HostTensor};
 
 /// Why a batch file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +28,32 @@ pub enum BatchFileError {
     Unwritten(io::Error),
 }
 
-/// Reads a batch file onto a device.
+/// The input of a forecast.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub batch: Batch,
+    /// Hours, one for each sample, of a model that takes a lead time for each.
+    pub lead_times: Option<Vec<f32>>,
+    /// Draws of a stochastic model, used before it makes its own.
+    pub noise: Vec<HostTensor>,
+    /// Sizes of the patches (√area in km, row by row) in place of those worked out here, whose last bit may decide
+    /// the phase of their shortest wave.
+    pub patch_sizes: Option<Vec<f32>>,
+}
+
+/// Reads the batch in a file onto a device.
+///
+/// # Errors
+/// It cannot be read, or holds what no batch holds.
 pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
+    open(path, device).map(|input| input.batch)
+}
+
+/// Reads a batch file onto a device, with all that it says of the forecast.
+///
+/// # Errors
+/// As of [`read`].
+pub fn open(path: &Path, device: &Device) -> Result<Input, BatchFileError> {
     let fail = |reason: String| BatchFileError::Unreadable { path: path.display().to_string(), reason };
     let bytes = fs::read(path).map_err(|error| fail(error.to_string()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| fail(error.to_string()))?;
@@ -44,7 +69,12 @@ pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
         levels: levels(metadata.get("levels")).map_err(&fail)?,
         rollout_step: rollout_step(metadata.get("rollout_step")).map_err(&fail)?,
     };
+    let mut draws = BTreeMap::new();
+    let mut patch_sizes = None;
     for (name, view) in file.iter() {
+        if name == "patch_size" {
+            patch_sizes = Some(floats(name, &view).map_err(&fail)?);
+        }
         let Some((kind, variable)) = name.split_once('.') else { continue };
         let variable = variable.to_string();
         match kind {
@@ -57,10 +87,34 @@ pub fn read(path: &Path, device: &Device) -> Result<Batch, BatchFileError> {
             "atmos" => {
                 batch.atmosphere.insert(variable, tensor::<5>(name, &view, device).map_err(&fail)?);
             }
-            _ => return Err(fail(format!("`{name}` is none of surf.*, atmos.*, static.*, lat, lon"))),
+            "noise" => {
+                let number: usize =
+                    variable.parse().map_err(|_| fail(format!("`{name}`: draws are numbered")))?;
+                let draw =
+                    HostTensor { shape: view.shape().to_vec(), values: floats(name, &view).map_err(&fail)? };
+                draws.insert(number, draw);
+            }
+            _ => {
+                let known = "surf.*, atmos.*, static.*, noise.*, lat, lon, patch_size";
+                return Err(fail(format!("`{name}` is none of {known}")));
+            }
         }
     }
-    Ok(batch)
+    let lead_times = metadata.get("lead_times").map(|text| lead_times(text, batch.time.len()));
+    let lead_times = lead_times.transpose().map_err(&fail)?;
+    Ok(Input { batch, lead_times, noise: draws.into_values().collect(), patch_sizes })
+}
+
+/// Hours, one for each sample.
+fn lead_times(text: &str, samples: usize) -> Result<Vec<f32>, String> {
+    let hours =
+        |part: &str| part.trim().parse::<f32>().ok().filter(|hours| hours.is_finite() && *hours >= 0.0);
+    let list: Option<Vec<f32>> = text.split(',').map(hours).collect();
+    let list = list.ok_or_else(|| format!("its `lead_times`, `{text}`, are no hours"))?;
+    match list.len() == samples {
+        true => Ok(list),
+        false => Err(format!("it names {} lead times for {samples} samples", list.len())),
+    }
 }
 
 fn floats(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, String> {

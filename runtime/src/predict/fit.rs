@@ -10,13 +10,14 @@ use crate::model::Batch;
 /// Checks a batch against the recipe: every field of the model, on its levels, at its times, and no gaps.
 ///
 /// The model itself takes fewer fields, other levels and fewer times than it was trained with; a forecast from
-/// such a batch would be another thing than the recipe describes.
+/// such a batch would be another thing than the recipe describes. Only Microsoft's own weights (not `trained` by the
+/// recipe) were trained to take fewer times.
 ///
 /// # Errors
 /// One sentence.
-pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
-    let fed = plan.roles.iter().filter(|role| role.part.fed());
-    let missing: Vec<String> = fed.filter_map(|role| absent(role.role, &role.named, batch)).collect();
+pub fn fit(plan: &Plan, batch: &Batch, trained: bool) -> Result<(), String> {
+    let read = plan.roles.iter().filter(|role| role.part.fed() && !computed(plan, &role.named, batch));
+    let missing: Vec<String> = read.filter_map(|role| absent(role.role, &role.named, batch)).collect();
     if !missing.is_empty() {
         return Err(format!("the input lacks {}, which the recipe's model reads", missing.join(", ")));
     }
@@ -29,20 +30,23 @@ pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
             batch.levels
         ));
     }
-    batch.check(&plan.model).map_err(|error| error.to_string())?;
+    if plan.model.options.family != Family::Wave {
+        // Waves come with a direction that the model does not read as it is.
+        batch.check(&plan.model).map_err(|error| error.to_string())?;
+    }
     for (name, times) in batch
         .surface
         .iter()
         .map(|(n, f)| (n, f.dims()[1]))
         .chain(batch.atmosphere.iter().map(|(n, f)| (n, f.dims()[1])))
     {
-        if times != plan.history {
+        if times != plan.history && (trained || times > plan.history) {
             return Err(format!("`{name}` holds {times} times, the recipe's model reads {}", plan.history));
         }
     }
-    // Where there is no wave, the wave model reads no number.
-    let waves = plan.model.options.family == Family::Wave;
-    for (name, field) in batch.surface.iter().filter(|_| !waves) {
+    // A wave that is not there has no values.
+    let absent = |name: &String| plan.model.options.density_channels.contains(name);
+    for (name, field) in batch.surface.iter().filter(|(name, _)| !absent(name)) {
         finite("surf", name, field)?;
     }
     for (name, field) in &batch.atmosphere {
@@ -52,6 +56,13 @@ pub fn fit(plan: &Plan, batch: &Batch) -> Result<(), String> {
         finite("static", name, field)?;
     }
     Ok(())
+}
+
+/// The wave model works the components of its wind out from speed and direction.
+fn computed(plan: &Plan, named: &str, batch: &Batch) -> bool {
+    plan.model.options.family == Family::Wave
+        && ["10u_wave", "10v_wave"].contains(&named)
+        && ["wind", "dwi"].iter().all(|name| batch.surface.contains_key(*name))
 }
 
 fn absent(role: Role, named: &str, batch: &Batch) -> Option<String> {

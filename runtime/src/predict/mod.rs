@@ -5,4 +5,4 @@ pub mod fit;
 pub mod forecast;
 
 pub use batch_file::{read, write};
-pub use forecast::{Forecaster, forecaster};
+pub use forecast::{Forecaster, forecaster, opened, weights};

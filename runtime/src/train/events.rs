@@ -13,6 +13,21 @@ use crate::durable;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// Weights came from a checkpoint before the first step.
+    Base {
+        name: String,
+        /// BLAKE3 of the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+        /// Weights that took the file's values; of these, continued with zeros, and broadcast to levels.
+        kept: usize,
+        grown: usize,
+        broadcast: usize,
+        /// Names of the weights that the file lacks.
+        fresh: Vec<String>,
+        /// Names in the file for which the model has no place.
+        unused: Vec<String>,
+    },
     /// A step of the optimiser. `step` counts over all phases, from one.
     Step {
         phase: String,
@@ -34,6 +49,7 @@ pub enum Event {
 impl Event {
     fn step(&self) -> usize {
         match self {
+            Event::Base { .. } => 0,
             Event::Step { step, .. } | Event::Validate { step, .. } | Event::Checkpoint { step } => *step,
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::graph::Field;
 use crate::model::Normalisation;
-use crate::model::normalisation::Scaling;
+use crate::model::normalisation::{Scaling, published as known};
 
 /// Centre and spread of every field of the model, one pair for each level, in SI units. A checkpoint
 /// carries them, for weights mean nothing without.
@@ -19,19 +19,56 @@ pub struct Scalings(pub BTreeMap<String, Vec<(f64, f64)>>);
 const CONSTANT: f64 = 1e-9;
 
 impl Scalings {
-    /// From means and standard deviations over the train split (`(mean, deviation)` for each level),
-    /// except where the recipe fixes them. Fresh weights have no statistics of their own to keep.
+    /// What the recipe fixes; else, of a variable that the base knows, Aurora's own statistics, for its weights mean
+    /// nothing with others; else means and standard deviations over the train split (`(mean, deviation)` for each
+    /// level).
     pub fn new(plan: &Plan, statistics: &dyn Fn(&str) -> Vec<(f64, f64)>) -> Scalings {
         let scaling = |role: &aurora_compiler::plan::RolePlan| {
-            let levels = statistics(&role.field).into_iter().map(|(mean, deviation)| {
-                let centre = role.centre.unwrap_or(mean);
-                let spread = role.spread.unwrap_or(deviation);
+            let known =
+                plan.base.as_ref().is_some_and(|base| base.knows(&plan.model, &role.named, role.role));
+            let levels = statistics(&role.field).into_iter().enumerate().map(|(level, (mean, deviation))| {
+                let own = if known { published(plan, role, level) } else { None };
+                let (mean, deviation) = own.map_or((mean, deviation), |own| (own.location, own.scale));
+                let (centre, spread) = role.fixed(level);
+                let (centre, spread) = (centre.unwrap_or(mean), spread.unwrap_or(deviation));
                 let constant = !spread.is_finite() || spread <= CONSTANT * centre.abs().max(1e-12);
                 (centre, if constant { 1.0 } else { spread })
             });
             (role.field.clone(), levels.collect())
         };
         Scalings(plan.roles.iter().map(scaling).collect())
+    }
+
+    /// What the recipe fixes, else Aurora's own statistics: of a model whose weights come from a file.
+    ///
+    /// # Errors
+    /// A sentence that names the fields for which there are neither.
+    pub fn published(plan: &Plan) -> Result<Scalings, String> {
+        let mut missing = Vec::new();
+        let mut scaling = |role: &aurora_compiler::plan::RolePlan| {
+            let levels = if role.role == Role::Atmosphere { plan.model.levels.len() } else { 1 };
+            let pairs = (0..levels).map(|level| {
+                let own = published(plan, role, level);
+                let (centre, spread) = role.fixed(level);
+                let centre = centre.or(own.map(|own| own.location));
+                centre.zip(spread.or(own.map(|own| own.scale)))
+            });
+            let pairs: Option<Vec<_>> = pairs.collect();
+            if pairs.is_none() {
+                missing.push(role.field.clone());
+            }
+            Some((role.field.clone(), pairs?))
+        };
+        let all = plan.roles.iter().filter_map(&mut scaling).collect();
+        if missing.is_empty() {
+            return Ok(Scalings(all));
+        }
+        Err(format!(
+            "Aurora has no statistics of {}; the recipe fixes them: amend variable {} {{ centre 0  spread 1 }}, with \
+             those that the weights were trained with",
+            missing.join(", "),
+            missing.first().map_or("", String::as_str)
+        ))
     }
 
     /// The same under the checkpoint's names, for the model.
@@ -80,5 +117,13 @@ impl Scalings {
             Tensor::from_data(TensorData::new(list, shape), &like.device())
         };
         Some((tensor(|pair| pair.0), tensor(|pair| pair.1)))
+    }
+}
+
+/// What Aurora's own table has for a level of a variable.
+fn published(plan: &Plan, role: &aurora_compiler::plan::RolePlan, level: usize) -> Option<Scaling> {
+    match role.role {
+        Role::Surface | Role::Static => known(&role.named, None),
+        Role::Atmosphere => known(&role.named, Some(*plan.model.levels.get(level)?)),
     }
 }

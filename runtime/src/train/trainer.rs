@@ -21,11 +21,12 @@ use super::objective::Objective;
 use super::optimiser::Optimiser;
 use super::progress::Progress;
 use super::scaling::Scalings;
-use super::{TrainError, batch};
+use super::{TrainError, batch, learning};
 use crate::data::prefetch::Prefetch;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
+use crate::model::checkpoint::Loading;
 use crate::model::{Aurora, Coordinates, Mode, Normalisation};
 use crate::talk::say;
 
@@ -38,6 +39,8 @@ pub struct Trainer<'a> {
     pub plan: &'a Plan,
     pub kernels: &'a Kernels,
     pub store: Arc<Store>,
+    /// The file of the base, if the recipe has one.
+    pub base: Option<PathBuf>,
     /// Without gradients; training turns them on.
     pub device: Device,
     pub seed: u64,
@@ -100,6 +103,9 @@ impl Trainer<'_> {
             if let Some(code) = code {
                 return Ok(Outcome::Interrupted(code));
             }
+            let phase = &self.plan.training.phases[state.position.phase];
+            let device = self.device.clone().autodiff();
+            state.model = learning::folded(state.model, self.plan, phase, &device)?;
             state.position.phase += 1;
             state.position.step = 0;
             state.optimiser = Optimiser::default();
@@ -115,19 +121,56 @@ impl Trainer<'_> {
 
     fn begin(&self) -> Result<State, TrainError> {
         let device = self.device.clone().autodiff();
-        let mut model = Aurora::new(&self.plan.model, self.seed, &device)?;
-        let (optimiser, position) = match checkpoint::newest(&self.checkpoints())? {
+        let newest = checkpoint::newest(&self.checkpoints())?;
+        // Within a phase a checkpoint has the phase's low-rank updates too.
+        let within = newest.as_ref().filter(|(_, position)| position.step > 0);
+        let within = within.and_then(|(_, position)| self.plan.training.phases.get(position.phase));
+        let plan =
+            within.map_or_else(|| self.plan.model.clone(), |phase| learning::model_plan(self.plan, phase));
+        let mut model = Aurora::new(&plan, self.seed, &device)?;
+        let mut started = None;
+        let (optimiser, position) = match newest {
             Some((path, position)) => {
                 self.same_run(&path, &position)?;
                 checkpoint::load(&path, &mut model, &self.device)?
             }
-            None => (Optimiser::default(), self.origin()),
+            None => {
+                started = self.start(&mut model)?;
+                (Optimiser::default(), self.origin())
+            }
         };
         if position.total_steps > 0 && !position.finished {
             say(&format!("resuming after step {}", position.total_steps));
         }
-        let events = Events::open(&events::path(&self.run), position.total_steps)?;
+        let mut events = Events::open(&events::path(&self.run), position.total_steps)?;
+        if let Some(event) = started {
+            events.push(&event)?;
+        }
         Ok(State { model, optimiser, position, events, saved: Instant::now() })
+    }
+
+    /// Puts the base's weights in place of fresh ones, as the plan says, and tells what became of each.
+    fn start(&self, model: &mut Aurora) -> Result<Option<Event>, TrainError> {
+        let Some(base) = &self.plan.base else { return Ok(None) };
+        let refused =
+            |path: PathBuf, reason: &str| TrainError::Checkpoint { path, reason: reason.to_string() };
+        let Some(path) = &self.base else {
+            return Err(refused(PathBuf::from(&base.name), "the recipe's base is not at hand"));
+        };
+        let loading = Loading { strict: false, broadcast: !base.broadcast.is_empty(), class: base.preset() };
+        let report = model.load_checkpoint(path, loading)?;
+        if report.missing != base.fresh || report.unused != base.unused {
+            return Err(refused(path.clone(), "it holds other weights than the plan was made with"));
+        }
+        Ok(Some(Event::Base {
+            name: base.name.clone(),
+            digest: base.digest.clone(),
+            kept: report.kept.len(),
+            grown: report.grown.len(),
+            broadcast: report.broadcast.len(),
+            fresh: report.missing,
+            unused: report.unused,
+        }))
     }
 
     fn origin(&self) -> Position {
@@ -160,6 +203,12 @@ impl Trainer<'_> {
     /// Runs a phase to its end, or until a signal comes.
     fn phase(&self, mut state: State) -> Result<(State, Option<u8>), TrainError> {
         let phase = self.prepare(&state)?;
+        if state.position.step == 0 {
+            let seed = self.seed.wrapping_add(state.position.phase as u64);
+            let device = self.device.clone().autodiff();
+            state.model = learning::adapted(state.model, self.plan, phase.plan, seed, &device)?;
+        }
+        state.model = learning::only(state.model, &learning::learning(self.plan, phase.plan));
         let mut progress = Progress::new(&phase.plan.name, phase.steps, state.position.step);
         let numbers = state.position.step as u64..phase.steps as u64;
         let selection = batch::selection(self.plan, &phase.objective.true_fields());

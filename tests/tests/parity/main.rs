@@ -19,6 +19,7 @@ mod scale;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use case::Case;
 
 #[test]
@@ -38,6 +39,19 @@ fn further_cases_agree() {
     }
 }
 
+/// The two smallest cases kept here, on the first device that wgpu finds.
+#[cfg(feature = "gpu-test")]
+#[test]
+fn the_smallest_cases_agree_on_a_gpu() {
+    let device = aurora_runtime::device::open("wgpu").unwrap_or_else(|error| panic!("{error}"));
+    let size = |name: &String| std::fs::metadata(here().join(format!("{name}.ckpt"))).unwrap().len();
+    let mut names = names(&here());
+    names.sort_by_key(size);
+    for name in &names[..2] {
+        println!("{name} on {device:?}: {}", Case::open(&here(), name).run(&device));
+    }
+}
+
 fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aurora")
 }
@@ -48,7 +62,7 @@ fn agree(folder: &Path) {
     assert!(!names.is_empty(), "no case in {}", folder.display());
     let mut failed = Vec::new();
     for name in &names {
-        match catch_unwind(AssertUnwindSafe(|| Case::open(folder, name).run())) {
+        match catch_unwind(AssertUnwindSafe(|| Case::open(folder, name).run(&Device::flex()))) {
             Ok(report) => println!("{name}: {report}"),
             Err(reason) => {
                 let reason = reason.downcast_ref::<String>().map(String::as_str);

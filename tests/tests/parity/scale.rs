@@ -3,9 +3,9 @@
 use aurora_runtime::model::position::{self, GridEncoding};
 use aurora_runtime::model::{Aurora, Batch, HostTensor, fourier};
 
-/// How many units in the last place a patch's size may be off: a unit of the sine is a few of the difference of
-/// two sines.
-const NEAR: u32 = 16;
+/// How many units in the last place a patch's size may be off. A unit of a sine is one of the difference of two
+/// sines too, which over the few kilometres of a small patch is itself small: at 3 km, 230 units of the size.
+const NEAR: u32 = 2048;
 
 /// Gives the model the reference's own patch sizes, and counts those that are not ours.
 ///

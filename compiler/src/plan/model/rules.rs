@@ -1,6 +1,6 @@
 //! The rules that a configuration must keep, each told in a sentence, and what is not built yet.
 
-use super::ModelPlan;
+use super::{Family, ModelPlan};
 
 /// Hours that the lead-time expansion covers: one minute to three weeks.
 const LEAD_HOURS: (f64, f64) = (1.0 / 60.0, 504.0);
@@ -8,11 +8,6 @@ const LEAD_HOURS: (f64, f64) = (1.0 / 60.0, 504.0);
 const LEVEL_RANGE: (f64, f64) = (0.01, 1e5);
 
 impl ModelPlan {
-    /// Options of this plan that no backend builds yet, each in words.
-    pub fn not_built(&self) -> Vec<String> {
-        Vec::new()
-    }
-
     /// Checks every rule the architecture imposes; one sentence for each that is broken.
     pub fn validate(&self) -> Result<(), Vec<String>> {
         let faults = self.faults();
@@ -45,6 +40,12 @@ impl ModelPlan {
         faults.add("simulate_indexing_bug", options.simulate_indexing_bug && !has_both, || {
             "the indexing error mistakes a static `z` for the one on levels: it needs both".into()
         });
+        let apart = has_both && !options.atmosphere_statics;
+        faults.add("simulate_indexing_bug", options.simulate_indexing_bug && apart, || {
+            "the indexing error mistakes a static `z` on levels: it needs static channels on levels \
+             (atmosphere_statics)"
+                .into()
+        });
         if let Some(levels) = &options.level_condition {
             for level in self.levels.iter().filter(|level| !levels.contains(level)) {
                 faults.add("condition", true, || {
@@ -72,7 +73,9 @@ impl ModelPlan {
             ("surface", &self.positive_surface, &self.surface),
             ("atmospheric", &self.positive_atmosphere, &self.atmosphere),
         ];
-        for (kind, names, known) in positive {
+        // The air pollution model has weights for each name in these lists, whether it reads the variable or not.
+        let every = self.options.family != Family::AirPollution;
+        for (kind, names, known) in positive.into_iter().filter(|_| every) {
             for name in names.iter().filter(|name| !known.contains(name)) {
                 faults.add("variables", true, || {
                     format!("`{name}` is to be kept positive but is no {kind} variable of the model")

@@ -1,7 +1,9 @@
 //! Weights on disk: Microsoft's checkpoints in, our own safetensors in and out, all by Aurora's names.
 
+mod export;
 pub mod file;
 pub mod report;
+mod torch;
 mod values;
 
 use std::collections::BTreeMap;
@@ -85,32 +87,34 @@ impl Aurora {
     /// # Errors
     /// A file that cannot be written.
     pub fn save_safetensors(&self, path: &Path) -> Result<(), ModelError> {
-        let fail = |error: &dyn fmt::Display| ModelError::Unwritable {
-            path: path.to_path_buf(),
-            message: error.to_string(),
-        };
-        let tensors = self.parameters();
-        let bytes: Vec<_> = tensors
-            .iter()
-            .map(|(name, tensor)| {
-                let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                (name.as_str(), tensor.shape.clone(), bytes)
-            })
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|error| fail(&error))?;
-        let file = safetensors::serialize(views, None).map_err(|error| fail(&error))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(&error))?;
-        temporary.write_all(&file).map_err(|error| fail(&error))?;
-        temporary.as_file().sync_all().map_err(|error| fail(&error))?;
-        temporary.persist(path).map_err(|error| fail(&error))?;
-        // The new name is only safe once the folder is on disk as well.
-        std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| fail(&error))
+        write_safetensors(path, &self.parameters())
     }
+}
+
+/// Writes tensors as safetensors: to a temporary file first, then in place.
+fn write_safetensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), ModelError> {
+    let fail =
+        |error: &dyn fmt::Display| ModelError::Unwritable { path: path.to_path_buf(), message: error.to_string() };
+    let bytes: Vec<_> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let bytes: Vec<u8> = tensor.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            (name.as_str(), tensor.shape.clone(), bytes)
+        })
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| fail(&error))?;
+    let file = safetensors::serialize(views, None).map_err(|error| fail(&error))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(|error| fail(&error))?;
+    temporary.write_all(&file).map_err(|error| fail(&error))?;
+    temporary.as_file().sync_all().map_err(|error| fail(&error))?;
+    temporary.persist(path).map_err(|error| fail(&error))?;
+    // The new name is only safe once the folder is on disk as well.
+    std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| fail(&error))
 }
 
 /// The values that a model of this plan would take from a checkpoint, without a model.

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::wide::{sum, wide};
+use super::wide::{LANES, sum, wide};
 
 /// Elements of a piece of work.
 const PIECE: usize = 1 << 15;
@@ -63,6 +63,14 @@ pub fn squares(values: &[f32]) -> Vec<f32> {
 
 wide! {
     pub fn square_sum(result: &mut [f32; 1], values: &[f32]) {
-        result[0] = sum(values.len(), |index| values[index] * values[index]);
+        let mut lanes = [0f32; 4 * LANES];
+        let (whole, rest) = values.as_chunks::<{ 4 * LANES }>();
+        for chunk in whole {
+            for (sum, value) in lanes.iter_mut().zip(chunk) {
+                *sum += value * value;
+            }
+        }
+        let rest = sum(rest.len(), |index| rest[index] * rest[index]);
+        result[0] = sum(lanes.len(), |index| lanes[index]) + rest;
     }
 }

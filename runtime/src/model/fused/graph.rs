@@ -12,7 +12,16 @@ use burn::backend::{Flex, backend_extension};
 use burn::tensor::TensorData;
 
 use super::super::window::WindowLayout;
-use super::{adamw, attention, gelu, norm};
+use super::columns::{self, Columns};
+use super::matrix::{self, Matrix};
+use super::{adamw, gelu, norm, windows};
+
+/// The identities of parents that ask for a gradient.
+macro_rules! ids {
+    ($parents:expr) => {
+        $parents.each_ref().map(|parent| parent.as_ref().map(|parent| parent.id))
+    };
+}
 
 /// Forward passes, and backward passes from the inputs and the gradient of the output.
 #[backend_extension(Autodiff, Flex)]
@@ -29,6 +38,22 @@ pub trait FusedOps: burn::backend::Backend {
         gradient: FloatTensor<Self>,
         epsilon: f32,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+    fn fused_norm_added(
+        beside: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self>;
+    /// A product of two matrices.
+    fn fused_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The same, with a bias added to each row.
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+    fn fused_column_sums(x: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_gelu(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self>;
     fn fused_gelu_backward(
         x: FloatTensor<Self>,
@@ -84,6 +109,22 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
+/// The same tensor, which `as_matrix` can show where it lies: any that no axis of runs backwards.
+fn strided(tensor: FlexTensor) -> FlexTensor {
+    match tensor.layout().strides().iter().all(|step| *step >= 0) {
+        true => tensor,
+        false => own(tensor),
+    }
+}
+
+/// A tensor of two axes without steps backwards, where it lies.
+fn as_matrix(tensor: &FlexTensor) -> Matrix<'_> {
+    let layout = tensor.layout();
+    let sides = shape(tensor);
+    let step = |axis: usize| layout.strides()[axis].unsigned_abs();
+    Matrix::strided(&values(tensor)[layout.start_offset()..], [sides[0], sides[1]], [step(0), step(1)])
+}
+
 /// The same tensor, contiguous; not shared if it was not.
 fn own(tensor: FlexTensor) -> FlexTensor {
     tensor.to_contiguous()
@@ -112,7 +153,7 @@ impl FusedOps for Flex {
     fn fused_norm(x: FlexTensor, scale: FlexTensor, shift: FlexTensor, epsilon: f32) -> FlexTensor {
         let (x, scale, shift) = (x.to_contiguous(), scale.to_contiguous(), shift.to_contiguous());
         let width = shape(&x).last().copied().unwrap_or(1);
-        let y = norm::forward(values(&x), values(&scale), values(&shift), width, epsilon);
+        let y = norm::forward(None, values(&x), values(&scale), values(&shift), width, epsilon);
         tensor(y, shape(&x))
     }
 
@@ -127,6 +168,38 @@ impl FusedOps for Flex {
         let (dx, dscale, dshift) =
             norm::backward(values(&x), values(&scale), values(&gradient), width, epsilon);
         (tensor(dx, shape(&x)), tensor(dscale, shape(&scale)), tensor(dshift, shape(&scale)))
+    }
+
+    fn fused_norm_added(
+        beside: FlexTensor,
+        x: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
+        epsilon: f32,
+    ) -> FlexTensor {
+        let (beside, x, scale, shift) = (own(beside), own(x), own(scale), own(shift));
+        let width = shape(&x).last().copied().unwrap_or(1);
+        let rows = Some(values(&beside));
+        let y = norm::forward(rows, values(&x), values(&scale), values(&shift), width, epsilon);
+        tensor(y, shape(&x))
+    }
+
+    fn fused_product(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
+        let sides = vec![shape(&x)[0], shape(&weight)[1]];
+        let (x, weight) = (strided(x), strided(weight));
+        tensor(matrix::product(as_matrix(&x), as_matrix(&weight), None), sides)
+    }
+
+    fn fused_linear(x: FlexTensor, weight: FlexTensor, bias: FlexTensor) -> FlexTensor {
+        let sides = vec![shape(&x)[0], shape(&weight)[1]];
+        let (x, weight, bias) = (strided(x), strided(weight), own(bias));
+        tensor(matrix::product(as_matrix(&x), as_matrix(&weight), Some(values(&bias))), sides)
+    }
+
+    fn fused_column_sums(x: FlexTensor) -> FlexTensor {
+        let x = own(x);
+        let width = shape(&x)[1];
+        tensor(matrix::column_sums(values(&x), width), vec![width])
     }
 
     fn fused_gelu(x: FlexTensor, bias: FlexTensor) -> FlexTensor {
@@ -154,7 +227,8 @@ impl FusedOps for Flex {
         let mut shape = shape(&qkv);
         shape[2] /= 3;
         let width = shape[2];
-        tensor(attention::windows(values(&qkv), values(&padding), &layout, width, heads), shape)
+        let sizes = windows::Sizes { layout: &layout, width, heads };
+        tensor(windows::forward(values(&qkv), values(&padding), sizes), shape)
     }
 
     fn fused_window_attention_backward(
@@ -168,14 +242,15 @@ impl FusedOps for Flex {
             (qkv.to_contiguous(), padding.to_contiguous(), gradient.to_contiguous());
         let width = shape(&qkv)[2] / 3;
         let inputs = (values(&qkv), values(&padding), values(&gradient));
-        let (dqkv, dpadding) = attention::windows_backward(inputs, &layout, width, heads);
+        let sizes = windows::Sizes { layout: &layout, width, heads };
+        let (dqkv, dpadding) = windows::backward(inputs, sizes);
         (tensor(dqkv, shape(&qkv)), tensor(dpadding, shape(&padding)))
     }
 
     fn fused_cross_attention(query: FlexTensor, key_value: FlexTensor, heads: usize) -> FlexTensor {
         let (query, key_value) = (query.to_contiguous(), key_value.to_contiguous());
-        let sizes = attention::Cross::new(&shape(&query), &shape(&key_value), heads);
-        let y = attention::cross(values(&query), values(&key_value), sizes);
+        let sizes = Columns::new(&shape(&query), &shape(&key_value), heads);
+        let y = columns::forward(values(&query), values(&key_value), sizes);
         tensor(y, vec![sizes.groups, sizes.queries, sizes.width])
     }
 
@@ -187,9 +262,9 @@ impl FusedOps for Flex {
     ) -> (FlexTensor, FlexTensor) {
         let (query, key_value, gradient) =
             (query.to_contiguous(), key_value.to_contiguous(), gradient.to_contiguous());
-        let sizes = attention::Cross::new(&shape(&query), &shape(&key_value), heads);
+        let sizes = Columns::new(&shape(&query), &shape(&key_value), heads);
         let (dquery, dkey_value) =
-            attention::cross_backward(values(&query), values(&key_value), values(&gradient), sizes);
+            columns::backward(values(&query), values(&key_value), values(&gradient), sizes);
         (tensor(dquery, shape(&query)), tensor(dkey_value, shape(&key_value)))
     }
 }
@@ -210,11 +285,7 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 let (x, scale, epsilon) = ops.state;
                 let (x, scale) = (kept.retrieve_node_output(x), kept.retrieve_node_output(scale));
                 let (dx, dscale, dshift) = B::fused_norm_backward(x, scale, gradient, epsilon);
-                for (parent, gradient) in ops.parents.into_iter().zip([dx, dscale, dshift]) {
-                    if let Some(parent) = parent {
-                        grads.register::<B>(parent.id, gradient);
-                    }
-                }
+                register::<B, 3>(grads, ids!(ops.parents), [dx, dscale, dshift]);
             }
         }
         let nodes = [x.node(), scale.node(), shift.node()];
@@ -231,6 +302,100 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 
+    fn fused_norm_added(
+        beside: FloatTensor<Self>,
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        epsilon: f32,
+    ) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 4> for Step {
+            type State = (NodeId, NodeId, f32);
+            fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let (x, scale, epsilon) = ops.state;
+                let (x, scale) = (kept.retrieve_node_output(x), kept.retrieve_node_output(scale));
+                let (dx, dscale, dshift) = B::fused_norm_backward(x, scale, gradient.clone(), epsilon);
+                register::<B, 4>(grads, ids!(ops.parents), [gradient, dx, dscale, dshift]);
+            }
+        }
+        let nodes = [beside.node(), x.node(), scale.node(), shift.node()];
+        let compute = |beside: FloatTensor<Self>,
+                       x: FloatTensor<Self>,
+                       scale: FloatTensor<Self>,
+                       shift: FloatTensor<Self>| {
+            let (beside, x) = (beside.into_primitive(), x.into_primitive());
+            B::fused_norm_added(beside, x, scale.into_primitive(), shift.into_primitive(), epsilon)
+        };
+        match Step.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state = (prep.checkpoint(&x), prep.checkpoint(&scale), epsilon);
+                prep.finish(state, compute(beside, x, scale, shift))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(compute(beside, x, scale, shift)),
+        }
+    }
+
+    fn fused_product(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 2> for Step {
+            type State = [Option<NodeId>; 2];
+            fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let [x, weight, ..] = ids!(ops.parents);
+                product_backward::<B>(ops.state, &gradient, [x, weight], grads, kept);
+            }
+        }
+        let tracked = [x.is_tracked(), weight.is_tracked()];
+        match Step.prepare::<C>([x.node(), weight.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                // The gradient of each asks for the other.
+                let state =
+                    [tracked[1].then(|| prep.checkpoint(&x)), tracked[0].then(|| prep.checkpoint(&weight))];
+                prep.finish(state, B::fused_product(x.into_primitive(), weight.into_primitive()))
+            }
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::fused_product(x.into_primitive(), weight.into_primitive()))
+            }
+        }
+    }
+
+    fn fused_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        #[derive(Debug)]
+        struct Step;
+        impl<B: FusedOps> Backward<B, 3> for Step {
+            type State = [Option<NodeId>; 2];
+            fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, kept: &mut Checkpointer) {
+                let gradient = grads.consume::<B>(&ops.node);
+                let [x, weight, ..] = ids!(ops.parents);
+                product_backward::<B>(ops.state, &gradient, [x, weight], grads, kept);
+                if let Some(bias) = &ops.parents[2] {
+                    grads.register::<B>(bias.id, B::fused_column_sums(gradient));
+                }
+            }
+        }
+        let tracked = [x.is_tracked(), weight.is_tracked()];
+        let nodes = [x.node(), weight.node(), bias.node()];
+        let compute = |x: FloatTensor<Self>, weight: FloatTensor<Self>, bias: FloatTensor<Self>| {
+            B::fused_linear(x.into_primitive(), weight.into_primitive(), bias.into_primitive())
+        };
+        match Step.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(mut prep) => {
+                let state =
+                    [tracked[1].then(|| prep.checkpoint(&x)), tracked[0].then(|| prep.checkpoint(&weight))];
+                prep.finish(state, compute(x, weight, bias))
+            }
+            OpsKind::UnTracked(prep) => prep.finish(compute(x, weight, bias)),
+        }
+    }
+
     fn fused_gelu(x: FloatTensor<Self>, bias: FloatTensor<Self>) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct Step;
@@ -241,7 +406,7 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 let (x, bias) = ops.state;
                 let (x, bias) = (kept.retrieve_node_output(x), kept.retrieve_node_output(bias));
                 let (dx, dbias) = B::fused_gelu_backward(x, bias, gradient);
-                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [dx, dbias]);
+                register::<B, 2>(grads, ids!(ops.parents), [dx, dbias]);
             }
         }
         match Step.prepare::<C>([x.node(), bias.node()]).compute_bound().stateful() {
@@ -268,7 +433,7 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 let (qkv, padding, layout, heads) = ops.state;
                 let (qkv, padding) = (kept.retrieve_node_output(qkv), kept.retrieve_node_output(padding));
                 let (one, two) = B::fused_window_attention_backward(qkv, padding, gradient, layout, heads);
-                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [one, two]);
+                register::<B, 2>(grads, ids!(ops.parents), [one, two]);
             }
         }
         match Step.prepare::<C>([qkv.node(), padding.node()]).compute_bound().stateful() {
@@ -299,7 +464,7 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
                 let (query, key_value) =
                     (kept.retrieve_node_output(query), kept.retrieve_node_output(key_value));
                 let (one, two) = B::fused_cross_attention_backward(query, key_value, gradient, heads);
-                register::<B>(grads, ops.parents.map(|parent| parent.map(|parent| parent.id)), [one, two]);
+                register::<B, 2>(grads, ids!(ops.parents), [one, two]);
             }
         }
         match Step.prepare::<C>([query.node(), key_value.node()]).compute_bound().stateful() {
@@ -328,6 +493,10 @@ impl<B: FusedOps, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
             (weight.into_primitive(), first.into_primitive(), second.into_primitive());
         let (one, two, three) = B::fused_adamw(weight, first, second, gradient.into_primitive(), step);
         (constant::<B, C>(one), constant::<B, C>(two), constant::<B, C>(three))
+    }
+
+    fn fused_column_sums(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        constant::<B, C>(B::fused_column_sums(x.into_primitive()))
     }
 
     fn fused_squares(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -385,10 +554,28 @@ fn constant<B: FusedOps, C: CheckpointStrategy>(primitive: FloatTensor<B>) -> Fl
     <Autodiff<B, C> as burn::backend::AutodiffBackend>::from_inner(primitive)
 }
 
-fn register<B: FusedOps>(
-    grads: &mut Gradients,
+/// Gradients of the factors of a product from that of the product: g·wᵀ and xᵀ·g.
+fn product_backward<B: FusedOps>(
+    kept: [Option<NodeId>; 2],
+    gradient: &FloatTensor<B>,
     parents: [Option<NodeId>; 2],
-    gradients: [FloatTensor<B>; 2],
+    grads: &mut Gradients,
+    checkpointer: &mut Checkpointer,
+) {
+    let [x, weight] = kept.map(|node| node.map(|node| checkpointer.retrieve_node_output(node)));
+    if let (Some(parent), Some(weight)) = (parents[0], weight) {
+        let gradient = B::fused_product(gradient.clone(), B::float_transpose(weight));
+        grads.register::<B>(parent, gradient);
+    }
+    if let (Some(parent), Some(x)) = (parents[1], x) {
+        grads.register::<B>(parent, B::fused_product(B::float_transpose(x), gradient.clone()));
+    }
+}
+
+fn register<B: FusedOps, const N: usize>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; N],
+    gradients: [FloatTensor<B>; N],
 ) {
     for (parent, gradient) in parents.into_iter().zip(gradients) {
         if let Some(parent) = parent {

@@ -1,6 +1,6 @@
 //! Attention of one head over one set of tokens, which fits into the cache.
 
-use super::wide::{exp, sum, wide};
+use super::wide::{exp, greatest, sum, wide};
 
 /// Scores are kept in rows of a multiple of this.
 const STEP: usize = 8;
@@ -77,28 +77,16 @@ impl Scratch {
         }
     }
 
-    pub fn forward(&mut self, groups: Option<&[u16]>) {
+    pub fn forward(&mut self) {
         let Scratch { head, query, value, key_turned, out, scores, .. } = self;
-        forward_head(*head, query, key_turned, value, groups, scores, out);
+        forward_head(*head, query, key_turned, value, scores, out);
     }
 
     /// From the gradient in `out` to those in `d_query`, `d_key` and `d_value`.
-    pub fn backward(&mut self, groups: Option<&[u16]>) {
+    pub fn backward(&mut self) {
         let Scratch { head, query, key, key_turned, value_turned, out, scores, .. } = self;
         let (d_query, d_key, d_value) = (&mut self.d_query, &mut self.d_key, &mut self.d_value);
-        backward_head(
-            *head,
-            query,
-            key,
-            key_turned,
-            value_turned,
-            groups,
-            scores,
-            out,
-            d_query,
-            d_key,
-            d_value,
-        );
+        backward_head(*head, query, key, key_turned, value_turned, scores, out, d_query, d_key, d_value);
     }
 }
 
@@ -153,21 +141,15 @@ fn weighted_sum(weights: &[f32], rows: &[f32], out: &mut [f32]) {
     }
 }
 
-/// Scores to probabilities, with masked pairs lowered by 100 first.
+/// Scores to probabilities.
 #[inline(always)]
-fn softmax(scores: &mut [f32], keys: usize, mask: Option<(&[u16], u16)>) {
-    if let Some((groups, own)) = mask {
-        for (score, group) in scores.iter_mut().zip(groups) {
-            *score += if *group == own { 0.0 } else { -100.0 };
-        }
-    }
+fn softmax(scores: &mut [f32], keys: usize) {
     let (used, unused) = scores.split_at_mut(keys);
     unused.fill(0.0);
-    let greatest =
-        used.iter().fold(f32::NEG_INFINITY, |most, score| if *score > most { *score } else { most });
+    let most = greatest(used);
     for score in used.iter_mut() {
         // What is below 1e-30 of the greatest cannot be seen beside it, and denormal numbers are slow.
-        let below = *score - greatest;
+        let below = *score - most;
         *score = if below < -69.0 { 0.0 } else { exp(below) };
     }
     let inverse = 1.0 / sum(keys, |index| used[index]);
@@ -175,22 +157,21 @@ fn softmax(scores: &mut [f32], keys: usize, mask: Option<(&[u16], u16)>) {
 }
 
 wide! {
-    /// out = softmax(query·keyᵀ + mask)·value; the query is scaled.
+    /// out = softmax(query·keyᵀ)·value; the query is scaled.
     pub fn forward_head(
         head: Head,
         query: &[f32],
         key_turned: &[f32],
         value: &[f32],
-        groups: Option<&[u16]>,
         scores: &mut [f32],
         out: &mut [f32],
     ) {
         let Head { keys, width, row, .. } = head;
         let scores = &mut scores[..row];
         let rows = query.chunks_exact(width).zip(out.chunks_exact_mut(width));
-        for (index, (query, out)) in rows.enumerate() {
+        for (query, out) in rows {
             products(query, key_turned, row, scores);
-            softmax(scores, keys, groups.map(|groups| (groups, groups[index])));
+            softmax(scores, keys);
             weighted_sum(&scores[..keys], value, out);
         }
     }
@@ -204,7 +185,6 @@ wide! {
         key: &[f32],
         key_turned: &[f32],
         value_turned: &[f32],
-        groups: Option<&[u16]>,
         scores: &mut [f32],
         gradient: &[f32],
         d_query: &mut [f32],
@@ -217,9 +197,9 @@ wide! {
         d_key.fill(0.0);
         d_value.fill(0.0);
         let rows = query.chunks_exact(width).zip(gradient.chunks_exact(width)).zip(d_query.chunks_exact_mut(width));
-        for (index, ((query, gradient), d_query)) in rows.enumerate() {
+        for ((query, gradient), d_query) in rows {
             products(query, key_turned, row, weights);
-            softmax(weights, keys, groups.map(|groups| (groups, groups[index])));
+            softmax(weights, keys);
             products(gradient, value_turned, row, d_scores);
             let mean = sum(keys, |index| weights[index] * d_scores[index]);
             for (d_score, weight) in d_scores.iter_mut().zip(weights.iter()) {

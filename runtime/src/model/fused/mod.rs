@@ -5,12 +5,15 @@
 //! fixed size and partial sums are added in order.
 
 mod adamw;
-mod attention;
+mod columns;
 mod gelu;
 mod graph;
 mod head;
+mod matrix;
+mod memory;
 mod norm;
 mod wide;
+mod windows;
 
 use std::sync::Arc;
 
@@ -20,6 +23,7 @@ use burn::tensor::{Device, Tensor};
 use super::window::WindowLayout;
 pub use adamw::Step as AdamWStep;
 use graph::FusedOps;
+pub use memory::keep_freed;
 
 /// Whether tensors on this device may be given to the functions here.
 pub fn available(device: &Device) -> bool {
@@ -31,6 +35,28 @@ pub fn available(device: &Device) -> bool {
 pub fn norm<const D: usize>(x: Tensor<D>, scale: Tensor<2>, shift: Tensor<2>, epsilon: f64) -> Tensor<D> {
     let (x, scale, shift) = (x.into_dispatch(), scale.into_dispatch(), shift.into_dispatch());
     Tensor::from_dispatch(Dispatch::fused_norm(x, scale, shift, epsilon as f32))
+}
+
+/// `beside` plus the norm of `x`, as [`norm`].
+pub fn norm_added<const D: usize>(
+    beside: Tensor<D>,
+    x: Tensor<D>,
+    scale: Tensor<2>,
+    shift: Tensor<2>,
+    epsilon: f64,
+) -> Tensor<D> {
+    let (beside, x) = (beside.into_dispatch(), x.into_dispatch());
+    let (scale, shift) = (scale.into_dispatch(), shift.into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_norm_added(beside, x, scale, shift, epsilon as f32))
+}
+
+/// `x` (N, in) times `weight` (in, out), plus `bias` (out) in each row.
+pub fn linear(x: Tensor<2>, weight: Tensor<2>, bias: Option<Tensor<1>>) -> Tensor<2> {
+    let (x, weight) = (x.into_dispatch(), weight.into_dispatch());
+    Tensor::from_dispatch(match bias {
+        Some(bias) => Dispatch::fused_linear(x, weight, bias.into_dispatch()),
+        None => Dispatch::fused_product(x, weight),
+    })
 }
 
 /// GELU of `x` (.., d) plus `bias` (d).
@@ -136,6 +162,64 @@ mod tests {
     }
 
     #[test]
+    fn a_norm_beside_a_residual_agrees_with_its_parts() {
+        let width = 24;
+        let parts = |m: Tensor<2>| (m.clone().narrow(1, 0, width), m.narrow(1, width, width));
+        let beside = |x: &Tensor<3>| x.clone().mul_scalar(0.5);
+        agree(
+            |x: Tensor<3>, m: Tensor<2>| {
+                let (scale, shift) = parts(m);
+                norm_added(beside(&x), x, scale, shift, 1e-5)
+            },
+            |x: Tensor<3>, m: Tensor<2>| {
+                let (scale, shift) = parts(m);
+                let y = layer::standardise(x.clone(), 1e-5) * scale.unsqueeze_dim(1);
+                beside(&x) + y + shift.unsqueeze_dim(1)
+            },
+            ([3, 70, width], [3, 2 * width]),
+        );
+    }
+
+    /// Also of a view that does not lie row after row, and of a single row.
+    #[test]
+    fn linear_agrees_with_its_parts() {
+        for (rows, inputs, outputs) in [(130, 40, 70), (1, 16, 33), (37, 1, 5)] {
+            agree(
+                |x: Tensor<2>, w: Tensor<2>| {
+                    linear(x.transpose(), w.clone(), Some(w.sum_dim(0).squeeze_dim(0)))
+                },
+                |x: Tensor<2>, w: Tensor<2>| x.transpose().matmul(w.clone()) + w.sum_dim(0),
+                ([inputs, rows], [inputs, outputs]),
+            );
+            agree(
+                |x: Tensor<2>, w: Tensor<2>| linear(x, w.narrow(1, 1, outputs - 1), None),
+                |x: Tensor<2>, w: Tensor<2>| x.matmul(w.narrow(1, 1, outputs - 1)),
+                ([rows, inputs], [inputs, outputs]),
+            );
+        }
+    }
+
+    /// To the bit: nothing of ours may depend on how many threads there are.
+    #[test]
+    fn the_number_of_threads_changes_nothing() {
+        let layout = Arc::new(WindowLayout::new([4, 10, 22], [2, 6, 12], true, true));
+        let run = || {
+            let (x, w) = (values([2 * layout.count, 96], 1), values([96, 288], 2));
+            let qkv = linear(x.clone(), w.clone(), Some(values([288], 4)));
+            let y = window_attention(qkv.reshape([2, layout.count, 288]), values([288], 3), &layout, 3);
+            let y = norm_added(y.clone(), y, values([1, 96], 5), values([1, 96], 6), 1e-5);
+            let y = gelu(y, values([96], 7));
+            let gradients = (y.clone() * values(y.dims(), 8)).sum().backward();
+            let list = [x.grad(&gradients).unwrap(), w.grad(&gradients).unwrap()];
+            list.map(|one| one.into_data().try_into_vec::<f32>().unwrap())
+        };
+        let with =
+            |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(run);
+        let one = with(1);
+        assert!(one == with(2) && one == with(3));
+    }
+
+    #[test]
     fn gelu_agrees_with_its_parts() {
         agree(
             |x: Tensor<2>, b: Tensor<1>| gelu(x.mul_scalar(3.0), b),
@@ -146,7 +230,9 @@ mod tests {
 
     #[test]
     fn window_attention_agrees_with_its_parts() {
-        for (resolution, window) in [([4, 8, 8], [2, 4, 4]), ([2, 7, 9], [2, 3, 4])] {
+        // The last is mostly padding.
+        for (resolution, window) in [([4, 8, 8], [2, 4, 4]), ([2, 7, 9], [2, 3, 4]), ([2, 7, 13], [2, 6, 12])]
+        {
             for (shifted, wrap) in [(false, true), (true, true), (true, false)] {
                 let layout = Arc::new(WindowLayout::new(resolution, window, shifted, wrap));
                 // The padding's share of the second gradient is nil where there is none.

@@ -7,16 +7,30 @@ use super::wide::{sum, wide};
 /// Rows of a piece of work.
 const ROWS: usize = 64;
 
-/// y = (x − mean)/√(variance + ε)·scale + shift.
-pub fn forward(x: &[f32], scale: &[f32], shift: &[f32], width: usize, epsilon: f32) -> Vec<f32> {
-    let per_group = x.len() / (scale.len() / width);
+/// y = (x − mean)/√(variance + ε)·scale + shift, added to `beside` if it is there.
+pub fn forward(
+    beside: Option<&[f32]>,
+    x: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    width: usize,
+    epsilon: f32,
+) -> Vec<f32> {
     let mut y = vec![0.0; x.len()];
-    let groups = y.par_chunks_mut(per_group.max(1)).zip(x.par_chunks(per_group.max(1)));
-    groups.zip(scale.par_chunks(width).zip(shift.par_chunks(width))).for_each(|((y, x), (scale, shift))| {
-        y.par_chunks_mut(ROWS * width)
-            .zip(x.par_chunks(ROWS * width))
-            .for_each(|(y, x)| forward_rows(y, x, scale, shift, epsilon));
-    });
+    let per_group = x.len() / (scale.len() / width);
+    let per_group = per_group.max(1);
+    let groups = y.par_chunks_mut(per_group).zip(x.par_chunks(per_group)).enumerate();
+    groups.zip(scale.par_chunks(width).zip(shift.par_chunks(width))).for_each(
+        |((group, (y, x)), (scale, shift))| {
+            let pieces = y.par_chunks_mut(ROWS * width).zip(x.par_chunks(ROWS * width));
+            pieces.enumerate().for_each(|(piece, (y, x))| {
+                if let Some(beside) = beside {
+                    y.copy_from_slice(&beside[group * per_group + piece * ROWS * width..][..y.len()]);
+                }
+                forward_rows(y, x, scale, shift, epsilon);
+            });
+        },
+    );
     y
 }
 
@@ -67,7 +81,7 @@ wide! {
         for (y, x) in y.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
             let (mean, inverse) = moments(x, epsilon);
             for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-                *y = (x - mean) * inverse * scale + shift;
+                *y += (x - mean) * inverse * scale + shift;
             }
         }
     }

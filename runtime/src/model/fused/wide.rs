@@ -84,6 +84,22 @@ pub fn sum(count: usize, f: impl Fn(usize) -> f32) -> f32 {
     lanes[0]
 }
 
+/// The greatest of some numbers; −∞ of none.
+#[inline(always)]
+pub fn greatest(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = values.as_chunks::<LANES>();
+    for chunk in whole {
+        for (most, value) in lanes.iter_mut().zip(chunk) {
+            *most = if *value > *most { *value } else { *most };
+        }
+    }
+    for (most, value) in lanes.iter_mut().zip(rest) {
+        *most = if *value > *most { *value } else { *most };
+    }
+    lanes.iter().fold(f32::NEG_INFINITY, |most, value| if *value > most { *value } else { most })
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -94,6 +110,16 @@ mod tests {
             assert!((have / want - 1.0).abs() < 3e-7, "{x}: {have} {want}");
         }
         assert!(super::exp(-1000.0) < 1e-37 && super::exp(f32::NEG_INFINITY) < 1e-37);
+    }
+
+    #[test]
+    fn the_greatest_is_found_anywhere() {
+        for count in 1..40 {
+            for place in 0..count {
+                let values: Vec<f32> = (0..count).map(|at| if at == place { -1.0 } else { -2.0 }).collect();
+                assert_eq!(super::greatest(&values), -1.0);
+            }
+        }
     }
 
     #[test]
