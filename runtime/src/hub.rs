@@ -28,11 +28,11 @@ pub enum HubError {
     Offline(String),
     #[error("HF_ENDPOINT is `{0}`, which is no address (https://…)")]
     Endpoint(String),
-    #[error(
-        "{endpoint} has no {name}: check the name; a repository that is not public needs HF_TOKEN"
-    )]
+    #[error("{endpoint} has no {name}: check the name; a repository that is not public needs HF_TOKEN")]
     Missing { endpoint: String, name: String },
-    #[error("{name} cannot be fetched from {endpoint}: {reason}; what has come stays in the cache, and the same command goes on from there")]
+    #[error(
+        "{name} cannot be fetched from {endpoint}: {reason}; what has come stays in the cache, and the same command goes on from there"
+    )]
     Broken { endpoint: String, name: String, reason: String },
     #[error("the cache {path}: {reason}")]
     Cache { path: String, reason: String },
@@ -154,10 +154,11 @@ fn explained(name: &Name<'_>, endpoint: &str, cache: &Path, error: &ApiError) ->
 /// The cache that Hugging Face's own tools use.
 fn cache() -> Option<Cache> {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = set("HF_HUB_CACHE").or_else(|| set("HF_HOME").map(|home| home.join("hub"))).or_else(|| {
-        let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
-        Some(caches.join("huggingface").join("hub"))
-    })?;
+    let folder =
+        set("HF_HUB_CACHE").or_else(|| set("HF_HOME").map(|home| home.join("hub"))).or_else(|| {
+            let caches = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")))?;
+            Some(caches.join("huggingface").join("hub"))
+        })?;
     // hf-hub wants whole paths.
     let whole = if folder.is_absolute() { folder } else { env::current_dir().ok()?.join(folder) };
     Some(Cache::new(whole))
@@ -229,7 +230,8 @@ mod tests {
         let name = Name::read("microsoft/aurora:aurora-0.25-pretrained.ckpt").unwrap();
         assert_eq!((name.repository, name.file), ("microsoft/aurora", "aurora-0.25-pretrained.ckpt"));
         assert_eq!(Name::read("a/b:c/d.ckpt").map(|name| name.file), Some("c/d.ckpt"));
-        for wrong in ["file.ckpt", "a:b", "a/b:", "a/b:../x", "a/b/c:d", "a/..:d", "C:\\x", "a/b:c?d", "/b:c"] {
+        for wrong in ["file.ckpt", "a:b", "a/b:", "a/b:../x", "a/b/c:d", "a/..:d", "C:\\x", "a/b:c?d", "/b:c"]
+        {
             assert_eq!(Name::read(wrong), None, "{wrong}");
         }
     }

@@ -107,7 +107,8 @@ impl Recipe {
     fn base_is_locked(&self) -> Result<(), Failure> {
         let Some(base) = &self.plan.base else { return Ok(()) };
         let path = crate::command::build::beside(&self.path);
-        let locked = crate::command::build::read(&path)?.and_then(|file| file.recipes.get(&self.plan.name).cloned());
+        let locked =
+            crate::command::build::read(&path)?.and_then(|file| file.recipes.get(&self.plan.name).cloned());
         let Some(locked) = locked.and_then(|lock| lock.checkpoint) else { return Ok(()) };
         match (&locked.digest, &base.digest) {
             (Some(before), Some(now)) if locked.name == base.name && before != now => {

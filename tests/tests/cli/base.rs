@@ -11,9 +11,11 @@ use super::files::File;
 /// The tiny recipe in the form of the fixture `base`, from whose checkpoint it starts; two steps of what is new.
 fn recipe() -> String {
     let lines = aurora_tests::TINY.lines().map(|line| match line.split_whitespace().next() {
-        Some("architecture") => "    base \"base.ckpt\"\n    architecture aurora(embed = 16, depths = [2, 2, 2], heads = [2, 4, \
+        Some("architecture") => {
+            "    base \"base.ckpt\"\n    architecture aurora(embed = 16, depths = [2, 2, 2], heads = [2, 4, \
                                  8], perceiver_heads = 4, window = [2, 2, 4])"
-            .to_string(),
+                .to_string()
+        }
         Some("for") => "    for 2 steps".to_string(),
         _ => line.to_string(),
     });
@@ -27,7 +29,10 @@ fn training_starts_from_the_weights_and_statistics_of_its_base() {
     let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/aurora/base.ckpt");
     std::fs::copy(&checkpoint, place.path("base.ckpt")).expect("copied");
     let page = place.done(&["plan", "based.aurora"]).stdout;
-    assert!(page.contains("kept of base.ckpt") && page.contains("fresh: patch embeddings of orog, refc"), "{page}");
+    assert!(
+        page.contains("kept of base.ckpt") && page.contains("fresh: patch embeddings of orog, refc"),
+        "{page}"
+    );
     place.done(&["train", "based.aurora"]);
     let files = place.files("runs");
     let run = files.iter().find(|path| path.ends_with("/0")).expect("a run");
@@ -36,18 +41,28 @@ fn training_starts_from_the_weights_and_statistics_of_its_base() {
     let events = place.text(&format!("runs/{run}/events.jsonl"));
     let first: Value = serde_json::from_str(events.lines().next().expect("an event")).expect("JSON");
     assert_eq!((first["event"].as_str(), first["name"].as_str()), (Some("base"), Some("base.ckpt")));
-    let fresh = ["decoder.surf_heads.refc.bias", "decoder.surf_heads.refc.weight", "encoder.surf_token_embeds.weights.orog"];
+    let fresh = [
+        "decoder.surf_heads.refc.bias",
+        "decoder.surf_heads.refc.weight",
+        "encoder.surf_token_embeds.weights.orog",
+    ];
     for name in fresh {
         assert!(first["fresh"].as_array().expect("a list").iter().any(|one| one == name), "{first}");
     }
     assert_eq!(first["digest"].as_str().map(str::len), Some(64));
 
     // Only what is new has moved: the rest is the file's, to the bit.
-    let steps = files.iter().filter(|path| path.contains("/0/checkpoints/step-") && path.ends_with("weights.safetensors"));
+    let steps = files
+        .iter()
+        .filter(|path| path.contains("/0/checkpoints/step-") && path.ends_with("weights.safetensors"));
     let newest = steps.max().expect("a checkpoint");
     let weights = File::read(&place.path(&format!("runs/{newest}")));
     let mut base = WeightsFile::open(&checkpoint).expect("a checkpoint");
-    for name in ["backbone.encoder_layers.1.blocks.0.attn.qkv.weight", "encoder.pos_embed.bias", "decoder.level_decoder.layers.0.0.to_q.weight"] {
+    for name in [
+        "backbone.encoder_layers.1.blocks.0.attn.qkv.weight",
+        "encoder.pos_embed.bias",
+        "decoder.level_decoder.layers.0.0.to_q.weight",
+    ] {
         let was = base.read(&format!("net.{name}")).expect("there");
         assert_eq!(weights.tensors[name], (was.shape, was.values), "{name}");
     }
@@ -92,6 +107,13 @@ fn weights_are_exported_as_they_are() {
         let same = torch.read(name).expect("there");
         assert_eq!((&same.shape, &same.values), (shape, values), "{name}");
     }
-    let sentence = place.refused(&["export", &made.recipe.display().to_string(), "--checkpoint", &checkpoint, "--output", "x.txt"]);
+    let sentence = place.refused(&[
+        "export",
+        &made.recipe.display().to_string(),
+        "--checkpoint",
+        &checkpoint,
+        "--output",
+        "x.txt",
+    ]);
     assert!(sentence.contains("NAME.ckpt or NAME.safetensors"), "{sentence}");
 }

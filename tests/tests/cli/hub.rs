@@ -142,8 +142,13 @@ fn weights_come_from_the_hub_and_stay_in_its_cache() {
     let seen = hub.seen();
     let ranges: Vec<&str> = seen.iter().map(|(_, range, _)| range.as_str()).collect();
     let half = bytes.len() / 2;
-    assert!(ranges.contains(&"bytes=0-") && ranges.contains(&format!("bytes={half}-").as_str()), "{ranges:?}");
-    assert!(seen.iter().any(|(path, _, token)| path.contains("/resolve/main/") && token == "Bearer hf_secret"));
+    assert!(
+        ranges.contains(&"bytes=0-") && ranges.contains(&format!("bytes={half}-").as_str()),
+        "{ranges:?}"
+    );
+    assert!(
+        seen.iter().any(|(path, _, token)| path.contains("/resolve/main/") && token == "Bearer hf_secret")
+    );
     // The usual places of the cache, and nothing half done.
     let kept = place.files("cache/hub/models--someone--tiny");
     assert!(kept.contains(&"snapshots/abc12300/base.ckpt".to_string()), "{kept:?}");
@@ -203,5 +208,8 @@ fn the_digest_of_the_base_is_locked() {
     hub.put(base, "second", weights(2.0));
     std::fs::remove_dir_all(place.path("cache")).expect("a cache");
     let sentence = hub.run(&place, &words(&["train", "based.aurora"])).sentence();
-    assert!(sentence.contains("is not the file that") && sentence.contains("aurora.lock holds"), "{sentence}");
+    assert!(
+        sentence.contains("is not the file that") && sentence.contains("aurora.lock holds"),
+        "{sentence}"
+    );
 }

@@ -45,8 +45,7 @@ impl Aurora {
 /// Parts of a model that only we have.
 fn foreign(plan: &ModelPlan) -> Vec<String> {
     let options = &plan.options;
-    let mut list: Vec<String> =
-        options.heads.iter().map(|head| format!("head `{}`", head.name)).collect();
+    let mut list: Vec<String> = options.heads.iter().map(|head| format!("head `{}`", head.name)).collect();
     let fed = options.forcing_surface.iter().chain(&options.forcing_atmosphere);
     list.extend(fed.map(|name| format!("variable that is fed only (`{name}`)")));
     if options.family != Family::V1p5 && !options.output_only.is_empty() {

@@ -93,8 +93,10 @@ impl Aurora {
 
 /// Writes tensors as safetensors: to a temporary file first, then in place.
 fn write_safetensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> Result<(), ModelError> {
-    let fail =
-        |error: &dyn fmt::Display| ModelError::Unwritable { path: path.to_path_buf(), message: error.to_string() };
+    let fail = |error: &dyn fmt::Display| ModelError::Unwritable {
+        path: path.to_path_buf(),
+        message: error.to_string(),
+    };
     let bytes: Vec<_> = tensors
         .iter()
         .map(|(name, tensor)| {
