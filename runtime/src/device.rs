@@ -2,13 +2,18 @@
 
 use burn::tensor::Device;
 
+use crate::model::fused;
+
 /// Opens a device by name.
 ///
 /// # Errors
 /// One sentence: which device is not there, and which are.
 pub fn open(name: &str) -> Result<Device, String> {
     match name.split_once(':').unwrap_or((name, "0")) {
-        ("cpu", "0") => Ok(Device::flex()),
+        ("cpu", "0") => {
+            fused::keep_freed();
+            Ok(Device::flex())
+        }
         ("cuda", index) => cuda(name, index),
         ("wgpu", index) => wgpu(name, index),
         _ => Err(absent(name)),

@@ -4,7 +4,7 @@
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use aurora_compiler::plan::evaluation::{Confidence, EvaluationPlan, Score, Subject};
-use aurora_compiler::plan::training::{Measure, PhasePlan};
+use aurora_compiler::plan::training::{Adapter, AdapterSteps, Measure, PhasePlan};
 
 use crate::run::Failure;
 
@@ -55,7 +55,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
         add(true, format!("the constraint `{name}`, which is to hold `always`"));
     }
     for phase in &plan.training.phases {
-        phase_of(phase, &mut add);
+        phase_of(phase, plan.model.options.lora.is_some(), &mut add);
     }
     for evaluation in &plan.evaluations {
         evaluation_of(evaluation, &mut add);
@@ -74,10 +74,13 @@ fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
     add(!repair.debias.is_empty(), "`debias`".into());
 }
 
-fn phase_of(phase: &PhasePlan, add: &mut impl FnMut(bool, String)) {
+/// `lora`: the model has low-rank updates of its own.
+fn phase_of(phase: &PhasePlan, lora: bool, add: &mut impl FnMut(bool, String)) {
     let mut part = |missing: bool, what: &str| add(missing, format!("{what} in the phase `{}`", phase.name));
     part(phase.rollout_from.is_some(), "a `rollout` that grows");
-    part(!phase.adapters.is_empty(), "low-rank updates (`by lora`)");
+    let one_for_all = |adapter: &Adapter| adapter.steps == AdapterSteps::All;
+    part(!phase.adapters.iter().all(one_for_all), "low-rank updates of some steps only (`steps`)");
+    part(!phase.adapters.is_empty() && lora, "low-rank updates beside those of the architecture");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
     part(!phase.scales.is_empty(), "`scale`");
     part(phase.tile.is_some(), "`tile`");

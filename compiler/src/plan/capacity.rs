@@ -19,7 +19,7 @@ pub fn fits(
     let Some(memory) = machine.memory_bytes else { return Some(()) };
     for phase in &plan.training.phases {
         let demand = Demand::of(plan, phase, Some(machine));
-        let needs = demand.memory(plan);
+        let needs = demand.memory(&plan.model);
         if needs.total() <= memory {
             continue;
         }

@@ -1,7 +1,8 @@
 //! What a recipe costs: weights, work, memory, data and time, counted from the plan before anything runs.
 //!
 //! Memory of a phase is what training holds at its peak: all weights, gradients and two moments of AdamW for those
-//! that move, and the activations that the backward pass reads again. `memory.rs` lists the latter block by block.
+//! that move, and the activations that the backward pass reads again. `memory.rs` lists the latter block by block;
+//! `runtime/benches/speed` measures how near that comes.
 
 mod demand;
 mod memory;
@@ -87,7 +88,7 @@ fn of_phase(plan: &Plan, phase: &PhasePlan, machine: Option<&MachineProfile>) ->
     PhaseResources {
         name: phase.name.clone(),
         moved: demand.moved.total(),
-        memory: demand.memory(plan),
+        memory: demand.memory(&plan.model),
         steps: steps(plan, phase),
         step_flops,
         step_seconds: rate.filter(|rate| *rate > 0.0).map(|rate| step_flops / rate),

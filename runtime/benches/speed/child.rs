@@ -5,50 +5,77 @@ use std::time::Instant;
 
 use aurora_compiler::plan::model::ModelPlan;
 use aurora_compiler::plan::training::{AdamW, Schedule, Shape};
-use aurora_runtime::model::{Aurora, Batch, Coordinates, ParameterGradients, Prediction};
+use aurora_runtime::model::{
+    Aurora, Batch, Coordinates, Mode, ParameterGradients, Prediction, Recomputation, fused,
+};
 use aurora_runtime::train::optimiser::Optimiser;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::table::{ADAMW, FORWARD, Measured, RECOMPUTED, TRAINING, median};
+use super::table::{ADAMW, CLIPPED, FORWARD, Measured, RECOMPUTED, TRAINING, median};
 
 /// Timed passes of a process, after one that is not.
 const PASSES: usize = 3;
 /// AdamW is short: so many steps are one pass.
 const STEPS: usize = 10;
 
-/// `WORK HEIGHT WIDTH LEVELS`, or the same with `once`: one pass, untimed, for a profile of memory.
+/// Steps of training as a run makes them, and the same with recomputation: for the peak of memory.
+pub const STEP: &str = "step";
+pub const STEP_RECOMPUTED: &str = "step-recomputed";
+
+/// `WORK HEIGHT WIDTH LEVELS [PASSES [SAMPLES]]`.
 pub fn run(arguments: &[String]) -> Result<String, String> {
     let number = |at: usize| arguments.get(at).and_then(|text| text.parse::<usize>().ok());
     let (Some(work), Some(height), Some(width), Some(levels)) =
         (arguments.first(), number(1), number(2), number(3))
     else {
-        return Err("child WORK HEIGHT WIDTH LEVELS [PASSES]".to_string());
+        return Err("child WORK HEIGHT WIDTH LEVELS [PASSES [SAMPLES]]".to_string());
     };
-    let passes = number(4).unwrap_or(PASSES);
+    let (passes, samples) = (number(4).unwrap_or(PASSES), number(5).unwrap_or(1));
+    fused::keep_freed();
     let mut plan = ModelPlan { height, width, ..ModelPlan::small() };
     if levels < plan.levels.len() {
         plan.levels = vec![250.0, 500.0, 700.0, 850.0][..levels.min(4)].to_vec();
     }
-    let device = Device::flex();
-    let batch = batch(&plan, &device);
     let measured = match work.as_str() {
         FORWARD => {
+            let device = Device::flex();
+            let batch = batch(&plan, samples, &device);
             let model = Aurora::new(&plan, 1, &device).map_err(|error| error.to_string())?;
             measure(passes, || model.forward_normalised(&batch).map(|y| loss(y).into_scalar::<f32>()))?
         }
-        TRAINING => {
-            let model = Aurora::new(&plan, 1, &device.autodiff()).map_err(|error| error.to_string())?;
-            measure(passes, || {
-                let gradients = loss(model.forward_normalised(&batch)?).backward();
-                Ok(ParameterGradients::from_burn(&model, gradients))
-            })?
-        }
-        ADAMW => optimiser(&plan, passes)?,
-        RECOMPUTED => return Err("blocks cannot be computed again yet".to_string()),
+        TRAINING | RECOMPUTED | STEP | STEP_RECOMPUTED => training(&plan, work, passes, samples)?,
+        ADAMW | CLIPPED => optimiser(&plan, passes, work == CLIPPED)?,
         other => return Err(format!("there is no work `{other}`")),
     };
     let Measured { wall, processor, peak } = measured;
     Ok(format!("measured {wall} {processor} {peak}"))
+}
+
+fn training(plan: &ModelPlan, work: &str, passes: usize, samples: usize) -> Result<Measured, String> {
+    let device = Device::flex();
+    let batch = batch(plan, samples, &device);
+    let model = Aurora::new(plan, 1, &device.autodiff()).map_err(|error| error.to_string())?;
+    let again = matches!(work, RECOMPUTED | STEP_RECOMPUTED);
+    let recomputation = again.then(|| Recomputation::new(model.names()));
+    let lead = vec![plan.timestep as f32; samples];
+    let mode = Mode { recomputation: recomputation.clone(), ..Mode::default() };
+    let (mut optimiser, settings, mut slot) = (Optimiser::default(), settings(None), Some(model));
+    measure(passes, || {
+        let Some(model) = slot.take() else { return Ok(()) };
+        let gradients = loss(model.forward_in(&batch, &lead, &mode)?).backward();
+        let mut gradients = ParameterGradients::from_burn(&model, gradients);
+        gradients.add(recomputation.as_ref().map(Recomputation::take).unwrap_or_default());
+        slot = Some(match work {
+            STEP | STEP_RECOMPUTED => optimiser.update(model, gradients, &settings, 3e-4, 1.0),
+            _ => model,
+        });
+        Ok(())
+    })
+}
+
+fn settings(clip: Option<f64>) -> AdamW {
+    let rate = Schedule { from: 3e-4, to: 3e-4, shape: Shape::Constant, warmup: 0 };
+    AdamW { rate, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, clip }
 }
 
 fn loss(prediction: Prediction) -> Tensor<1> {
@@ -56,7 +83,7 @@ fn loss(prediction: Prediction) -> Tensor<1> {
 }
 
 /// Steps of AdamW from gradients that are there already.
-fn optimiser(plan: &ModelPlan, passes: usize) -> Result<Measured, String> {
+fn optimiser(plan: &ModelPlan, passes: usize, clipped: bool) -> Result<Measured, String> {
     let device = Device::flex();
     let model = Aurora::new(plan, 1, &device.clone().autodiff()).map_err(|error| error.to_string())?;
     let mut model = Some(model);
@@ -69,20 +96,17 @@ fn optimiser(plan: &ModelPlan, passes: usize) -> Result<Measured, String> {
             (name, Tensor::from_data(TensorData::new(values, [count]), &device))
         })
         .collect();
-    let settings = AdamW {
-        rate: Schedule { from: 3e-4, to: 3e-4, shape: Shape::Constant, warmup: 0 },
-        beta1: 0.9,
-        beta2: 0.999,
-        epsilon: 1e-8,
-        weight_decay: 0.01,
-        clip: None,
-    };
+    let settings = settings(clipped.then_some(1.0));
     let mut optimiser = Optimiser::default();
     let groups = ["new".to_string()];
     let mut one = measure(passes, || {
         for _ in 0..STEPS {
             if let Some(moved) = model.take() {
-                model = Some(optimiser.step(moved, gradients.clone(), &settings, 3e-4, &groups).0);
+                let gradients = gradients.clone();
+                model = Some(match clipped {
+                    true => optimiser.step(moved, gradients, &settings, 3e-4, &groups).0,
+                    false => optimiser.update(moved, gradients, &settings, 3e-4, 1.0),
+                });
             }
         }
         Ok(())
@@ -128,7 +152,7 @@ fn peak_bytes() -> Option<f64> {
     Some(line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()? * 1024.0)
 }
 
-fn batch(plan: &ModelPlan, device: &Device) -> Batch {
+fn batch(plan: &ModelPlan, samples: usize, device: &Device) -> Batch {
     let ModelPlan { height, width, history, .. } = *plan;
     let tensor = |shape: &[usize], seed: usize| {
         let count: usize = shape.iter().product();
@@ -137,14 +161,14 @@ fn batch(plan: &ModelPlan, device: &Device) -> Batch {
         TensorData::new(values, shape.to_vec())
     };
     let surface = plan.surface.iter().enumerate().map(|(seed, name)| {
-        (name.clone(), Tensor::from_data(tensor(&[1, history, height, width], seed), device))
+        (name.clone(), Tensor::from_data(tensor(&[samples, history, height, width], seed), device))
     });
     let statics =
         plan.statics.iter().enumerate().map(|(seed, name)| {
             (name.clone(), Tensor::from_data(tensor(&[height, width], 20 + seed), device))
         });
     let atmosphere = plan.atmosphere.iter().enumerate().map(|(seed, name)| {
-        let shape = [1, history, plan.levels.len(), height, width];
+        let shape = [samples, history, plan.levels.len(), height, width];
         (name.clone(), Tensor::from_data(tensor(&shape, 40 + seed), device))
     });
     let line = |start: f32, end: f32, count: usize| {
@@ -156,7 +180,7 @@ fn batch(plan: &ModelPlan, device: &Device) -> Batch {
         atmosphere: atmosphere.collect(),
         latitude: Coordinates::vector(line(90.0, -90.0, height)),
         longitude: Coordinates::vector(line(0.0, 360.0, width)),
-        time: vec![1_590_000_000],
+        time: vec![1_590_000_000; samples],
         levels: plan.levels.clone(),
         rollout_step: 0,
     }

@@ -2,9 +2,11 @@
 //! weights. The table it prints stands in `docs/src/performance.md`.
 //!
 //! `cargo bench -p aurora-runtime --bench speed -- --python PYTHON [--runs N] [--only WORDS]`, where PYTHON has what
-//! `runtime/benches/speed/requirements.txt` lists. Without `--python` only this side is measured.
+//! `runtime/benches/speed/requirements.txt` lists. Without `--python` only this side is measured. With `-- memory` it
+//! prints the memory that a plan foretells beside what a process takes.
 
 mod child;
+mod memory;
 mod table;
 
 use std::process::{Command, ExitCode};
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let outcome = match arguments.first().map(String::as_str) {
         Some("child") => child::run(&arguments[1..]),
+        Some("memory") => memories(),
         _ => compare(&arguments),
     };
     match outcome {
@@ -58,7 +61,7 @@ fn compare(arguments: &[String]) -> Result<String, String> {
                 if side == Side::There {
                     command.arg(peer);
                 }
-                let measured = measure(command, &case)?;
+                let measured = measure(command, &case.arguments())?;
                 eprintln!("{} {side:?} {run}/{runs}: {measured}", case.name());
                 table.add(&case, side, measured);
             }
@@ -67,11 +70,16 @@ fn compare(arguments: &[String]) -> Result<String, String> {
     Ok(table.markdown())
 }
 
-fn measure(mut command: Command, case: &Case) -> Result<Measured, String> {
+fn memories() -> Result<String, String> {
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    memory::compare(|arguments| measure(Command::new(&own), arguments))
+}
+
+fn measure(mut command: Command, arguments: &[String]) -> Result<Measured, String> {
     let threads = THREADS.to_string();
     let output = command
         .arg("child")
-        .args(case.arguments())
+        .args(arguments)
         .env("OMP_NUM_THREADS", &threads)
         .env("RAYON_NUM_THREADS", &threads)
         .output()
@@ -80,6 +88,6 @@ fn measure(mut command: Command, case: &Case) -> Result<Measured, String> {
     let line = text.lines().rfind(|line| line.starts_with("measured "));
     line.and_then(Measured::read).ok_or_else(|| {
         let cause = String::from_utf8_lossy(&output.stderr);
-        format!("{} gave no figures: {}", case.name(), cause.lines().last().unwrap_or_default())
+        format!("{} gave no figures: {}", arguments.join(" "), cause.lines().last().unwrap_or_default())
     })
 }

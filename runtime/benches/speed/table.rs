@@ -18,6 +18,8 @@ pub const FORWARD: &str = "forward";
 pub const TRAINING: &str = "training";
 pub const RECOMPUTED: &str = "recomputed";
 pub const ADAMW: &str = "adamw";
+/// AdamW after clipping by the norm of the whole gradient.
+pub const CLIPPED: &str = "clipped";
 
 impl Case {
     pub fn all() -> Vec<Case> {
@@ -29,7 +31,9 @@ impl Case {
                 }
             }
         }
-        cases.push(Case { order: cases.len(), work: ADAMW, height: 64, width: 128, levels: 4 });
+        for work in [ADAMW, CLIPPED] {
+            cases.push(Case { order: cases.len(), work, height: 64, width: 128, levels: 4 });
+        }
         cases
     }
 
@@ -46,13 +50,14 @@ impl Case {
             FORWARD => "forward, no gradient",
             TRAINING => "forward and backward",
             RECOMPUTED => "forward and backward, blocks computed again",
+            CLIPPED => "clipping by the norm and AdamW, one step",
             _ => "AdamW, one step",
         }
     }
 
     fn grid(&self) -> String {
         match self.work {
-            ADAMW => "112.8 M numbers".to_string(),
+            ADAMW | CLIPPED => "112.8 M numbers".to_string(),
             _ => format!("{}×{}, {} levels", self.height, self.width, self.levels),
         }
     }

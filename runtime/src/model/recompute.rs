@@ -13,7 +13,7 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::autodiff::{Autodiff, NodeId, checkpoint::strategy::NoCheckpointing};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, BackendTensor, DispatchKindConversion, DispatchTensor, Flex};
-use burn::module::{Module, ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use super::ModelError;
@@ -61,9 +61,12 @@ where
         return compute(module, x, condition);
     };
     let y = compute(&module.valid(), x.clone().inner(), condition.clone().inner())?;
+    let mut learning = Learning(false);
+    module.visit(&mut learning);
+    let learns = learning.0;
     let work = Work { module: module.clone(), compute, recomputation: recomputation.clone() };
     let work = Segment(Arc::new(Mutex::new(Box::new(work))));
-    Ok(on_backend(x, condition.autodiff(), y, work))
+    Ok(on_backend(x, condition.autodiff(), y, (work, learns)))
 }
 
 /// As `segment`, of one input.
@@ -98,27 +101,27 @@ fn on_backend<const A: usize, const C: usize, const D: usize>(
     x: Tensor<A>,
     condition: Tensor<C>,
     y: Tensor<D>,
-    work: Segment,
+    (work, learns): (Segment, bool),
 ) -> Tensor<D> {
     #[cfg(feature = "cuda")]
     if x.clone().try_into_primitive::<Autodiff<burn::backend::Cube>>().is_ok() {
-        return record::<burn::backend::Cube, A, C, D>(x, condition, y, work);
+        return record::<burn::backend::Cube, A, C, D>(x, condition, y, (work, learns));
     }
-    record::<Flex, A, C, D>(x, condition, y, work)
+    record::<Flex, A, C, D>(x, condition, y, (work, learns))
 }
 
 fn record<B: Backend, const A: usize, const C: usize, const D: usize>(
     x: Tensor<A>,
     condition: Tensor<C>,
     y: Tensor<D>,
-    work: Segment,
+    (work, learns): (Segment, bool),
 ) -> Tensor<D>
 where
     DispatchTensor: DispatchKindConversion<B> + DispatchKindConversion<Autodiff<B>>,
 {
-    // A leaf that nobody asks about: the segment is recorded even where no input has a gradient, for its
-    // parameters have.
-    let anchor = Tensor::<1>::zeros([1], &x.device()).require_grad();
+    // A leaf that nobody asks about: the segment is recorded even where no input has a gradient, if its parameters
+    // have.
+    let anchor = Tensor::<1>::zeros([1], &x.device()).set_require_grad(learns);
     let primitives = (
         x.try_into_primitive::<Autodiff<B>>(),
         condition.try_into_primitive::<Autodiff<B>>(),
@@ -211,6 +214,15 @@ where
         let names = &self.recomputation.names;
         self.recomputation.add(ParameterGradients::of_part(names, &module, gradients));
         results
+    }
+}
+
+/// Whether a gradient is asked of any parameter.
+struct Learning(bool);
+
+impl ModuleVisitor for Learning {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 |= param.val().is_require_grad();
     }
 }
 

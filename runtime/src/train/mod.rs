@@ -7,6 +7,7 @@ pub mod events;
 mod gradient;
 pub mod graph;
 pub mod interrupt;
+mod learning;
 pub mod objective;
 pub mod optimiser;
 pub mod progress;

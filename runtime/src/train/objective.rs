@@ -83,7 +83,7 @@ struct ConstraintTerm {
 pub struct Share {
     /// Of the samples.
     pub samples: f32,
-    /// For each term with a condition, of the points where it holds; as of the samples where absent.
+    /// For each condition, of the points where it holds ([`Objective::holding`]); as of the samples where absent.
     pub conditions: Vec<f32>,
 }
 
@@ -91,10 +91,6 @@ impl Share {
     /// The whole batch.
     pub fn whole() -> Share {
         Share { samples: 1.0, conditions: Vec::new() }
-    }
-
-    fn condition(&self, index: usize) -> f32 {
-        self.conditions.get(index).copied().unwrap_or(self.samples)
     }
 }
 
@@ -223,10 +219,7 @@ impl Objective {
 
     /// Names of the fields whose physical truth is needed.
     pub fn true_fields(&self) -> Vec<String> {
-        let conditions = self.conditional.iter().map(|t| &t.condition);
-        let conditions = conditions.chain(self.derived.iter().filter_map(|t| t.condition.as_ref()));
-        let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
-        let inputs = conditions.flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
+        let inputs = self.conditions().flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
         let names: BTreeSet<String> =
             self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
         names.into_iter().collect()
@@ -234,10 +227,14 @@ impl Objective {
 
     /// For each term with a condition, the points of the truth where it holds.
     pub fn holding(&self, truth: &Truth) -> Result<Vec<f64>, GraphError> {
+        self.conditions().map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
+    }
+
+    /// The conditions of all terms, in the order in which `value` takes the terms.
+    fn conditions(&self) -> impl Iterator<Item = &Kernel> {
         let conditions = self.conditional.iter().map(|term| &term.condition);
         let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
-        let conditions = conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()));
-        conditions.map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
+        conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()))
     }
 
     /// The objective's value for one prediction of a batch or of a part of one.
@@ -245,6 +242,10 @@ impl Objective {
         let device = prediction.surface.device();
         let mut total = Tensor::<1>::zeros([1], &device);
         let mut parts = BTreeMap::new();
+        let mut conditions = share.conditions.iter();
+        let mut share_of = |condition: Option<&Kernel>| {
+            condition.and_then(|_| conditions.next()).copied().unwrap_or(share.samples)
+        };
         for group in &self.groups {
             let surface = per_variable(group.measure, prediction.surface.clone() - truth.surface.clone());
             let atmosphere =
@@ -257,7 +258,7 @@ impl Objective {
                 + (surface * vector(&group.surface, &device)).sum()
                 + (atmosphere * vector(&group.atmosphere, &device)).sum();
         }
-        for (index, ConditionalTerm { field, term, condition }) in self.conditional.iter().enumerate() {
+        for ConditionalTerm { field, term, condition } in &self.conditional {
             let difference = match field {
                 Place::Surface(slot) => {
                     let part = |all: &Tensor<5>| all.clone().narrow(0, *slot, 1);
@@ -270,16 +271,10 @@ impl Objective {
                 }
             };
             let error = mean_where(measured(term.measure, difference), Some(condition), &truth.fields)?;
-            let error = error.mul_scalar(share.condition(index));
+            let error = error.mul_scalar(share_of(Some(condition)));
             parts.insert(format!("{} when", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }
-        // As `holding` counts them.
-        let mut conditions = self.conditional.len();
-        let mut share_of = |condition: bool| {
-            conditions += usize::from(condition);
-            if condition { share.condition(conditions - 1) } else { share.samples }
-        };
         for (distribution, condition) in &self.distributions {
             let DistributionTerm { named, term, .. } = distribution;
             let errors = distribution.errors(prediction, truth).ok_or_else(|| GraphError::MissingInput {
@@ -287,7 +282,7 @@ impl Objective {
                 input: format!("quantiles of {named}"),
             })?;
             let error = mean_where(errors, condition.as_ref(), &truth.fields)?;
-            let error = error.mul_scalar(share_of(condition.is_some()));
+            let error = error.mul_scalar(share_of(condition.as_ref()));
             let when = if condition.is_some() { " when" } else { "" };
             parts.insert(format!("{}{when}", part(term.measure, &term.field)), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
@@ -298,7 +293,6 @@ impl Objective {
         let mut fields = self.physical(prediction);
         fields.extend(truth.statics.clone());
         for term in &self.derived {
-            let share = share_of(term.condition.is_some());
             let value = first(graph::run(&term.kernel, &fields)?);
             let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
                 kernel: part(term.measure, &term.name),
@@ -307,7 +301,7 @@ impl Objective {
             let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
             let error =
                 mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
-            let error = error.mul_scalar(share);
+            let error = error.mul_scalar(share_of(term.condition.as_ref()));
             parts.insert(part(term.measure, &term.name), scalar(&error));
             total = total + error.mul_scalar(term.weight as f32);
         }

@@ -40,17 +40,28 @@ impl Optimiser {
         rate: f64,
         groups: &[String],
     ) -> (Aurora, f64) {
-        let names = model.names().clone();
         gradients.retain(|name| learns(model.plan(), name, groups));
         let norm = gradients.norm();
         if !norm.is_finite() {
             return (model, norm);
         }
-        self.steps += 1;
         let clip = settings.clip.map_or(1.0, |limit| (limit / norm.max(f64::MIN_POSITIVE)).min(1.0));
+        (self.update(model, gradients, settings, rate, clip), norm)
+    }
+
+    /// The step itself, with gradients multiplied by `clip`. Parameters without a gradient stay as they are.
+    pub fn update(
+        &mut self,
+        model: Aurora,
+        gradients: ParameterGradients,
+        settings: &AdamW,
+        rate: f64,
+        clip: f64,
+    ) -> Aurora {
+        self.steps += 1;
+        let names = model.names().clone();
         let step = numbers(settings, rate, self.steps, clip);
-        let mut update = Update { names: &names, gradients, step, moments: &mut self.moments };
-        (model.map(&mut update), norm)
+        model.map(&mut Update { names: &names, gradients, step, moments: &mut self.moments })
     }
 
     /// The moments under `first.NAME` and `second.NAME`, flattened.

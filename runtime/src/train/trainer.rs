@@ -23,7 +23,7 @@ use super::objective::Objective;
 use super::optimiser::Optimiser;
 use super::progress::Progress;
 use super::scaling::Scalings;
-use super::{TrainError, batch};
+use super::{TrainError, batch, learning};
 use crate::data::prefetch::Prefetch;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
 use crate::data::store::Store;
@@ -105,6 +105,9 @@ impl Trainer<'_> {
             if let Some(code) = code {
                 return Ok(Outcome::Interrupted(code));
             }
+            let phase = &self.plan.training.phases[state.position.phase];
+            let device = self.device.clone().autodiff();
+            state.model = learning::folded(state.model, self.plan, phase, &device)?;
             state.position.phase += 1;
             state.position.step = 0;
             state.optimiser = Optimiser::default();
@@ -120,9 +123,15 @@ impl Trainer<'_> {
 
     fn begin(&self) -> Result<State, TrainError> {
         let device = self.device.clone().autodiff();
-        let mut model = Aurora::new(&self.plan.model, self.seed, &device)?;
+        let newest = checkpoint::newest(&self.checkpoints())?;
+        // Within a phase a checkpoint has the phase's low-rank updates too.
+        let within = newest.as_ref().filter(|(_, position)| position.step > 0);
+        let within = within.and_then(|(_, position)| self.plan.training.phases.get(position.phase));
+        let plan =
+            within.map_or_else(|| self.plan.model.clone(), |phase| learning::model_plan(self.plan, phase));
+        let mut model = Aurora::new(&plan, self.seed, &device)?;
         let mut started = None;
-        let (optimiser, position) = match checkpoint::newest(&self.checkpoints())? {
+        let (optimiser, position) = match newest {
             Some((path, position)) => {
                 self.same_run(&path, &position)?;
                 checkpoint::load(&path, &mut model, &self.device)?
@@ -196,6 +205,12 @@ impl Trainer<'_> {
     /// Runs a phase to its end, or until a signal comes.
     fn phase(&self, mut state: State) -> Result<(State, Option<u8>), TrainError> {
         let phase = self.prepare(&state)?;
+        if state.position.step == 0 {
+            let seed = self.seed.wrapping_add(state.position.phase as u64);
+            let device = self.device.clone().autodiff();
+            state.model = learning::adapted(state.model, self.plan, phase.plan, seed, &device)?;
+        }
+        state.model = learning::only(state.model, &learning::learning(self.plan, phase.plan));
         let mut progress = Progress::new(&phase.plan.name, phase.steps, state.position.step);
         let numbers = state.position.step as u64..phase.steps as u64;
         let selection = batch::selection(self.plan, &phase.objective.true_fields());

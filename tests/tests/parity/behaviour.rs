@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aurora_runtime::model::{Aurora, Batch, ModelError};
+use aurora_compiler::plan::model::{ModelPlan, OutputOnly, Preset};
+use aurora_runtime::model::normalisation::Scaling;
+use aurora_runtime::model::{Aurora, Batch, ModelError, Normalisation, Rollout};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -127,4 +129,141 @@ fn a_rollout_feeds_predictions_back() {
     let expected = model.forward(&second, &normalisation).unwrap();
     assert_eq!(bits(fields(&steps[1])), bits(fields(&expected)));
     assert_eq!((steps[1].rollout_step, steps[1].time[0]), (2, batch.time[0] + 12 * 3600));
+}
+
+/// Upstream's table, read out of the package: 244 keys, of which those with a level are asked for by level too.
+#[test]
+fn the_statistics_are_upstreams() {
+    let text = std::fs::read_to_string(here().join("normalisation.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let statistics = file["stats"].as_object().unwrap();
+    assert_eq!(statistics.len(), 244);
+    let mut on_levels = 0;
+    for (key, pair) in statistics {
+        let number = |name: &str| pair[name].as_f64().unwrap();
+        let expected = Scaling { location: number("location"), scale: number("scale") };
+        let own = std::slice::from_ref(key);
+        let table = Normalisation::aurora(own, own, &[], &[]);
+        assert_eq!((table.surface[key], table.statics[key]), (expected, expected), "{key}");
+        let (name, level) = key.rsplit_once('_').unwrap_or((key, ""));
+        let Ok(level) = level.parse::<f64>() else { continue };
+        let table = Normalisation::aurora(&[], &[], &[name.to_string()], &[level]);
+        assert_eq!(table.atmosphere[name], [(level, expected)], "{key}");
+        on_levels += 1;
+    }
+    // Variables on thirteen levels, and classes of soil and plants, whose numbers look like levels.
+    assert_eq!(on_levels, 168);
+}
+
+/// The number that a physical field becomes is that of arithmetic in 32 bits with constants rounded to 32 bits.
+#[test]
+fn normalisation_is_in_32_bits() {
+    let case = Case::open(&here(), "base");
+    let device = Device::flex();
+    let (model, normalisation, batch) = (case.model(&device), case.normalisation(), case.batch(&device));
+    let normalised = model.normalised(&batch, &normalisation).unwrap();
+    let values = |field: Tensor<4>| field.into_data().try_into_vec::<f32>().unwrap();
+    let scaling = normalisation.surface["msl"];
+    let expected: Vec<f32> = values(batch.surface["msl"].clone())
+        .iter()
+        .map(|value| (value - scaling.location as f32) / scaling.scale as f32)
+        .collect();
+    assert_eq!(values(normalised.surface["msl"].clone()), expected);
+}
+
+/// Every class, made small, has in burn exactly the weights that the plan counts.
+#[test]
+fn modules_hold_the_plans_tensors() {
+    for preset in Preset::ALL {
+        let class = preset.plan();
+        let plan = ModelPlan {
+            height: 4 * class.patch,
+            width: 8 * class.patch,
+            embed_dim: 8,
+            num_heads: 2,
+            encoder_depths: vec![1, 1],
+            encoder_heads: vec![1, 2],
+            decoder_depths: vec![1, 1],
+            decoder_heads: vec![2, 1],
+            window: [2, 2, 4],
+            ..class
+        };
+        let model = Aurora::new(&plan, 0, &Device::flex()).unwrap_or_else(|error| panic!("{error}"));
+        let have: BTreeMap<String, Vec<usize>> =
+            model.parameters().into_iter().map(|(name, value)| (name, value.shape)).collect();
+        let want: BTreeMap<String, Vec<usize>> = plan.tensors().into_iter().collect();
+        assert_eq!(have, want, "{}", preset.word());
+    }
+}
+
+/// The small class at its full size, as burn holds it: upstream's number of parameters.
+#[test]
+fn the_small_class_has_113_million_parameters() {
+    let model = Aurora::new(&ModelPlan::small(), 0, &Device::flex()).unwrap();
+    assert_eq!(model.num_params(), 112_797_584);
+    assert_eq!(model.plan().parameters().total, 112_797_584);
+}
+
+/// What is fed and not predicted (`msl`), and predicted and not fed (`10v`): upstream has neither.
+#[test]
+fn forcing_is_fed_and_diagnostics_are_predicted() {
+    let case = Case::open(&here(), "base");
+    let mut plan = case.plan.clone();
+    plan.surface.retain(|name| name != "msl");
+    plan.options.forcing_surface = vec!["msl".into()];
+    plan.options.output_only = vec![OutputOnly::Surface("10v".into())];
+    let device = Device::flex();
+    let model = Aurora::new(&plan, 3, &device).unwrap();
+    let (normalisation, mut batch) = (case.normalisation(), case.batch(&device));
+    batch.surface.remove("10v");
+    let first = model.forward(&batch, &normalisation).unwrap();
+    assert_eq!(first.surface.keys().collect::<Vec<_>>(), ["10u", "10v", "2t"]);
+    let mut warmer = batch.clone();
+    let pressure = warmer.surface["msl"].clone().add_scalar(5000.0);
+    warmer.surface.insert("msl".into(), pressure);
+    let second = model.forward(&warmer, &normalisation).unwrap();
+    assert_ne!(bits(fields(&first)), bits(fields(&second)), "forcing is read");
+    // Given all the same, a diagnostic field is not read.
+    let mut given = batch.clone();
+    given.surface.insert("10v".into(), batch.surface["10u"].clone());
+    let third = model.forward(&given, &normalisation).unwrap();
+    assert_eq!(bits(fields(&first)), bits(fields(&third)));
+
+    let error = model.rollout(&batch, &normalisation, 2).unwrap_err().to_string();
+    assert!(error.contains("needs msl at the end of each step but the last"), "{error}");
+    let mut forcing = first.clone();
+    let future = batch.surface["msl"].clone().narrow(1, 0, 1).add_scalar(300.0);
+    forcing.surface.insert("msl".into(), future.clone());
+    let how = Rollout { forcing: vec![forcing], ..Rollout::of(2) };
+    let steps = model.rollout_as(&batch, &normalisation, &how).unwrap();
+    let mut next = batch.clone();
+    for (name, field) in &mut next.surface {
+        let new = if name == "msl" { future.clone() } else { steps[0].surface[name].clone() };
+        *field = Tensor::cat(vec![field.clone().narrow(1, 1, 1), new], 1);
+    }
+    for (name, field) in &mut next.atmosphere {
+        *field = Tensor::cat(vec![field.clone().narrow(1, 1, 1), steps[0].atmosphere[name].clone()], 1);
+    }
+    (next.time, next.rollout_step) = (steps[0].time.clone(), 1);
+    let expected = model.forward(&next, &normalisation).unwrap();
+    assert_eq!(bits(fields(&steps[1])), bits(fields(&expected)));
+}
+
+/// Lead times that a model is not built for, and roll-outs that do not come out at its step, are refused.
+#[test]
+fn lead_times_are_those_of_the_model() {
+    let device = Device::flex();
+    let refuse = |name: &str, how: &Rollout, expected: &str| {
+        let case = Case::open(&here(), name);
+        let (model, batch) = (case.model(&device), case.batch(&device));
+        let error = model.rollout_as(&batch, &case.normalisation(), how).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    let fine = |lead_times: &[f32]| Rollout { lead_times: lead_times.to_vec(), ..Rollout::of(1) };
+    refuse("base", &fine(&[3.0, 6.0]), "the model has one lead time");
+    refuse("v1p5_rollout", &fine(&[3.0, 5.0]), "must be the time step of 6 h");
+    let case = Case::open(&here(), "base");
+    let (model, batch) = (case.model(&device), case.batch(&device));
+    let error = model.forward_at(&batch, &case.normalisation(), &[3.0]).unwrap_err().to_string();
+    assert!(error.contains("not built for other lead times"), "{error}");
 }

@@ -1,8 +1,9 @@
 //! What a phase asks of the machine: how many points, samples and steps are held at once, and what moves.
 
 use super::Moved;
-use super::memory::{Kept, Memory};
+use super::memory::{Memory, Part, Stretch, stretches};
 use crate::plan::Plan;
+use crate::plan::model::ModelPlan;
 use crate::plan::training::{AdapterSteps, PhasePlan};
 use crate::site::MachineProfile;
 
@@ -55,31 +56,57 @@ impl Demand {
         }
     }
 
-    /// Bytes at the peak.
+    /// Bytes at the peak. On the way back activations go while gradients come: what is held beside weights and
+    /// optimiser is the most of both at once, of which `activations` is what gradients in the end do not fill.
     #[must_use]
-    pub fn memory(&self, plan: &Plan) -> Memory {
-        let parameters = plan.model.parameters().total;
+    pub fn memory(&self, model: &ModelPlan) -> Memory {
+        let parameters = model.parameters().total;
         let moved = self.moved.total();
-        let per_sample = self.activations(plan);
-        let copies = (self.micro_batch.max(1) as f64) * (self.rollout.max(1) as f64);
+        let gradients = 4 * moved;
+        let most = self.most(model);
         Memory {
             weights: 4 * parameters,
-            gradients: 4 * moved,
+            gradients,
             optimiser: 8 * moved + if self.average { 4 * parameters } else { 0 },
-            activations: (per_sample * copies) as u64,
+            activations: (most as u64).saturating_sub(gradients),
         }
     }
 
-    /// Bytes of one sample and one step of the model: of each part, unless nothing in it or before it moves.
-    fn activations(&self, plan: &Plan) -> f64 {
-        let kept = Kept::of(&plan.model, self.height, self.width);
-        let (encoder, backbone) = (self.moved.encoder > 0, self.moved.encoder + self.moved.backbone > 0);
-        let number = if self.half { 2.0 } else { 4.0 };
-        let of_backbone = if self.recompute { kept.block_inputs + kept.largest_block } else { kept.backbone };
-        let when = |wanted: bool, bytes: f64| if wanted { bytes } else { 0.0 };
-        when(encoder, 4.0 * kept.encoder)
-            + when(backbone, number * (of_backbone + kept.largest_block))
-            + when(self.moved.total() > 0, 4.0 * (kept.decoder + kept.heads))
+    /// The most bytes of activations and gradients at once, stretch by stretch from the last.
+    fn most(&self, model: &ModelPlan) -> f64 {
+        let list = stretches(model, self.height, self.width);
+        let samples = 4.0 * self.micro_batch.max(1) as f64;
+        let moved = |part: Part| {
+            (match part {
+                Part::Encoder => self.moved.encoder,
+                Part::Backbone => self.moved.backbone,
+                Part::Decoder => self.moved.decoder,
+                Part::Heads => self.moved.heads,
+            }) as f64
+        };
+        // Nothing is kept before the first part that moves.
+        let order = [Part::Encoder, Part::Backbone, Part::Decoder, Part::Heads];
+        let place = |part: Part| order.iter().position(|one| *one == part).unwrap_or_default();
+        let first = order.iter().position(|part| moved(*part) > 0.0);
+        let records = |one: &Stretch| first.is_some_and(|first| place(one.part) >= first);
+        let again = |one: &Stretch| self.recompute && one.part == Part::Backbone;
+        let half = |one: &Stretch| self.half && one.part == Part::Backbone;
+        let bytes = |one: &Stretch| if half(one) { samples / 2.0 } else { samples };
+        let kept = |one: &Stretch| match (records(one), again(one)) {
+            (false, _) => 0.0,
+            (true, true) => bytes(one) * one.input,
+            (true, false) => bytes(one) * one.kept,
+        };
+        let mut held: f64 = list.iter().map(kept).sum::<f64>() * self.rollout.max(1) as f64;
+        let mut most = list.iter().map(|one| bytes(one) * one.passing).fold(held, f64::max);
+        let mut gradients = 0.0;
+        for one in list.iter().rev().filter(|one| records(one)) {
+            gradients += 4.0 * one.share * moved(one.part);
+            let computed = if again(one) { bytes(one) * one.kept } else { 0.0 };
+            most = most.max(held + gradients + computed + bytes(one) * one.flying);
+            held -= kept(one);
+        }
+        most
     }
 
     /// Operations of one step of the optimiser: forward, backward through what lies behind the first weight that

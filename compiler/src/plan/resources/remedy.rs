@@ -11,7 +11,7 @@ const TILES: [usize; 6] = [512, 384, 256, 192, 128, 64];
 /// says, before those that change the recipe. Each has been counted; empty if nothing helps.
 #[must_use]
 pub fn remedies(plan: &Plan, demand: &Demand, memory: u64) -> Vec<String> {
-    let needs = |demand: &Demand| demand.memory(plan).total();
+    let needs = |demand: &Demand| demand.memory(&plan.model).total();
     let fits = |demand: &Demand| needs(demand) <= memory;
     let said = |what: &str, demand: &Demand| format!("{what} needs {}", bytes_spoken(needs(demand)));
     let mut ways = Vec::new();
