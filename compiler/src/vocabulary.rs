@@ -166,7 +166,7 @@ pub const BLOCKS: &[BlockKind] = &[
             word("score", "scores of fields", "csi of refc at [20, 35] dBZ"),
             word("against", "what the model has to beat", "persistence"),
             word("by", "what the scores are told apart by", "member, region, month"),
-            word("confidence", "how sure of each score one is; 95 % over 1 d unless said", "95 % over 5 d"),
+            word("confidence", "how sure of each score one is; no intervals unless said", "95 % over 5 d"),
         ],
     },
 ];

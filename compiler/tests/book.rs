@@ -150,7 +150,8 @@ fn words() -> String {
     let _ = writeln!(text, "| option | says | unless said | Aurora calls it |\n|---|---|---|---|");
     for option in vocabulary::ARCHITECTURE {
         let (name, says, default, upstream) = (option.name, option.says, option.default, option.upstream);
-        let _ = writeln!(text, "| `{name}` | {says} | {default} | `{upstream}` |");
+        let upstream = if upstream.is_empty() { "–".to_string() } else { format!("`{upstream}`") };
+        let _ = writeln!(text, "| `{name}` | {says} | {default} | {upstream} |");
     }
     let _ = writeln!(text, "\n## Little words\n\n{} join values.", quoted(vocabulary::JOINTS));
     let _ = writeln!(text, "Of further meaning are {}.", quoted(vocabulary::OTHERS));

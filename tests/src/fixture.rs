@@ -119,8 +119,8 @@ impl<'a> Fixture<'a> {
         let fed = [listed("s", &prognostic), listed("a", &atmosphere)].concat();
         let _ = writeln!(
             text,
-            "aurora 1.0\nrecipe {} \"A parity fixture: its numbers have no units, its grid is told by the batch\"\n\n\
-             quantity number = 1\n\nlevels pl : pressure = {} hPa",
+            "aurora 1.0\nrecipe {} \"A parity fixture, whose grid is told by its batch\"\n\n\
+             use std.physics\n\nquantity number = 1\n\nlevels pl : pressure = {} hPa",
             self.name,
             list(&self.levels)
         );
@@ -152,11 +152,14 @@ impl<'a> Fixture<'a> {
         if !diagnostic.is_empty() {
             let _ = writeln!(text, "    diagnostic {}", listed("s", &diagnostic).join(", "));
         }
+        let more: Vec<String> =
+            listed("s", &diagnostic).iter().map(|name| format!(" + mae({name})")).collect();
         let _ = writeln!(
             text,
-            "    static {}\n}}\n\nloss all = mae(prognostic)\n\nphase learn {{\n    for 1 epochs\n    batch 1\n    train \
+            "    static {}\n}}\n\nloss all = mae(prognostic){}\n\nphase learn {{\n    for 1 epochs\n    batch 1\n    train \
              new\n    optimise adamw(rate = 1e-3)\n    minimise all\n}}",
-            listed("f", &statics).join(", ")
+            listed("f", &statics).join(", "),
+            more.concat()
         );
         Ok(text)
     }
@@ -185,28 +188,29 @@ impl<'a> Fixture<'a> {
     }
 
     fn variable(&self, prefix: &str, place: &str, name: &str) -> String {
+        let (quantity, unit) = quantity(prefix, name);
         let range = match &self.arguments.get("rollout_input_clipping").map_or(&Value::Null, |all| &all[name])
         {
             Value::Object(bounds) if prefix != "f" => {
                 let of = |key: &str| bounds.get(key).and_then(Value::as_f64);
                 match (of("min"), of("max")) {
-                    (Some(least), Some(greatest)) => format!(" in {least} .. {greatest}"),
-                    (Some(least), None) => format!(" >= {least}"),
-                    (None, Some(greatest)) => format!(" <= {greatest}"),
+                    (Some(least), Some(greatest)) => format!(" in {least} .. {greatest}{unit}"),
+                    (Some(least), None) => format!(" >= {least}{unit}"),
+                    (None, Some(greatest)) => format!(" <= {greatest}{unit}"),
                     (None, None) => String::new(),
                 }
             }
             _ => String::new(),
         };
         let mut text = format!(
-            "variable {prefix}_{name} : number{range} on {place} from \"{name}\" {{\n    named \"{name}\"\n"
+            "variable {prefix}_{name} : {quantity}{range} on {place} from \"fixture {name}\" {{\n    named \"{name}\"\n"
         );
         if let Some((centres, spreads)) = self.statistics(prefix, name) {
             let one = |list: &[f64]| match list {
                 [one] => one.to_string(),
                 several => self::list(several),
             };
-            let _ = writeln!(text, "    centre {}\n    spread {}", one(&centres), one(&spreads));
+            let _ = writeln!(text, "    centre {}{unit}\n    spread {}{unit}", one(&centres), one(&spreads));
         }
         text.push_str("}\n");
         text
@@ -427,6 +431,19 @@ impl<'a> Fixture<'a> {
         let views = views.map_err(|error| error.to_string())?;
         let file = safetensors::serialize(views, Some(metadata)).map_err(|error| error.to_string())?;
         std::fs::write(path, file).map_err(|error| error.to_string())
+    }
+}
+
+/// What Aurora was trained on under a name, and its unit; other numbers have none.
+fn quantity(prefix: &str, name: &str) -> (&'static str, &'static str) {
+    match (prefix, name) {
+        ("s", "2t") | ("a", "t") => ("temperature", " K"),
+        ("s", "10u") | ("a", "u") => ("eastward_wind", " m/s"),
+        ("s", "10v") | ("a", "v") => ("northward_wind", " m/s"),
+        ("s", "msl") => ("pressure", " Pa"),
+        ("a", "q") => ("specific_humidity", " kg/kg"),
+        ("a" | "f", "z") => ("geopotential", " m^2/s^2"),
+        _ => ("number", ""),
     }
 }
 

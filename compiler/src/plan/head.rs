@@ -3,6 +3,10 @@
 //! All heads but the Perceiver read the latent state of a patch whole, that is, all latent levels side by side,
 //! C·2D numbers. `conv` and `unet` work on points: the latent is narrowed to `width`, spread over the points of
 //! its patch, and joined by the fields that the head reads of the newest input. `mlp` works on patches.
+//!
+//! Filters of 3×3 see the outermost points again beyond the edge of a regional grid, for zeros would be a frame of
+//! average weather around every tile; on a global grid the columns go round. A head predicts one time; several at
+//! once are not built.
 
 use serde::{Deserialize, Serialize};
 

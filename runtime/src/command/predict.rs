@@ -37,10 +37,14 @@ fn hours(text: &str) -> Result<f32, String> {
 
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
-    crate::unbuilt::refuse(&recipe.plan)?;
+    let weights = recipe.checkpoints(&arguments.checkpoint)?;
+    if !weights.iter().all(|path| path.is_file()) {
+        // A run of what cannot be trained is none; of a file of weights only the model matters.
+        crate::unbuilt::refuse(&recipe.plan)?;
+    }
     recipe.set_threads()?;
     let device = device::open(recipe.site.device()).map_err(Failure::because)?;
-    let forecaster = opened(&recipe.plan, &recipe.checkpoints(&arguments.checkpoint)?, &device)?;
+    let forecaster = opened(&recipe.plan, &weights, &device)?;
     let batch = batch_file::open(&arguments.input, &device)?;
     let trained = !forecaster.data.is_empty();
     fit(&recipe.plan, &batch.batch, trained).map_err(|reason| {

@@ -99,7 +99,7 @@ fn one_way(latitude: &Coordinates, width: usize) -> Result<(), ModelError> {
 /// Columns go east along each row.
 fn rising(longitude: &Coordinates, width: usize) -> Result<(), ModelError> {
     let values = &longitude.values;
-    let wrong_way = |at: &usize| (at + 1) % width != 0 && values[*at] >= values[at + 1];
+    let wrong_way = |at: &usize| !(at + 1).is_multiple_of(width) && values[*at] >= values[at + 1];
     let Some(at) = (0..values.len().saturating_sub(1)).find(wrong_way) else { return Ok(()) };
     let (one, next) = (values[at], values[at + 1]);
     let (here, there) = (place(longitude, at), place(longitude, at + 1));

@@ -89,7 +89,7 @@ where
 
 /// Whether segments can be recorded on the backend that holds a tensor.
 fn recorded<const A: usize>(x: &Tensor<A>) -> bool {
-    #[cfg(feature = "cuda")]
+    #[cfg(any(feature = "cuda", feature = "gpu-test"))]
     if x.clone().try_into_primitive::<Autodiff<burn::backend::Cube>>().is_ok() {
         return true;
     }
@@ -103,7 +103,7 @@ fn on_backend<const A: usize, const C: usize, const D: usize>(
     y: Tensor<D>,
     (work, learns): (Segment, bool),
 ) -> Tensor<D> {
-    #[cfg(feature = "cuda")]
+    #[cfg(any(feature = "cuda", feature = "gpu-test"))]
     if x.clone().try_into_primitive::<Autodiff<burn::backend::Cube>>().is_ok() {
         return record::<burn::backend::Cube, A, C, D>(x, condition, y, (work, learns));
     }

@@ -134,9 +134,13 @@ mod tests {
 
     #[test]
     fn micro_batches_cover_the_batch() {
-        assert_eq!(micro_batches(5, Some(2)), [0..2, 2..4, 4..5]);
-        assert_eq!(micro_batches(5, None), [0..5]);
-        assert_eq!(micro_batches(3, Some(8)), [0..3]);
-        assert_eq!(micro_batches(3, Some(0)), [0..1, 1..2, 2..3]);
+        let ends = |samples, held| {
+            let ranges = micro_batches(samples, held).into_iter();
+            ranges.map(|range| (range.start, range.end)).collect::<Vec<_>>()
+        };
+        assert_eq!(ends(5, Some(2)), [(0, 2), (2, 4), (4, 5)]);
+        assert_eq!(ends(5, None), [(0, 5)]);
+        assert_eq!(ends(3, Some(8)), [(0, 3)]);
+        assert_eq!(ends(3, Some(0)), [(0, 1), (1, 2), (2, 3)]);
     }
 }

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use aurora_compiler::kernel::ir::Module as Kernels;
 use aurora_compiler::plan::Plan;
+use aurora_compiler::plan::base::BasePlan;
+use aurora_compiler::plan::model::ModelPlan;
 use aurora_compiler::plan::training::{Length, PhasePlan};
 use burn::module::Module;
 use burn::tensor::Device;
@@ -298,7 +300,7 @@ impl Trainer<'_> {
         samples: &Samples,
     ) -> Result<(State, f64), TrainError> {
         let began = Instant::now();
-        let Gradient { loss, parts, gradients } =
+        let Gradient { loss, parts, mut gradients } =
             self.gradient(phase, &state.model, samples, state.position.total_steps as u64)?;
         let step = state.position.step + 1;
         let not_finite = |what| TrainError::NotFinite {
@@ -312,7 +314,15 @@ impl Trainer<'_> {
         }
         let rate = phase.plan.optimiser.rate.at(state.position.step, phase.steps);
         let settings = &phase.plan.optimiser;
-        let (model, norm) = state.optimiser.step(state.model, gradients, settings, rate, &phase.plan.train);
+        let everything = ["new".to_string()];
+        let groups = match &self.plan.base {
+            None => &phase.plan.train[..],
+            Some(base) => {
+                gradients.retain(|name| learns(base, &self.plan.model, name, &phase.plan.train));
+                &everything[..]
+            }
+        };
+        let (model, norm) = state.optimiser.step(state.model, gradients, settings, rate, groups);
         if !norm.is_finite() {
             return Err(not_finite("gradient"));
         }
@@ -363,6 +373,14 @@ impl Trainer<'_> {
         state.saved = Instant::now();
         Ok(())
     }
+}
+
+/// Whether a weight of a model that started from `base` learns in a phase that trains `groups`: `new` is what the base
+/// did not have.
+fn learns(base: &BasePlan, model: &ModelPlan, name: &str, groups: &[String]) -> bool {
+    let own = model.group_of(name);
+    let fresh = || base.fresh.binary_search_by(|one| one.as_str().cmp(name)).is_ok();
+    groups.iter().any(|group| if group == "new" { fresh() } else { *group == own })
 }
 
 /// Scalings of the model's fields from the store's statistics over the train split.

@@ -52,7 +52,7 @@ fn forecast(folder: &Path, name: &str) -> Result<String, String> {
     let forecast = File::read(&place.path("forecast.safetensors"));
     let calls = info["predictions"].as_array().map_or(1, Vec::len);
     let (mut count, mut worst) = (0, 0f32);
-    for (key, (_, want)) in &expected.tensors {
+    for (key, (shape, want)) in &expected.tensors {
         let Some((step, variable)) = key.strip_prefix("out.").and_then(|rest| rest.split_once('.')) else {
             continue;
         };
@@ -61,7 +61,8 @@ fn forecast(folder: &Path, name: &str) -> Result<String, String> {
         let found = forecast.tensors.get(&format!("{prefix}{variable}"));
         let (_, have) = found.ok_or_else(|| format!("no `{prefix}{variable}` in the forecast"))?;
         let (_, normalised) = &expected.tensors[&format!("norm_out.{step}.{variable}")];
-        let off = compare(variable, have, want, normalised).map_err(|reason| format!("{key}: {reason}"))?;
+        let off =
+            compare(variable, shape, have, want, normalised).map_err(|reason| format!("{key}: {reason}"))?;
         (count, worst) = (count + 1, worst.max(off));
     }
     if count == 0 {
@@ -77,7 +78,13 @@ fn place_text(folder: &Path, name: &str) -> String {
 /// The greatest difference, as a share of what is allowed: 1e-4·max(1, max|normalised|/10) times the scale of the
 /// variable, which is told by physical and normalised values side by side, beside the rounding of values such as
 /// 100 000 Pa. Angles are compared modulo 360.
-fn compare(variable: &str, have: &[f32], want: &[f32], normalised: &[f32]) -> Result<f32, String> {
+fn compare(
+    variable: &str,
+    shape: &[usize],
+    have: &[f32],
+    want: &[f32],
+    normalised: &[f32],
+) -> Result<f32, String> {
     if have.len() != want.len() {
         return Err(format!("{} values instead of {}", have.len(), want.len()));
     }
@@ -86,7 +93,7 @@ fn compare(variable: &str, have: &[f32], want: &[f32], normalised: &[f32]) -> Re
         values.iter().filter(|value| value.is_finite()).fold(0f32, |most, value| most.max(value.abs()))
     };
     let (size, norm) = (greatest(want), greatest(normalised));
-    let scale = if angle { 1.0 } else { scale(want, normalised) };
+    let scale = if angle { 1.0 } else { scale(shape, want, normalised) };
     // An angle of degrees from sine and cosine near 1: the normalised tolerance, in degrees.
     let tolerance = if angle { 1e-2 } else { scale * 1e-4 * (norm / 10.0).max(1.0) + size * 2e-7 };
     let mut worst = 0f32;
@@ -106,14 +113,21 @@ fn compare(variable: &str, have: &[f32], want: &[f32], normalised: &[f32]) -> Re
     }
 }
 
-/// How much a physical value changes with a normalised one, between the two values that lie farthest apart. The
-/// accumulations of Aurora 1.5, which are logarithmic, change most where they are greatest.
-fn scale(physical: &[f32], normalised: &[f32]) -> f32 {
-    let pairs = || physical.iter().zip(normalised).filter(|(one, two)| one.is_finite() && two.is_finite());
-    let least = pairs().min_by(|one, two| one.1.total_cmp(two.1));
-    let most = pairs().max_by(|one, two| one.1.total_cmp(two.1));
-    match (least, most) {
-        (Some(least), Some(most)) if most.1 > least.1 => (most.0 - least.0).abs() / (most.1 - least.1),
-        _ => 1.0,
-    }
+/// How much a physical value changes with a normalised one, on the level where that is most: on each between the two
+/// values that lie farthest apart. The accumulations of Aurora 1.5, which are logarithmic, change most where they are
+/// greatest.
+fn scale(shape: &[usize], physical: &[f32], normalised: &[f32]) -> f32 {
+    let plane: usize = shape[shape.len().saturating_sub(2)..].iter().product();
+    let planes = physical.chunks(plane.max(1)).zip(normalised.chunks(plane.max(1)));
+    let of = |(physical, normalised): (&[f32], &[f32])| {
+        let pairs =
+            || physical.iter().zip(normalised).filter(|(one, two)| one.is_finite() && two.is_finite());
+        let least = pairs().min_by(|one, two| one.1.total_cmp(two.1));
+        let most = pairs().max_by(|one, two| one.1.total_cmp(two.1));
+        match (least, most) {
+            (Some(least), Some(most)) if most.1 > least.1 => (most.0 - least.0).abs() / (most.1 - least.1),
+            _ => 0.0,
+        }
+    };
+    planes.map(of).fold(0.0, f32::max)
 }

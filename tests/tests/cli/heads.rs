@@ -50,7 +50,7 @@ fn heads_are_trained_judged_and_forecast() {
         rows.iter().any(|row| {
             row["score"] == score
                 && row["variable"] == field
-                && row["value"].as_f64().is_some_and(f64::is_finite)
+                && row["forecasts"]["model"].as_f64().is_some_and(f64::is_finite)
         })
     };
     assert!(has("rmse", "uh") && has("rmse", "t2m"), "{rows:?}");

@@ -207,7 +207,10 @@ fn the_digest_of_the_base_is_locked() {
     assert!(lock.contains("[recipes.tiny.checkpoint]") && lock.contains("digest = "), "{lock}");
     hub.put(base, "second", weights(2.0));
     std::fs::remove_dir_all(place.path("cache")).expect("a cache");
-    let sentence = hub.run(&place, &words(&["train", "based.aurora"])).sentence();
+    let said = hub.run(&place, &words(&["train", "based.aurora"]));
+    assert_eq!(said.status.code(), Some(1), "{said:?}");
+    // Progress of fetching, then one sentence.
+    let sentence = said.stderr.lines().last().unwrap_or_default();
     assert!(
         sentence.contains("is not the file that") && sentence.contains("aurora.lock holds"),
         "{sentence}"

@@ -85,7 +85,7 @@ fn copy() -> PathBuf {
     for part in ["Cargo.toml", "Cargo.lock", "grammar", "compiler", "runtime", "recipes", "examples"] {
         collect(&from.join(part), &mut files);
     }
-    for part in ["Cargo.toml", "src", "tests/parity", "fixtures/aurora"] {
+    for part in ["Cargo.toml", "src", "cli", "tests/parity", "fixtures/aurora"] {
         collect(&from.join("tests").join(part), &mut files);
     }
     let mut edits: BTreeMap<PathBuf, Vec<(String, String)>> = BTreeMap::new();
