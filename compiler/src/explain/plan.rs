@@ -263,7 +263,7 @@ fn costs(plan: &Plan, machine: Option<&MachineProfile>) -> Vec<Line> {
             Line::default()
                 .with(Tone::Faint, format!("{:<8} ", phase.name))
                 .plain(format!(
-                    "{} steps of {}FLOP{time} · {} of memory: weights {}, gradients {}, optimiser {}, activations {}",
+                    "{} steps of {}FLOP{time} · {} of memory: weights {}, gradients {}, optimiser {}, activations {}, process {}",
                     grouped(phase.steps),
                     flops(phase.step_flops),
                     bytes(memory.total()),
@@ -271,6 +271,7 @@ fn costs(plan: &Plan, machine: Option<&MachineProfile>) -> Vec<Line> {
                     bytes(memory.gradients),
                     bytes(memory.optimiser),
                     bytes(memory.activations),
+                    bytes(memory.process),
                 ))
                 .hanging(9),
         );

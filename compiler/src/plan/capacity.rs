@@ -40,11 +40,12 @@ pub fn fits(
         };
         let place = place(resolved, &phase.name, "batch").or_else(|| place(resolved, &phase.name, "train"));
         let share = format!(
-            "weights {} · gradients {} · optimiser {} · activations {} ({} of {} samples at a time on {} by {} points)",
+            "weights {} · gradients {} · optimiser {} · activations {} · process {} ({} of {} samples at a time on {} by {} points)",
             bytes_spoken(needs.weights),
             bytes_spoken(needs.gradients),
             bytes_spoken(needs.optimiser),
             bytes_spoken(needs.activations),
+            bytes_spoken(needs.process),
             demand.micro_batch,
             demand.batch,
             demand.height,

@@ -6,10 +6,6 @@ use aurora_compiler::plan::resources::{Demand, Moved};
 use super::child::{STEP, STEP_RECOMPUTED};
 use super::table::{FORWARD, Measured};
 
-/// What a process holds beside the model's memory: the program, its threads' stacks and buffers of matrix products,
-/// and what building the model leaves behind.
-const PROCESS: f64 = 140e6;
-
 /// Work, height, width, levels, samples.
 pub const CASES: [(&str, usize, usize, usize, usize); 12] = [
     (FORWARD, 64, 128, 4, 1),
@@ -72,5 +68,5 @@ fn foretold(work: &str, [height, width, levels, samples]: [usize; 4]) -> f64 {
         average: false,
         moved,
     };
-    demand.memory(&model).total() as f64 + PROCESS
+    demand.memory(&model).total() as f64
 }

@@ -1,7 +1,7 @@
 //! What a phase asks of the machine: how many points, samples and steps are held at once, and what moves.
 
 use super::Moved;
-use super::memory::{Memory, Part, Stretch, stretches};
+use super::memory::{Memory, PROCESS, Part, Stretch, stretches};
 use crate::plan::Plan;
 use crate::plan::model::ModelPlan;
 use crate::plan::training::{AdapterSteps, PhasePlan};
@@ -15,8 +15,8 @@ pub struct Group {
     pub lora: Option<(usize, usize)>,
 }
 
-/// What comes and goes takes so much more than it holds, in freed blocks that nothing fits into: measured, see
-/// `docs/src/performance.md`.
+/// What comes and goes takes so much more than it holds, in freed blocks that nothing fits into: fitted to five
+/// measured peaks, held to twelve (`docs/src/performance.md`).
 const FREED: f64 = 1.25;
 
 /// The demand of one phase, with what may be changed to lower it.
@@ -73,6 +73,7 @@ impl Demand {
             gradients,
             optimiser: 8 * moved + if self.average { 4 * parameters } else { 0 },
             activations: ((FREED * most) as u64).saturating_sub(gradients),
+            process: PROCESS,
         }
     }
 

@@ -13,12 +13,18 @@ pub struct Memory {
     /// Two moments of AdamW, and the average if there is one.
     pub optimiser: u64,
     pub activations: u64,
+    /// Beside the model: the program, its threads' stacks and buffers, what building the model leaves behind.
+    #[serde(default)]
+    pub process: u64,
 }
+
+/// As measured on a CPU (`docs/src/performance.md`); the context of a GPU is of that size or larger.
+pub const PROCESS: u64 = 140_000_000;
 
 impl Memory {
     #[must_use]
     pub fn total(&self) -> u64 {
-        let parts = [self.weights, self.gradients, self.optimiser, self.activations];
+        let parts = [self.weights, self.gradients, self.optimiser, self.activations, self.process];
         parts.into_iter().fold(0, u64::saturating_add)
     }
 }
