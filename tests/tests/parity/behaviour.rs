@@ -204,6 +204,26 @@ fn the_small_class_has_113_million_parameters() {
     assert_eq!(model.plan().parameters().total, 112_797_584);
 }
 
+/// The published classes at their full size, as burn holds them: upstream's numbers of parameters. By hand, for it
+/// takes minutes and 12 GB.
+#[test]
+#[ignore = "builds eight models of 1.3 billion weights"]
+fn every_class_has_upstreams_number_of_parameters() {
+    let counts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/weights/param_counts.json");
+    let counts: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(counts).unwrap()).unwrap();
+    for preset in Preset::ALL {
+        let model = Aurora::new(&preset.plan(), 0, &Device::flex()).unwrap_or_else(|error| panic!("{error}"));
+        let want = counts[preset.class()]["total"].as_u64().unwrap();
+        assert_eq!(
+            (model.num_params() as u64, model.plan().parameters().total),
+            (want, want),
+            "{}",
+            preset.class()
+        );
+        println!("{}: {want}", preset.class());
+    }
+}
+
 /// What is fed and not predicted (`msl`), and predicted and not fed (`10v`): upstream has neither.
 #[test]
 fn forcing_is_fed_and_diagnostics_are_predicted() {
