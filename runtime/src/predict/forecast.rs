@@ -140,7 +140,11 @@ pub fn forecaster(plan: &Plan, path: &Path, device: &Device) -> Result<Forecaste
     let chosen = match checkpoint::newest(&folder)? {
         Some((newest, _)) => newest,
         None if folder.join("state.json").is_file() => folder,
-        None if !path.exists() => return Err(refused("it is not there; train first")),
+        None if !path.exists() => {
+            return Err(refused(
+                "it is not there; train first, or give a .ckpt or .safetensors file, or OWNER/REPOSITORY:FILE",
+            ));
+        }
         None => return Err(refused("it holds no whole checkpoint; train first")),
     };
     let position = checkpoint::verify(&chosen)?;

@@ -49,7 +49,7 @@ fn every_mutation_finds_its_place() {
 }
 
 #[test]
-#[ignore = "builds a copy of the workspace: minutes"]
+#[ignore = "builds a copy of the workspace, five minutes: .ci/run asks for it"]
 fn every_mutation_fails_a_case() {
     let program = build(&copy());
     let (passed, failed) = parity(&program, "");
