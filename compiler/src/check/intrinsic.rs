@@ -12,9 +12,9 @@ use crate::types::FieldType;
 use crate::units::Scale;
 
 /// The functions the compiler knows itself.
-pub const INTRINSICS: [&str; 23] = [
+pub const INTRINSICS: [&str; 24] = [
     "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral",
-    "linear", "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
+    "linear", "log", "max", "mean", "min", "previous", "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
@@ -73,6 +73,7 @@ impl Checker<'_> {
                 Some(result)
             }
             ("hypot", [x, y]) => self.hypotenuse(x, y, span),
+            ("previous", [x]) => self.previous(locals, x, span),
             ("choose", [mask, then, otherwise]) => self.choose(mask, then, otherwise, span),
             ("linear", [x]) => self.linear(x, span),
             ("decibel", [x]) => self.decibel(x, span),

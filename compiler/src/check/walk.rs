@@ -21,6 +21,9 @@ const MOST_STEPS: f64 = 64.0;
 /// More operations than a kernel may have in all loops written out.
 const MOST_WRITTEN: usize = 100_000;
 
+/// Under this name, which nobody can write, the lines of a walk know the level before each.
+const PREVIOUS: &str = "previous(x)";
+
 /// A `scan` as written.
 pub struct ScanForm<'a> {
     pub levels: &'a Name,
@@ -85,6 +88,9 @@ impl Checker<'_> {
         let previous = before(&here, &way, from.as_ref(), count, span);
         walk.locals.insert(locals.len(), ("here".to_string(), here.clone()));
         walk.locals.insert(locals.len(), ("previous".to_string(), previous));
+        if form.from.is_none() {
+            walk.locals.insert(locals.len(), (PREVIOUS.to_string(), shifted(&here, &way, span)));
+        }
         let active = from.map(|from| {
             let ty = FieldType { support: here.ty.support.clone(), ..FieldType::number() };
             node(TypedKind::Compare(reached(way.falling), here.clone(), from), ty, span)
@@ -106,6 +112,27 @@ impl Checker<'_> {
             steps,
         };
         Some(node(kind, ty, span))
+    }
+
+    /// `previous(x)`: a field on the level that a walk visited before; on its first level, as it is there.
+    pub(super) fn previous(&mut self, locals: &Locals, value: &Typed, span: Span) -> Option<Typed> {
+        self.is_whole(value)?;
+        let way = locals.iter().rev().find(|(name, _)| name == PREVIOUS).map(|(_, way)| way);
+        let Some((&TypedKind::Shift { by, .. }, set)) = way.map(|way| (&way.kind, &way.ty.support)) else {
+            self.error_with_help(
+                "wrong-argument",
+                "only within a walk along the levels is there a level before",
+                (span, "not in a `scan`, or in one that begins between levels"),
+                "for instance: scan pl upward { start s = 0 K   step s = s + (t - previous(t)) }",
+            );
+            return None;
+        };
+        if value.ty.support.levels().is_none() {
+            return Some(value.clone());
+        }
+        let on_set = FieldType { support: set.clone(), ..FieldType::number() };
+        self.broadcast(value, &node(TypedKind::Constant(0.0), on_set, span))?;
+        Some(node(TypedKind::Shift { value: value.clone(), by }, value.ty.clone(), span))
     }
 
     /// The first state after `count` steps: the steps are written out one after the other.
@@ -357,11 +384,16 @@ impl Checker<'_> {
     }
 }
 
+/// A column as it is on the level visited before; on the first level, as it is there.
+fn shifted(value: &Typed, way: &Way, span: Span) -> Typed {
+    let by = if way.reverse { 1 } else { -1 };
+    node(TypedKind::Shift { value: value.clone(), by }, value.ty.clone(), span)
+}
+
 /// The coordinate of the level visited before, as a column: on the first level reached it is where the walk began.
 fn before(here: &Typed, way: &Way, from: Option<&Typed>, count: usize, span: Span) -> Typed {
     let ty = FieldType { range: here.ty.range, ..here.ty.clone() };
-    let by = if way.reverse { 1 } else { -1 };
-    let shifted = node(TypedKind::Shift { value: here.clone(), by }, ty.clone(), span);
+    let shifted = shifted(here, way, span);
     let Some(from) = from else { return shifted };
     // Levels below the start have not been walked: the walk came from its start.
     let op = if way.falling { Binary::Minimum } else { Binary::Maximum };
