@@ -26,7 +26,14 @@ pub struct ScanForm<'a> {
     pub levels: &'a Name,
     pub direction: &'a Name,
     pub from: Option<&'a Expr>,
+    pub lines: Lines<'a>,
+}
+
+/// The lines of a block: what is carried, what several steps need, how it changes.
+#[derive(Clone, Copy)]
+pub struct Lines<'a> {
     pub states: &'a [Binding],
+    pub bindings: &'a [Binding],
     pub steps: &'a [Binding],
 }
 
@@ -68,7 +75,7 @@ impl Checker<'_> {
             None => None,
         };
         let way = self.way(&set, form, from.as_ref())?;
-        let mut walk = self.begin(scope, locals, form.states, Some(&set), span)?;
+        let mut walk = self.begin(scope, locals, form.lines.states, Some(&set), span)?;
         for start in walk.starts.clone() {
             self.is_whole(&start)?;
             self.is_one_per_column(&start, "what a walk begins with")?;
@@ -82,7 +89,7 @@ impl Checker<'_> {
             let ty = FieldType { support: here.ty.support.clone(), ..FieldType::number() };
             node(TypedKind::Compare(reached(way.falling), here.clone(), from), ty, span)
         });
-        let steps = self.steps(scope, &walk, form.states, form.steps)?;
+        let steps = self.steps(scope, &mut walk, form.lines)?;
         let mut ty = self.state_type(walk.starts.first()?, Some(&set));
         ty.quantity = ty.quantity.or_else(|| steps.first()?.ty.quantity.clone());
         for step in &steps {
@@ -164,7 +171,7 @@ impl Checker<'_> {
         scope: ScopeId,
         locals: &Locals,
         count: &Expr,
-        (states, steps): (&[Binding], &[Binding]),
+        lines: Lines<'_>,
         span: Span,
     ) -> Option<Typed> {
         let times = self.expression_with(scope, locals, count)?;
@@ -178,8 +185,8 @@ impl Checker<'_> {
             );
             return None;
         };
-        let walk = self.begin(scope, locals, states, None, span)?;
-        let steps = self.steps(scope, &walk, states, steps)?;
+        let mut walk = self.begin(scope, locals, lines.states, None, span)?;
+        let steps = self.steps(scope, &mut walk, lines)?;
         for (start, step) in walk.starts.iter().zip(&steps) {
             self.broadcast(start, step)?;
         }
@@ -299,10 +306,23 @@ impl Checker<'_> {
     fn steps(
         &mut self,
         scope: ScopeId,
-        walk: &Walk,
-        states: &[Binding],
-        steps: &[Binding],
+        walk: &mut Walk,
+        Lines { states, bindings, steps }: Lines<'_>,
     ) -> Option<Vec<Typed>> {
+        for (number, binding) in bindings.iter().enumerate() {
+            let name = &binding.name.text;
+            let others = states.iter().chain(&bindings[..number]);
+            if let Some(first) = others.into_iter().find(|other| other.name.text == *name) {
+                self.diagnostics.push(
+                    Diagnostic::error("repeated-name", format!("`{name}` stands for two things"))
+                        .label(binding.name.span, "again")
+                        .label(first.name.span, "first")
+                        .help("give one of them another name"),
+                );
+                return None;
+            }
+        }
+        self.bind(scope, &mut walk.locals, bindings)?;
         for (number, step) in steps.iter().enumerate() {
             let name = &step.name.text;
             if let Some(first) = steps[..number].iter().find(|other| other.name.text == *name) {
