@@ -149,7 +149,11 @@ fn uses(resolved: &Resolved) -> Vec<Item> {
     by_library
         .iter()
         .map(|(library, names)| Item {
-            kind: ItemKind::Use { path: name(library), names: names.iter().map(name).collect() },
+            kind: ItemKind::Use {
+                path: name(library),
+                names: names.iter().map(name).collect(),
+                by_default: false,
+            },
             span: Span::default(),
         })
         .collect()
@@ -266,6 +270,8 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
     match &e.kind {
         ExprKind::Path(name) => {
             names.insert(name.clone());
+            // `walk.state` speaks of `walk`.
+            names.extend(name.split_once('.').map(|(walk, _)| walk.to_string()));
         }
         ExprKind::Call { function, inputs } => {
             names.insert(function.text.clone());

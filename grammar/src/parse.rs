@@ -195,8 +195,9 @@ impl<'a> Reader<'a> {
     fn use_item(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {
         self.refuse_block(&line);
         let pairs = self.shape(Rule::use_line, &line, head.clone())?;
+        let by_default = pairs.clone().any(|pair| pair.as_rule() == Rule::by_default);
         let mut names = self.named(pairs, head.start);
-        Some(ItemKind::Use { path: names.next()?, names: names.collect() })
+        Some(ItemKind::Use { path: names.next()?, names: names.collect(), by_default })
     }
 
     fn drop_item(&mut self, line: Line, head: Range<usize>) -> Read<ItemKind> {

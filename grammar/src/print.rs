@@ -93,8 +93,13 @@ impl Display for Item {
 
 fn item(out: &mut Formatter<'_>, shown: &Item, indent: usize) -> fmt::Result {
     match &shown.kind {
-        ItemKind::Use { path, names } if names.is_empty() => write!(out, "use {}", path.text),
-        ItemKind::Use { path, names } => write!(out, "use {} ({})", path.text, joined(names)),
+        ItemKind::Use { path, names, by_default } => {
+            write!(out, "use {}", path.text)?;
+            if !names.is_empty() {
+                write!(out, " ({})", joined(names))?;
+            }
+            if *by_default { write!(out, " by default") } else { Ok(()) }
+        }
         ItemKind::Amend(inner) => {
             write!(out, "amend ")?;
             item(out, inner, indent)

@@ -53,8 +53,9 @@ pub struct Item {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum ItemKind {
-    /// `use std.hrrr (t, q)`; no names means the whole library.
-    Use { path: Name, names: Vec<Name> },
+    /// `use std.hrrr (t, q)`; no names means the whole library. `by default`: what neither this file nor the recipe has
+    /// itself.
+    Use { path: Name, names: Vec<Name>, by_default: bool },
     /// `amend phase adapt { … }`.
     Amend(Box<Item>),
     /// `drop phase adapt`.

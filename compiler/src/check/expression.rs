@@ -130,6 +130,11 @@ impl Checker<'_> {
             return Some(at_span(value, span));
         }
         let resolved = self.resolved;
+        if let Some((walk, state)) = name.split_once('.')
+            && let Some(walk) = self.walk_named(scope, locals, walk, span)
+        {
+            return self.state_of(&walk?, state, span);
+        }
         let Some(definition) = resolved.lookup(scope, name) else {
             self.unknown(scope, name, span, "");
             return None;
@@ -182,6 +187,26 @@ impl Checker<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// What stands before the dot of `walk.state`, if it is known; within, nothing if it is known to be wrong.
+    fn walk_named(
+        &mut self,
+        scope: ScopeId,
+        locals: &Locals,
+        name: &str,
+        span: Span,
+    ) -> Option<Option<Typed>> {
+        if let Some((_, value)) = locals.iter().rev().find(|(n, _)| n == name) {
+            return Some(Some(value.clone()));
+        }
+        let definition = self.resolved.lookup(scope, name)?;
+        match &definition.item.kind {
+            ItemKind::Derive { parameters, .. } if parameters.is_empty() => {
+                Some(self.derived(definition).map(|derived| at_span(&derived.value, span)))
+            }
+            _ => None,
         }
     }
 

@@ -110,6 +110,8 @@ impl Checker<'_> {
             along: here,
             starts: walk.starts,
             steps,
+            names: form.lines.states.iter().map(|state| state.name.text.clone()).collect(),
+            result: 0,
         };
         Some(node(kind, ty, span))
     }
@@ -133,6 +135,61 @@ impl Checker<'_> {
         let on_set = FieldType { support: set.clone(), ..FieldType::number() };
         self.broadcast(value, &node(TypedKind::Constant(0.0), on_set, span))?;
         Some(node(TypedKind::Shift { value: value.clone(), by }, value.ty.clone(), span))
+    }
+
+    /// `walk.state`: what a state of a walk that has a name is on each level. Nothing is said of what is no walk.
+    pub(super) fn state_of(&mut self, walk: &Typed, state: &str, span: Span) -> Option<Typed> {
+        let mut inner = walk;
+        while let TypedKind::Same(value) = &inner.kind {
+            inner = value;
+        }
+        let TypedKind::Scan { walk, reverse, active, along, starts, steps, names, .. } = &inner.kind else {
+            let message = format!("there is no `{state}` in it: only a walk has states");
+            self.error_with_help("unknown-name", message, (span, "no walk"), "a walk is a `scan`");
+            return None;
+        };
+        let Some(result) = names.iter().position(|name| name == state) else {
+            let known: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut diagnostic = Diagnostic::error("unknown-name", format!("no state is called `{state}`"))
+                .label(span, "not found")
+                .help(format!("the walk carries {}", known.join(", ")));
+            if let Some(near) = nearest(state, known.iter().copied()) {
+                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            }
+            self.diagnostics.push(diagnostic);
+            return None;
+        };
+        let mut ty = self.state_type(&starts[result], inner.ty.support.levels().map(String::as_str));
+        ty.quantity = ty.quantity.or_else(|| steps[result].ty.quantity.clone());
+        let kind = TypedKind::Scan {
+            walk: *walk,
+            reverse: *reverse,
+            active: active.clone(),
+            along: along.clone(),
+            starts: starts.clone(),
+            steps: steps.clone(),
+            names: names.clone(),
+            result,
+        };
+        Some(node(kind, ty, span))
+    }
+
+    /// `last(walk)`: what a walk has come to on the level that it visits last, one value per column.
+    pub(super) fn last(&mut self, walk: &Typed, span: Span) -> Option<Typed> {
+        let mut inner = walk;
+        while let TypedKind::Same(value) = &inner.kind {
+            inner = value;
+        }
+        let (TypedKind::Scan { reverse, .. }, Some(set)) = (&inner.kind, walk.ty.support.levels()) else {
+            let help = "for instance: last(scan pl upward { … }); for one level write `x at 500 hPa`";
+            self.error_with_help("wrong-argument", "`last` takes a walk", (span, "no `scan`"), help);
+            return None;
+        };
+        let count = self.checked.levels.get(set)?.values.len();
+        let level = if *reverse { 0 } else { count.saturating_sub(1) };
+        let weights = (0..count).map(|k| if k == level { 1.0 } else { 0.0 }).collect();
+        let ty = FieldType { support: Support::Column, layer: None, ..walk.ty.clone() };
+        Some(node(TypedKind::Weighted { value: walk.clone(), weights }, ty, span))
     }
 
     /// The first state after `count` steps: the steps are written out one after the other.
@@ -209,7 +266,7 @@ impl Checker<'_> {
             }
         };
         let levels = self.checked.levels.get(set)?.clone();
-        let Some(rising) = rising(&levels) else {
+        let Some(stored_upward) = stored_upward(&levels) else {
             self.error_with_help(
                 "wrong-argument",
                 "these levels are in no order",
@@ -218,7 +275,6 @@ impl Checker<'_> {
             );
             return None;
         };
-        let stored_upward = rising == (levels.coordinate != "pressure");
         let coordinate = match from {
             Some(from) => self.coordinate(set, from.ty.dimension, from)?,
             None => self.coordinates(set).remove(&levels.coordinate)?,
@@ -406,6 +462,11 @@ fn before(here: &Typed, way: &Way, from: Option<&Typed>, count: usize, span: Spa
         span,
     );
     node(TypedKind::Select { mask, then: from.clone(), otherwise: walked }, ty, span)
+}
+
+/// Whether the lowest level of a set is stored first; nothing if they are in no order.
+pub(super) fn stored_upward(levels: &LevelsPlan) -> Option<bool> {
+    Some(rising(levels)? == (levels.coordinate != "pressure"))
 }
 
 /// Whether the numbers of a set rise in stored order; nothing if they are in no order.

@@ -137,7 +137,7 @@ impl Walker<'_> {
     fn item(&mut self, item: &Item, defines: bool) {
         self.first_word(item.span);
         match &item.kind {
-            ItemKind::Use { path, names } => {
+            ItemKind::Use { path, names, .. } => {
                 self.push(path.span, Target::Library(path.text.clone()), false);
                 names.iter().for_each(|name| self.used(name));
             }
