@@ -36,6 +36,7 @@ mod schedule;
 mod science;
 mod score;
 mod split;
+mod states;
 mod trained;
 mod walk;
 mod watching;
