@@ -11,7 +11,7 @@ use aurora_compiler::kernel::optimise::optimise;
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::verify;
 use kernel_support::Random;
-use ndarray::{Array2, Axis as Dimension};
+use ndarray::{Array2, Axis as Dimension, array};
 
 const LEVELS: usize = 12;
 const CELLS: usize = 200;
@@ -228,5 +228,57 @@ fn large_kernels_are_judged_and_printed_fast() {
     );
     if !cfg!(debug_assertions) {
         assert!(verified.as_millis() < 5 && printed.as_millis() < 5 && read.as_millis() < 5);
+    }
+}
+
+/// A column with its ground, a part of it, and a sum above each level: what a parcel does that is lifted from everywhere.
+#[test]
+fn a_kernel_runs_for_each_level() {
+    let text = "\
+kernel k(ground: cell, air: column 2, active: column 3) {
+  %0 = input ground
+  %1 = input air
+  %2 = concat [%0 %1]
+  %3 = slice %2 levels 1..3
+  %4 = input active
+  %5 = each captures [%2 %0] here [%2] active %4 kernel above(all: column 3, ground: cell, own: cell) {
+    %0 = input all
+    %1 = input own
+    %2 = sub %0 %1
+    %3 = constant 0.0
+    %4 = max %2 %3
+    %5 = scan starts [%3] captures [%4] result 0 {
+      %0 = state 0
+      %1 = here 0
+      %2 = add %0 %1
+      next [%2]
+    }
+    %6 = highest %5
+    output value = %6
+  }
+  output column = %2
+  output part = %3
+  output above = %5
+}
+";
+    let module = parse(text).unwrap();
+    verify(&module).unwrap();
+    assert_eq!(module.to_string(), text);
+    let kernel = &module.kernels[0];
+    let (ground, air, active) = (array![[1.0_f64]], array![[5.0], [2.0]], array![[1.0], [0.0], [1.0]]);
+    let outputs = interpret(kernel, &[ground.view(), air.view(), active.view()], 1).unwrap();
+    assert_eq!(outputs[0], array![[1.0], [5.0], [2.0]]);
+    assert_eq!(outputs[1], array![[5.0], [2.0]]);
+    assert_eq!((outputs[2][[0, 0]], outputs[2][[2, 0]]), (5.0, 3.0));
+    assert!(outputs[2][[1, 0]].is_nan());
+    for (from, to) in [
+        ("here [%2] active", "here [%0] active"),
+        ("all: column 3", "all: column 2"),
+        ("output value = %6", "output value = %4"),
+        ("levels 1..3", "levels 1..4"),
+        ("concat [%0 %1]", "concat []"),
+        ("%2 = sub %0 %1", "%2 = difference %0 x"),
+    ] {
+        assert!(verify(&parse(&text.replace(from, to)).unwrap()).is_err(), "{to}");
     }
 }

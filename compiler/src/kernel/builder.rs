@@ -88,6 +88,27 @@ impl Builder {
         self.push(Instruction::Difference { value, axis })
     }
 
+    /// Cells and columns one behind the other; see [`Instruction::Concat`].
+    pub fn concat(&mut self, parts: Vec<Value>) -> Value {
+        self.push(Instruction::Concat { parts })
+    }
+
+    /// Some levels of a column; see [`Instruction::Slice`].
+    pub fn slice(&mut self, value: Value, levels: Range<usize>) -> Value {
+        self.push(Instruction::Slice { value, levels })
+    }
+
+    /// A kernel for each level; see [`Instruction::Each`].
+    pub fn each(
+        &mut self,
+        captures: Vec<Value>,
+        here: Vec<Value>,
+        active: Option<Value>,
+        body: Kernel,
+    ) -> Value {
+        self.push(Instruction::Each { captures, here, active, body: Box::new(body) })
+    }
+
     /// A walk along a column; see [`Instruction::Scan`], and [`BodyBuilder`] for its body.
     pub fn scan(
         &mut self,

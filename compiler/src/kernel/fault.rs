@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::ir::Value;
+use super::ir::{Domain, Value};
 
 /// What is wrong, and in which kernel.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +69,16 @@ pub enum Fault {
     MissingCapture { at: usize, capture: usize, captures: usize },
     /// A next value that the body does not make.
     MissingNext { state: usize, value: Value },
+    /// Nothing to put together.
+    NoPart { at: usize },
+    /// Nothing that says for which levels a kernel is to run.
+    NothingHere { at: usize },
+    /// A kernel for each level whose inputs are not what is captured: which input, and what it should be.
+    CapturedAs { at: usize, input: usize, expected: Option<Domain> },
+    /// A kernel for each level that does not give one cell.
+    NotOneCell { at: usize },
+    /// What is wrong in the kernel for each level.
+    InEach { at: usize, error: Box<VerifyError> },
     /// A range of levels that is empty or leaves the column.
     LevelRange { at: usize, levels: usize, range: Range<usize> },
 }
@@ -140,6 +150,18 @@ impl fmt::Display for Fault {
             Self::MissingNext { state, value } => {
                 write!(f, "state {state} becomes %{}, which the body does not make", value.index())
             }
+            Self::NoPart { at } => write!(f, "%{at} puts nothing together"),
+            Self::NothingHere { at } => {
+                write!(f, "%{at} has nothing `here`, so there are no levels to run for")
+            }
+            Self::CapturedAs { at, input, expected: Some(expected) } => {
+                write!(f, "%{at} gives its kernel a {expected} as input {input}, counted from 0")
+            }
+            Self::CapturedAs { at, input, expected: None } => {
+                write!(f, "%{at} gives its kernel nothing as input {input}, counted from 0, or has too many")
+            }
+            Self::NotOneCell { at } => write!(f, "the kernel of %{at} has to give one cell"),
+            Self::InEach { at, error } => write!(f, "in the kernel of %{at}: {}", error.fault),
             Self::LevelRange { at, levels, range } => write!(
                 f,
                 "%{at} takes levels {}..{} of a column of {levels}; the range must lie within it and not be empty",

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::ir::Value;
+use super::ir::{Kernel, Value};
 
 /// One step. Unless said otherwise, the result is a column if any operand is one, and a cell if none is.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +125,32 @@ pub enum Instruction {
         value: Value,
         /// In which direction.
         axis: Axis,
+    },
+    /// Cells and columns one behind the other, in order, as one column; a cell is one level of it.
+    Concat {
+        /// At least one.
+        parts: Vec<Value>,
+    },
+    /// Those levels of a column, in order, as a column of their own.
+    Slice {
+        /// A column value.
+        value: Value,
+        /// Half open, not empty.
+        levels: Range<usize>,
+    },
+    /// A kernel for each level of a column: the result, a column, is on each level what the body's one output is there. So a
+    /// parcel can be lifted from every level through the whole column.
+    Each {
+        /// What the body sees whole: cells and columns, its first inputs in this order.
+        captures: Vec<Value>,
+        /// Columns of which the body sees the number on the level it runs for: its further inputs, cells. At least one, all
+        /// of as many levels as the result.
+        here: Vec<Value>,
+        /// A mask, a cell or a column of as many levels: where it is false the result is NaN whatever the body would give, and
+        /// where it is NaN too. Everywhere, when `None`.
+        active: Option<Value>,
+        /// Has one output, a cell, and neither [`Difference`](Self::Difference) nor another `Each`.
+        body: Box<Kernel>,
     },
     /// A walk along the levels of a column with a few numbers carried from level to level, one after the other in stored
     /// order, or from last to first. The result is a column: what one of the states is after each level.
@@ -260,7 +286,7 @@ pub enum Reduce {
 }
 
 impl Instruction {
-    /// The values it reads, in order. Those of a scan's body are the body's own and not among them.
+    /// The values it reads, in order. Those of a body are the body's own and not among them.
     #[must_use]
     pub fn operands(&self) -> Vec<Value> {
         match self {
@@ -278,6 +304,11 @@ impl Instruction {
             Self::Select { mask, then, otherwise } => vec![*mask, *then, *otherwise],
             Self::Interpolate { value, coordinate, at } => vec![*value, *coordinate, *at],
             Self::Layer { value, coordinate, from, to, .. } => vec![*value, *coordinate, *from, *to],
+            Self::Concat { parts } => parts.clone(),
+            Self::Slice { value, .. } => vec![*value],
+            Self::Each { captures, here, active, .. } => {
+                captures.iter().chain(here).chain(active).copied().collect()
+            }
             Self::Scan { starts, captures, active, .. } => {
                 starts.iter().chain(captures).chain(active).copied().collect()
             }
@@ -309,6 +340,11 @@ impl Instruction {
             }
             Self::Layer { value, coordinate, from, to, .. } => {
                 [value, coordinate, from, to].into_iter().for_each(change);
+            }
+            Self::Concat { parts } => parts.iter_mut().for_each(change),
+            Self::Slice { value, .. } => change(value),
+            Self::Each { captures, here, active, .. } => {
+                captures.iter_mut().chain(here).chain(active).for_each(change);
             }
             Self::Scan { starts, captures, active, .. } => {
                 starts.iter_mut().chain(captures).chain(active).for_each(change);

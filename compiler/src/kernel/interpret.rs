@@ -6,7 +6,7 @@
 use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Add, Div, Mul, Neg, Range, Sub};
 
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, ArrayView2, Axis as Dimension, Zip, concatenate, s};
 
 use super::column::{Walk, difference, displaced, interpolate, layer};
 use super::ir::{Binary, Compare, Domain, Instruction, Kernel, Reduce, Unary, Value};
@@ -262,6 +262,32 @@ fn evaluate<T: Number>(
                 levels: shape.0,
             };
             walk.run(shape.1)
+        }
+        Instruction::Concat { parts } => {
+            let parts: Vec<_> = parts.iter().map(|part| values[part.index()].view()).collect();
+            // All have a column of ndarray for each cell, so they fit.
+            concatenate(Dimension(0), &parts).unwrap_or_else(|_| Array2::from_elem(shape, T::MISSING))
+        }
+        Instruction::Slice { value, levels } => {
+            values[value.index()].slice(s![levels.clone(), ..]).to_owned()
+        }
+        Instruction::Each { captures, here, active, body } => {
+            let whole: Vec<_> = captures.iter().map(|value| values[value.index()].view()).collect();
+            let active = active.as_ref().map(|active| operand(*active));
+            let mut result = Array2::from_elem(shape, T::MISSING);
+            for level in 0..shape.0 {
+                let here = here.iter().map(|value| values[value.index()].slice(s![level..=level, ..]));
+                let inputs: Vec<_> = whole.iter().cloned().chain(here).collect();
+                // The verifier has judged the body with the kernel.
+                let Ok(outputs) = interpret_on(body, &inputs, extent) else { continue };
+                let mut row = result.row_mut(level);
+                row.assign(&outputs[0].row(0));
+                if let Some(active) = &active {
+                    let mask = active.row(level);
+                    row.zip_mut_with(&mask, |to, mask| *to = select(*mask, *to, T::MISSING));
+                }
+            }
+            result
         }
         // The verifier lets these into the body of a scan only.
         Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => {

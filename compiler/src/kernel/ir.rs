@@ -8,7 +8,8 @@
 //! [`Instruction::Difference`] looks at the four neighbours. A kernel with it is a *stencil*
 //! ([`Kernel::is_stencil`]) and needs the whole grid, rows × columns; one difference of another widens what a point sees.
 //!
-//! Loops are bounded by a number of levels: [`Instruction::Scan`] is the only one that carries something along.
+//! Loops are bounded by a number of levels: [`Instruction::Scan`] is the only one that carries something along,
+//! [`Instruction::Each`] the only one with loops in it.
 //!
 //! # Invariants
 //!

@@ -151,6 +151,9 @@ pub(super) fn fold<T: Number>(instruction: &Instruction, before: &[Instruction])
             })
         }
         Instruction::Difference { .. }
+        | Instruction::Concat { .. }
+        | Instruction::Slice { .. }
+        | Instruction::Each { .. }
         | Instruction::Scan { .. }
         | Instruction::State(_)
         | Instruction::Here(_)

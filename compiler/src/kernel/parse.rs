@@ -26,7 +26,8 @@ impl std::error::Error for TextError {}
 /// Reads a module from its text form.
 pub fn parse(text: &str) -> Result<Module, TextError> {
     let mut module = Module::default();
-    let mut open: Option<Open> = None;
+    // A kernel, and the one that it runs for each level, if that has begun.
+    let mut open: Vec<Open> = Vec::new();
     let mut last = 1;
     for (number, line) in text.lines().enumerate() {
         last = number + 1;
@@ -36,29 +37,60 @@ pub fn parse(text: &str) -> Result<Module, TextError> {
         if line.tokens.is_empty() {
             continue;
         }
-        let done = match open.as_mut() {
-            None => line.header().map(|kernel| {
-                open = Some(Open { kernel, scan: None });
-                false
-            }),
+        let done = match open.last_mut() {
+            None => line.header().map(|kernel| Step::Open(Open { kernel, scan: None, each: None })),
             Some(open) => line.body(open),
         };
-        if done.map_err(|message| TextError { line: last, message })? {
-            module.kernels.extend(open.take().map(|open| open.kernel));
+        match done.map_err(|message| TextError { line: last, message })? {
+            Step::Next => {}
+            Step::Open(_) if open.len() > 1 => {
+                let message = "`each` cannot stand in the kernel of another".to_owned();
+                return Err(TextError { line: last, message });
+            }
+            Step::Open(inner) => open.push(inner),
+            Step::Close => close(&mut open, &mut module),
         }
     }
-    match open {
+    match open.pop() {
         None => Ok(module),
-        Some(Open { kernel, scan }) => {
+        Some(Open { kernel, scan, .. }) => {
             let what = if scan.is_some() { "a scan of kernel" } else { "kernel" };
             Err(TextError { line: last, message: format!("{what} `{}` is not closed by `}}`", kernel.name) })
         }
     }
 }
 
+/// The innermost kernel is whole.
+fn close(open: &mut Vec<Open>, module: &mut Module) {
+    let Some(Open { kernel: inner, each, .. }) = open.pop() else { return };
+    match (open.last_mut(), each) {
+        (Some(outer), Some(Each { captures, here, active })) => {
+            let body = Box::new(inner);
+            outer.kernel.instructions.push(Instruction::Each { captures, here, active, body });
+        }
+        _ => module.kernels.push(inner),
+    }
+}
+
+/// What a line does.
+enum Step {
+    Next,
+    Open(Open),
+    Close,
+}
+
+/// An `each` whose kernel is being read.
+struct Each {
+    captures: Vec<Value>,
+    here: Vec<Value>,
+    active: Option<Value>,
+}
+
 /// A kernel whose end has not come yet.
 struct Open {
     kernel: Kernel,
+    /// What runs it for each level, if it is not one of the module's.
+    each: Option<Each>,
     /// A scan whose end has not come yet, and whether its states have.
     scan: Option<(Instruction, bool)>,
 }
@@ -107,9 +139,9 @@ impl<'a> Line<'a> {
         Ok(kernel)
     }
 
-    /// One line of a kernel; true if it closes it.
-    fn body(&mut self, open: &mut Open) -> Parsed<bool> {
-        let Open { kernel, scan } = open;
+    /// One line of a kernel.
+    fn body(&mut self, open: &mut Open) -> Parsed<Step> {
+        let Open { kernel, scan, .. } = open;
         if let Some((Instruction::Scan { body, .. }, complete)) = scan {
             if self.take("}") {
                 if !*complete {
@@ -119,10 +151,10 @@ impl<'a> Line<'a> {
             } else {
                 self.scan_line(kernel, body, complete)?;
             }
-            return self.end().map(|()| false);
+            return self.end().map(|()| Step::Next);
         }
         if self.take("}") {
-            return self.end().map(|()| true);
+            return self.end().map(|()| Step::Close);
         }
         if self.take("output") {
             let name = self.name()?;
@@ -131,13 +163,17 @@ impl<'a> Line<'a> {
             kernel.outputs.push(Output { name, value });
         } else {
             self.definition(kernel.instructions.len())?;
+            if self.take("each") {
+                let each = self.each()?;
+                return Ok(Step::Open(Open { kernel: self.header()?, scan: None, each: Some(each) }));
+            }
             match self.instruction(kernel)? {
                 instruction @ Instruction::Scan { .. } => *scan = Some((instruction, false)),
                 instruction => kernel.instructions.push(instruction),
             }
         }
         self.end()?;
-        Ok(false)
+        Ok(Step::Next)
     }
 
     /// One line of a scan's body, not the one that closes it.
@@ -204,6 +240,15 @@ impl<'a> Line<'a> {
                 to: self.after("to")?,
             },
             "difference" => Instruction::Difference { value: self.value()?, axis: self.one_of(&AXIS)? },
+            "concat" => Instruction::Concat { parts: self.values()? },
+            "slice" => Instruction::Slice {
+                value: self.value()?,
+                levels: {
+                    self.expect("levels")?;
+                    self.range()?
+                },
+            },
+            "each" => return Err("`each` cannot stand in a body".to_owned()),
             "scan" => self.scan()?,
             "state" => Instruction::State(self.whole("the number of a state")?),
             "here" => Instruction::Here(self.whole("the number of a capture")?),
@@ -225,6 +270,16 @@ impl<'a> Line<'a> {
                 }
             }
         })
+    }
+
+    /// The first line of an `each`, after its word and up to its kernel.
+    fn each(&mut self) -> Parsed<Each> {
+        self.expect("captures")?;
+        let captures = self.values()?;
+        self.expect("here")?;
+        let here = self.values()?;
+        let active = if self.take("active") { Some(self.value()?) } else { None };
+        Ok(Each { captures, here, active })
     }
 
     /// The first line of a scan, after its word.

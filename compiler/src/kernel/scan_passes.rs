@@ -65,7 +65,11 @@ pub(super) fn column_values(kernel: &Kernel) -> Vec<bool> {
     for instruction in &kernel.instructions {
         columns.push(match instruction {
             Instruction::Input(input) => kernel.inputs[*input].domain != Domain::Cell,
-            Instruction::Levels(_) | Instruction::Scan { .. } => true,
+            Instruction::Levels(_)
+            | Instruction::Scan { .. }
+            | Instruction::Concat { .. }
+            | Instruction::Slice { .. }
+            | Instruction::Each { .. } => true,
             Instruction::Reduce { .. } | Instruction::Layer { .. } => false,
             Instruction::Interpolate { at, .. } => columns[at.index()],
             other => other.operands().iter().any(|operand| columns[operand.index()]),

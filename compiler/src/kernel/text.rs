@@ -20,11 +20,17 @@
 //!     %3 = add %0 %1
 //!     next [%3 %2]
 //!   }
+//!   %12 = concat [%0 %2]
+//!   %13 = slice %12 levels 1..3
+//!   %14 = each captures [%2] here [%5 %2] active %4 kernel BODY(whole: column 3, a: cell, b: cell) {   # active may be absent
+//!     %0 = input a
+//!     output value = %0
+//!   }
 //!   output NAME = %6
 //! }
 //! ```
 //!
-//! One instruction a line; values are numbered from 0 in order, in the body of a scan anew. Printing and parsing again gives the same module,
+//! One instruction a line; values are numbered from 0 in order, in every body anew. Printing and parsing again gives the same module,
 //! bit for bit in every number (all NaN being one). The parser judges the form only; what it reads may
 //! still fail [`verify`](super::verify::verify).
 
@@ -82,6 +88,9 @@ pub(super) fn name_of(instruction: &Instruction) -> &'static str {
         Instruction::Interpolate { .. } => "interpolate",
         Instruction::Layer { .. } => "layer",
         Instruction::Difference { .. } => "difference",
+        Instruction::Concat { .. } => "concat",
+        Instruction::Slice { .. } => "slice",
+        Instruction::Each { .. } => "each",
         Instruction::Scan { .. } => "scan",
         Instruction::State(_) => "state",
         Instruction::Here(_) => "here",
@@ -103,22 +112,33 @@ impl Display for Module {
 
 impl Display for Kernel {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel {}(", self.name)?;
-        for (number, input) in self.inputs.iter().enumerate() {
-            let comma = if number > 0 { ", " } else { "" };
-            write!(f, "{comma}{}: {}", input.name, input.domain)?;
-        }
-        writeln!(f, ") {{")?;
-        for (position, instruction) in self.instructions.iter().enumerate() {
-            write!(f, "  %{position} = ")?;
-            write_instruction(f, self, instruction)?;
-            writeln!(f)?;
-        }
-        for output in &self.outputs {
-            writeln!(f, "  output {} = {}", output.name, output.value)?;
-        }
-        writeln!(f, "}}")
+        write_kernel(f, self, 0)?;
+        writeln!(f)
     }
+}
+
+/// A kernel whose lines are indented by so many steps, without the end of its last line.
+fn write_kernel(f: &mut Formatter<'_>, kernel: &Kernel, depth: usize) -> fmt::Result {
+    let indent = "  ".repeat(depth);
+    write!(f, "kernel {}(", kernel.name)?;
+    for (number, input) in kernel.inputs.iter().enumerate() {
+        let comma = if number > 0 { ", " } else { "" };
+        write!(f, "{comma}{}: {}", input.name, input.domain)?;
+    }
+    writeln!(f, ") {{")?;
+    for (position, instruction) in kernel.instructions.iter().enumerate() {
+        write!(f, "{indent}  %{position} = ")?;
+        match instruction {
+            // Only a module that fails to verify gets here; it would not be read back anyway.
+            Instruction::Each { .. } if depth > 0 => write!(f, "each")?,
+            other => write_instruction(f, kernel, other, depth)?,
+        }
+        writeln!(f)?;
+    }
+    for output in &kernel.outputs {
+        writeln!(f, "{indent}  output {} = {}", output.name, output.value)?;
+    }
+    write!(f, "{indent}}}")
 }
 
 impl Display for Domain {
@@ -136,7 +156,12 @@ impl Display for Value {
     }
 }
 
-fn write_instruction(f: &mut Formatter<'_>, kernel: &Kernel, instruction: &Instruction) -> fmt::Result {
+fn write_instruction(
+    f: &mut Formatter<'_>,
+    kernel: &Kernel,
+    instruction: &Instruction,
+    depth: usize,
+) -> fmt::Result {
     let name = name_of(instruction);
     match instruction {
         Instruction::Input(input) => match kernel.inputs.get(*input) {
@@ -169,6 +194,18 @@ fn write_instruction(f: &mut Formatter<'_>, kernel: &Kernel, instruction: &Instr
             write!(f, "{name} {} {value} on {coordinate} from {from} to {to}", word(&LAYER, *op))
         }
         Instruction::Difference { value, axis } => write!(f, "{name} {value} {}", word(&AXIS, *axis)),
+        Instruction::Concat { parts } => write!(f, "{name} {}", Values(parts)),
+        Instruction::Slice { value, levels } => {
+            write!(f, "{name} {value} levels {}..{}", levels.start, levels.end)
+        }
+        Instruction::Each { captures, here, active, body } => {
+            write!(f, "{name} captures {} here {}", Values(captures), Values(here))?;
+            if let Some(active) = active {
+                write!(f, " active {active}")?;
+            }
+            write!(f, " ")?;
+            write_kernel(f, body, depth + 1)
+        }
         Instruction::Scan { reverse, starts, captures, active, body, result } => {
             let reverse = if *reverse { " reverse" } else { "" };
             write!(f, "{name}{reverse} starts {} captures {}", Values(starts), Values(captures))?;
@@ -176,7 +213,7 @@ fn write_instruction(f: &mut Formatter<'_>, kernel: &Kernel, instruction: &Instr
                 write!(f, " active {active}")?;
             }
             writeln!(f, " result {result} {{")?;
-            write_body(f, kernel, body)
+            write_body(f, kernel, body, depth)
         }
         Instruction::State(number) | Instruction::Here(number) | Instruction::Before(number) => {
             write!(f, "{name} {number}")
@@ -184,18 +221,19 @@ fn write_instruction(f: &mut Formatter<'_>, kernel: &Kernel, instruction: &Instr
     }
 }
 
-fn write_body(f: &mut Formatter<'_>, kernel: &Kernel, body: &Body) -> fmt::Result {
+fn write_body(f: &mut Formatter<'_>, kernel: &Kernel, body: &Body, depth: usize) -> fmt::Result {
+    let indent = "  ".repeat(depth + 1);
     for (position, instruction) in body.instructions.iter().enumerate() {
-        write!(f, "    %{position} = ")?;
+        write!(f, "{indent}  %{position} = ")?;
         match instruction {
-            // Only a module that fails to verify gets here; a scan in a scan would not be read back anyway.
-            Instruction::Scan { .. } => write!(f, "scan")?,
-            other => write_instruction(f, kernel, other)?,
+            // Only a module that fails to verify gets here; a loop in a scan would not be read back anyway.
+            Instruction::Scan { .. } | Instruction::Each { .. } => write!(f, "{}", name_of(instruction))?,
+            other => write_instruction(f, kernel, other, depth)?,
         }
         writeln!(f)?;
     }
-    writeln!(f, "    next {}", Values(&body.next))?;
-    write!(f, "  }}")
+    writeln!(f, "{indent}  next {}", Values(&body.next))?;
+    write!(f, "{indent}}}")
 }
 
 struct Values<'a>(&'a [Value]);

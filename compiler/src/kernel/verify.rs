@@ -116,6 +116,24 @@ impl Judge<'_> {
                 pair.and(from).and(to)
             }
             Instruction::Difference { value, .. } => self.operand(at, *value),
+            Instruction::Concat { parts } => {
+                let parts: Vec<_> = parts.iter().map(|part| self.operand(at, *part)).collect();
+                if parts.is_empty() {
+                    return self.fault(Fault::NoPart { at });
+                }
+                let levels = parts.into_iter().try_fold(0_usize, |sum, part| sum.checked_add(part?.levels()));
+                levels.map(Domain::Column)
+            }
+            Instruction::Slice { value, levels: range } => {
+                let levels = self.column(at, *value, "value")?;
+                if range.is_empty() || range.end > levels {
+                    return self.fault(Fault::LevelRange { at, levels, range: range.clone() });
+                }
+                Some(Domain::Column(range.len()))
+            }
+            Instruction::Each { captures, here, active, body } => {
+                self.each(at, (captures, here), *active, body)
+            }
             Instruction::Scan { starts, captures, active, body, result, .. } => {
                 self.body(at, body, starts.len(), captures.len());
                 if starts.is_empty() {
@@ -137,6 +155,53 @@ impl Judge<'_> {
                 self.fault(Fault::OnlyInBody { at, name: name_of(instruction) })
             }
         }
+    }
+
+    /// A kernel for each level: its inputs are what it captures, whole and on the level.
+    fn each(
+        &mut self,
+        at: usize,
+        (captures, here): (&[Value], &[Value]),
+        active: Option<Value>,
+        body: &Kernel,
+    ) -> Option<Domain> {
+        for value in here {
+            self.column(at, *value, "column")?;
+        }
+        let own = self.joined(at, here)?;
+        if own == Domain::Cell {
+            return self.fault(Fault::NothingHere { at });
+        }
+        let mut given: Vec<Domain> = Vec::with_capacity(captures.len() + here.len());
+        for capture in captures {
+            given.push(self.operand(at, *capture)?);
+        }
+        given.extend(here.iter().map(|_| Domain::Cell));
+        let declared: Vec<Domain> = body.inputs.iter().map(|input| input.domain).collect();
+        if let Some(input) = (0..given.len().max(declared.len())).find(|k| given.get(*k) != declared.get(*k))
+        {
+            return self.fault(Fault::CapturedAs { at, input, expected: given.get(input).copied() });
+        }
+        let forbidden = body
+            .instructions
+            .iter()
+            .find(|inner| matches!(inner, Instruction::Difference { .. } | Instruction::Each { .. }));
+        if let Some(inner) = forbidden {
+            return self.fault(Fault::NotInBody { at, name: name_of(inner) });
+        }
+        match domains(body) {
+            Ok(domains) => match &body.outputs[..] {
+                [output] if domains[output.value.index()] == Domain::Cell => {}
+                _ => return self.fault(Fault::NotOneCell { at }),
+            },
+            Err(errors) => {
+                let errors = errors.into_iter().map(|error| Fault::InEach { at, error: Box::new(error) });
+                self.faults.extend(errors);
+                return None;
+            }
+        }
+        let all: Vec<Value> = here.iter().copied().chain(active).collect();
+        self.joined(at, &all)
     }
 
     /// The body of the scan at that position: a small program of its own.

@@ -76,6 +76,21 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
                 column::layer(*op, of(value), of(coordinate), of(from), of(to))
             }
             Instruction::Difference { value, axis } => column::difference(of(value), *axis, [height, width]),
+            Instruction::Concat { parts } => {
+                let parts: Vec<Field> = parts.iter().map(of).collect();
+                let [batch, one, _, height, width] = common_shape(&parts);
+                let wide = parts.into_iter().map(|part| {
+                    let shape = [batch, one, part.dims()[2], height, width];
+                    part.expand(shape)
+                });
+                Tensor::cat(wide.collect(), 2)
+            }
+            Instruction::Slice { value, levels } => of(value).narrow(2, levels.start, levels.len()),
+            Instruction::Each { captures, here, active, body } => {
+                let whole: Vec<Field> = captures.iter().map(of).collect();
+                let here: Vec<Field> = here.iter().map(of).collect();
+                each(body, &whole, &here, active.as_ref().map(of), care)?
+            }
             Instruction::Scan { .. } => scan(instruction, &values, &varies, care),
             other => elementwise(other, care, of, |value| varies[value.index()])
                 .ok_or_else(|| GraphError::Misplaced { kernel: kernel.name.clone() })?,
@@ -83,6 +98,37 @@ pub fn run(kernel: &Kernel, inputs: &BTreeMap<String, Field>) -> Result<Vec<Fiel
         values.push(value);
     }
     Ok(kernel.outputs.iter().map(|output| values[output.value.index()].clone()).collect())
+}
+
+/// A kernel for each level, one level after the other.
+fn each(
+    body: &Kernel,
+    whole: &[Field],
+    here: &[Field],
+    active: Option<Field>,
+    care: Care,
+) -> Result<Field, GraphError> {
+    let count = here.iter().map(|column| column.dims()[2]).max().unwrap_or(1);
+    let at = |field: &Field, level: usize| match field.dims()[2] {
+        1 => field.clone(),
+        _ => field.clone().narrow(2, level, 1),
+    };
+    let mut levels = Vec::with_capacity(count);
+    for level in 0..count {
+        let values = whole.iter().cloned().chain(here.iter().map(|column| at(column, level)));
+        let inputs = body.inputs.iter().map(|input| input.name.clone()).zip(values).collect();
+        for value in run(body, &inputs)? {
+            levels.push(match &active {
+                None => value,
+                Some(active) => {
+                    let missing = value.full_like(f32::NAN);
+                    select(at(active, level), value, missing, care)
+                }
+            });
+        }
+    }
+    let shape = common_shape(&levels);
+    Ok(Tensor::cat(levels.into_iter().map(|level| level.expand(shape)).collect(), 2))
 }
 
 /// A scan, one level after the other.
@@ -141,13 +187,18 @@ fn chooses(instruction: &Instruction) -> bool {
         | Instruction::Reduce { op: Reduce::Min | Reduce::Max, .. }
         | Instruction::Interpolate { .. }
         | Instruction::Layer { .. } => true,
+        Instruction::Each { active, body, .. } => active.is_some() || body.instructions.iter().any(chooses),
         Instruction::Scan { active, body, .. } => active.is_some() || body.instructions.iter().any(chooses),
         _ => false,
     }
 }
 
 fn misses(instruction: &Instruction) -> bool {
-    matches!(instruction, Instruction::Interpolate { .. } | Instruction::Layer { .. })
+    match instruction {
+        Instruction::Interpolate { .. } | Instruction::Layer { .. } => true,
+        Instruction::Each { active, body, .. } => active.is_some() || body.instructions.iter().any(misses),
+        _ => false,
+    }
 }
 
 /// For each value, whether it depends on an input.

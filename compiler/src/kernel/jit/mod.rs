@@ -85,6 +85,7 @@ fn unsupported(instruction: &Instruction) -> Option<&'static str> {
         Instruction::Binary { op, .. } => *op != Binary::Atan2,
         Instruction::Shift { .. } | Instruction::Interpolate { .. } | Instruction::Layer { .. } => false,
         Instruction::Difference { .. } | Instruction::Scan { .. } => false,
+        Instruction::Concat { .. } | Instruction::Slice { .. } | Instruction::Each { .. } => false,
         Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => false,
     };
     (!known).then(|| name_of(instruction))
