@@ -16,6 +16,7 @@ pub mod netcdf;
 pub mod prefetch;
 pub mod prepare;
 pub mod sample;
+pub mod sounding;
 pub mod statistics;
 pub mod store;
 pub mod synthetic;
