@@ -149,7 +149,11 @@ fn uses(resolved: &Resolved) -> Vec<Item> {
     by_library
         .iter()
         .map(|(library, names)| Item {
-            kind: ItemKind::Use { path: name(library), names: names.iter().map(name).collect() },
+            kind: ItemKind::Use {
+                path: name(library),
+                names: names.iter().map(name).collect(),
+                by_default: false,
+            },
             span: Span::default(),
         })
         .collect()
@@ -266,6 +270,8 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
     match &e.kind {
         ExprKind::Path(name) => {
             names.insert(name.clone());
+            // `walk.state` speaks of `walk`.
+            names.extend(name.split_once('.').map(|(walk, _)| walk.to_string()));
         }
         ExprKind::Call { function, inputs } => {
             names.insert(function.text.clone());
@@ -282,14 +288,14 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
             expr(b, names);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
-        ExprKind::Scan { levels, from, states, steps, .. } => {
+        ExprKind::Scan { levels, from, states, bindings, steps, .. } => {
             names.insert(levels.text.clone());
             from.iter().for_each(|from| expr(from, names));
-            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+            states.iter().chain(bindings).chain(steps).for_each(|line| expr(&line.value, names));
         }
-        ExprKind::Iterate { count, states, steps } => {
+        ExprKind::Iterate { count, states, bindings, steps } => {
             expr(count, names);
-            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+            states.iter().chain(bindings).chain(steps).for_each(|line| expr(&line.value, names));
         }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
     }

@@ -1,6 +1,7 @@
 //! From typed expressions to kernels. Units are gone; names of inputs are the recipe's.
 
 mod body;
+mod each;
 
 use std::collections::BTreeMap;
 
@@ -132,9 +133,16 @@ impl Lowering<'_> {
                 };
                 self.builder.difference(value, axis)
             }
-            TypedKind::Scan { walk, reverse, active, along, starts, steps } => {
-                self.scan((*walk, *reverse), active.as_ref(), along, starts, steps)
+            TypedKind::Scan { walk, reverse, active, along, starts, steps, result, .. } => {
+                self.scan((*walk, *reverse, *result), active.as_ref(), along, starts, steps)
             }
+            TypedKind::Join { ground, above, first } => {
+                let (ground, above) = (self.value(ground), self.value(above));
+                self.builder.concat(if *first { vec![ground, above] } else { vec![above, ground] })
+            }
+            TypedKind::Each { value, active, .. } => self.each(value, active.as_ref()),
+            // The checker lets it stand in an `each` only, which gives it to its body.
+            TypedKind::Here { .. } => self.constant(f64::NAN),
             // The checker lets a state stand in the steps of its walk only, which `body` lowers.
             TypedKind::State { .. } => self.constant(f64::NAN),
         }

@@ -26,6 +26,8 @@ pub struct TypedExpr {
     /// Whether a state of a walk that is still being written stands in it: such a value exists on one level
     /// at a time and is no column yet.
     pub stateful: bool,
+    /// Whether something that is `here`, in an `each` that is still being written, stands in it.
+    pub local: bool,
     constant: Option<f64>,
     variables: OnceCell<Vec<String>>,
 }
@@ -87,7 +89,7 @@ pub enum TypedKind {
         value: Typed,
         axis: Axis,
     },
-    /// A walk along the levels; the value is what the first state is on each.
+    /// A walk along the levels; the value is what one of the states is on each.
     Scan {
         /// Which walk it is: its states bear the same number.
         walk: usize,
@@ -99,6 +101,30 @@ pub enum TypedKind {
         along: Typed,
         starts: Vec<Typed>,
         steps: Vec<Typed>,
+        /// What the states are called, so that each can be asked for.
+        names: Rc<[String]>,
+        /// Which state is the value.
+        result: usize,
+    },
+    /// The ground and a column as one column.
+    Join {
+        ground: Typed,
+        above: Typed,
+        /// Whether the ground is stored before the column, not behind it.
+        first: bool,
+    },
+    /// A value for each level of a column.
+    Each {
+        /// Which it is: what it says of its level bears the same number.
+        each: usize,
+        value: Typed,
+        /// Where it is wanted; everywhere if not given.
+        active: Option<Typed>,
+    },
+    /// Within an `each`: the column on the level at hand.
+    Here {
+        each: usize,
+        column: Typed,
     },
     /// A state within the steps of its walk.
     State {
@@ -157,7 +183,10 @@ impl TypedKind {
             Weighted { value, .. }
             | Extreme { value, .. }
             | Shift { value, .. }
+            | Here { column: value, .. }
             | Difference { value, .. } => visit(value),
+            Join { ground, above, .. } => [ground, above].into_iter().for_each(visit),
+            Each { value, active, .. } => [value].into_iter().chain(active).for_each(visit),
             Interpolate { value, coordinate, at } => [value, coordinate, at].into_iter().for_each(visit),
             Layer { value, coordinate, from, to, .. } => {
                 [value, coordinate, from, to].into_iter().for_each(visit);
@@ -181,7 +210,10 @@ impl TypedKind {
             Weighted { value, .. }
             | Extreme { value, .. }
             | Shift { value, .. }
+            | Here { column: value, .. }
             | Difference { value, .. } => replace(value),
+            Join { ground, above, .. } => [ground, above].into_iter().for_each(replace),
+            Each { value, active, .. } => [value].into_iter().chain(active).for_each(replace),
             Interpolate { value, coordinate, at } => [value, coordinate, at].into_iter().for_each(replace),
             Layer { value, coordinate, from, to, .. } => {
                 [value, coordinate, from, to].into_iter().for_each(replace);
@@ -229,6 +261,9 @@ impl TypedKind {
                 range::multiply(value.ty.range, range::NOT_NEGATIVE)
             }
             Layer { value, .. } => value.ty.range,
+            Join { ground, above, .. } => range::hull(ground.ty.range, above.ty.range),
+            Each { value, .. } => value.ty.range,
+            Here { column, .. } => column.ty.range,
             Difference { .. } | Scan { .. } => range::UNKNOWN,
         }
     }
@@ -292,10 +327,15 @@ impl TypedExpr {
     /// A node over others. Its range is what interval arithmetic makes of theirs.
     pub fn new(kind: TypedKind, mut ty: FieldType, span: Span, unit: Option<String>) -> TypedExpr {
         let (mut depth, mut stateful) = (0, matches!(kind, TypedKind::State { .. }));
+        let mut local = matches!(kind, TypedKind::Here { .. });
         kind.each(|part| {
             depth = depth.max(part.depth);
             stateful |= part.stateful;
+            local |= part.local;
         });
+        if matches!(kind, TypedKind::Each { .. }) {
+            local = false;
+        }
         if matches!(kind, TypedKind::Scan { .. }) {
             stateful = false;
         }
@@ -311,6 +351,7 @@ impl TypedExpr {
             unit,
             depth: depth.saturating_add(1),
             stateful,
+            local,
             constant,
             variables: OnceCell::new(),
         }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use aurora_grammar::tree::{Binding, Comparison, Expr, ExprKind, ItemKind, Name, Operator};
 use aurora_grammar::{Diagnostic, Span};
 
-use super::walk::ScanForm;
+use super::walk::{Lines, ScanForm};
 use super::{Checker, bare_name};
 use crate::range;
 use crate::resolve::ScopeId;
@@ -73,12 +73,13 @@ impl Checker<'_> {
                 self.at(scope, locals, &value, place, expr.span)
             }
             ExprKind::Call { function, inputs } => self.call(scope, locals, function, inputs, expr.span),
-            ExprKind::Scan { levels, direction, from, states, steps } => {
-                let form = ScanForm { levels, direction, from: from.as_deref(), states, steps };
+            ExprKind::Scan { levels, direction, from, states, bindings, steps } => {
+                let lines = Lines { states, bindings, steps };
+                let form = ScanForm { levels, direction, from: from.as_deref(), lines };
                 self.scan(scope, locals, &form, expr.span)
             }
-            ExprKind::Iterate { count, states, steps } => {
-                self.iterate(scope, locals, count, (states, steps), expr.span)
+            ExprKind::Iterate { count, states, bindings, steps } => {
+                self.iterate(scope, locals, count, Lines { states, bindings, steps }, expr.span)
             }
             ExprKind::As { value, quantity } => {
                 let value = self.expression_with(scope, locals, value)?;
@@ -129,6 +130,11 @@ impl Checker<'_> {
             return Some(at_span(value, span));
         }
         let resolved = self.resolved;
+        if let Some((walk, state)) = name.split_once('.')
+            && let Some(walk) = self.walk_named(scope, locals, walk, span)
+        {
+            return self.state_of(&walk?, state, span);
+        }
         let Some(definition) = resolved.lookup(scope, name) else {
             self.unknown(scope, name, span, "");
             return None;
@@ -181,6 +187,26 @@ impl Checker<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// What stands before the dot of `walk.state`, if it is known; within, nothing if it is known to be wrong.
+    fn walk_named(
+        &mut self,
+        scope: ScopeId,
+        locals: &Locals,
+        name: &str,
+        span: Span,
+    ) -> Option<Option<Typed>> {
+        if let Some((_, value)) = locals.iter().rev().find(|(n, _)| n == name) {
+            return Some(Some(value.clone()));
+        }
+        let definition = self.resolved.lookup(scope, name)?;
+        match &definition.item.kind {
+            ItemKind::Derive { parameters, .. } if parameters.is_empty() => {
+                Some(self.derived(definition).map(|derived| at_span(&derived.value, span)))
+            }
+            _ => None,
         }
     }
 

@@ -167,7 +167,10 @@ impl Checker<'_> {
         if self.failed.contains(&definition.id) {
             return None;
         }
+        // A field is the same wherever it is used: it does not see the level at hand.
+        let eaches = std::mem::take(&mut self.eaches);
         let derived = self.derive_once(definition);
+        self.eaches = eaches;
         match &derived {
             Some(derived) => {
                 self.checked.derived.insert(definition.id.clone(), derived.clone());

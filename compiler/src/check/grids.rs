@@ -18,8 +18,11 @@ impl Checker<'_> {
     /// Grids and level sets of every file, so that types can name them.
     pub(super) fn declarations(&mut self) {
         let all: Vec<Definition> = self.resolved.definitions.values().cloned().collect();
+        // Those that are made of others come last.
+        let mut made = Vec::new();
         for definition in &all {
             match &definition.item.kind {
+                ItemKind::Levels { value, .. } if Self::grounded(value).is_some() => made.push(definition),
                 ItemKind::Levels { coordinate, value, .. } => {
                     if let Some(levels) = self.levels(coordinate, value) {
                         self.checked.levels.insert(definition.id.clone(), levels);
@@ -31,6 +34,14 @@ impl Checker<'_> {
                     }
                 }
                 _ => {}
+            }
+        }
+        for definition in made {
+            if let ItemKind::Levels { coordinate, value, .. } = &definition.item.kind
+                && let Some(below) = Self::grounded(value)
+                && let Some(levels) = self.levels_above_ground(definition, coordinate, (value, below))
+            {
+                self.checked.levels.insert(definition.id.clone(), levels);
             }
         }
     }

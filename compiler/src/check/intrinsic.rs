@@ -12,9 +12,10 @@ use crate::types::FieldType;
 use crate::units::Scale;
 
 /// The functions the compiler knows itself.
-pub const INTRINSICS: [&str; 23] = [
-    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "exp", "hypot", "integral",
-    "linear", "log", "max", "mean", "min", "ramp", "sin", "slope", "sqrt", "step", "truth",
+pub const INTRINSICS: [&str; 31] = [
+    "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "each", "exp", "height", "here",
+    "hypot", "index", "integral", "join", "last", "linear", "log", "max", "mean", "min", "pressure", "previous",
+    "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
@@ -36,6 +37,7 @@ impl Checker<'_> {
             "ramp" | "clamp" => return self.between(scope, locals, function, inputs, span),
             "step" => return self.step(scope, locals, function, inputs, span),
             "slope" => return self.slope(scope, locals, inputs, span),
+            "each" => return self.each(scope, locals, inputs, span),
             _ => {}
         }
         let values = self.plain_inputs(scope, locals, inputs)?;
@@ -73,7 +75,12 @@ impl Checker<'_> {
                 Some(result)
             }
             ("hypot", [x, y]) => self.hypotenuse(x, y, span),
+            ("previous", [x]) => self.previous(locals, x, span),
             ("choose", [mask, then, otherwise]) => self.choose(mask, then, otherwise, span),
+            ("here", [x]) => self.here(x, span),
+            ("join", [ground, above]) => self.join(ground, above, span),
+            ("last", [walk]) => self.last(walk, span),
+            ("pressure" | "height" | "index", [levels]) => self.coordinate_of(name, levels, span),
             ("linear", [x]) => self.linear(x, span),
             ("decibel", [x]) => self.decibel(x, span),
             ("ddx" | "ddy" | "ddt", [x]) => self.difference(name, x, span),

@@ -11,12 +11,14 @@ mod condition;
 mod constraint;
 mod data;
 mod derivative;
+mod each;
 mod ensemble;
 mod evaluation;
 mod expression;
 mod fields;
 mod function;
 mod grids;
+mod ground;
 mod groups;
 mod head;
 mod intrinsic;
@@ -34,6 +36,7 @@ mod schedule;
 mod science;
 mod score;
 mod split;
+mod states;
 mod trained;
 mod walk;
 mod watching;
@@ -203,6 +206,10 @@ struct Checker<'a> {
     inlined: usize,
     /// Walks along levels and iterations met so far, by which their states are told apart.
     walks: usize,
+    /// The `each` that is being written, if one is.
+    eaches: Vec<each::Open>,
+    /// Sets of levels with the ground below them, and the sets that they are without it.
+    grounds: BTreeMap<String, String>,
     /// Operations written out by iterations so far.
     written: usize,
     /// Coordinates of level sets, as far as they were asked for.
@@ -242,6 +249,8 @@ impl<'a> Checker<'a> {
             failed: BTreeSet::new(),
             inlined: 0,
             walks: 0,
+            eaches: Vec::new(),
+            grounds: BTreeMap::new(),
             written: 0,
             coordinates: BTreeMap::new(),
             catalogue: None,

@@ -8,10 +8,10 @@ use crate::kernel::ir::{self, BodyBuilder, Value};
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind};
 
 impl Lowering<'_> {
-    /// A walk, given by its number and whether it goes from the last level to the first.
+    /// A walk, given by its number, whether it goes from the last level to the first, and which state is wanted.
     pub(super) fn scan(
         &mut self,
-        (walk, reverse): (usize, bool),
+        (walk, reverse, result): (usize, bool, usize),
         active: Option<&Typed>,
         along: &Typed,
         starts: &[Typed],
@@ -30,7 +30,7 @@ impl Lowering<'_> {
         };
         let next: Vec<Value> = steps.iter().map(|step| body.value(step)).collect();
         let Body { builder, captures, .. } = body;
-        self.builder.scan(reverse, starts, captures, active, builder.finish(next), 0)
+        self.builder.scan(reverse, starts, captures, active, builder.finish(next), result)
     }
 }
 

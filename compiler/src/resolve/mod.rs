@@ -37,6 +37,8 @@ pub const RECIPE: ScopeId = 0;
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     pub names: BTreeMap<String, String>,
+    /// What `use … by default` brings: it counts where neither this file nor the recipe has such a name.
+    pub defaults: BTreeMap<String, String>,
     /// Names that a `use` asked for in vain: they were complained of once, and are not again.
     pub lost: BTreeSet<String>,
 }
@@ -111,16 +113,20 @@ fn tie(
 }
 
 impl Resolved {
-    /// What a name means in a scope: its own names first, then the recipe's.
+    /// What a name means in a scope: its own names first, then the recipe's, then what it brings in by default.
     pub fn lookup(&self, scope: ScopeId, name: &str) -> Option<&Definition> {
-        let id = self.scopes[scope].names.get(name).or_else(|| self.scopes[RECIPE].names.get(name))?;
+        let own = self.scopes[scope].names.get(name);
+        let id = own
+            .or_else(|| self.scopes[RECIPE].names.get(name))
+            .or_else(|| self.scopes[scope].defaults.get(name))?;
         self.definitions.get(id)
     }
 
     /// Every name seen from a scope, for `did you mean`.
     pub fn visible(&self, scope: ScopeId) -> impl Iterator<Item = &str> {
         let own = self.scopes[scope].names.keys();
-        own.chain(self.scopes[RECIPE].names.keys()).map(String::as_str)
+        let all = own.chain(self.scopes[RECIPE].names.keys()).chain(self.scopes[scope].defaults.keys());
+        all.map(String::as_str)
     }
 
     /// The blocks of one kind, in order.
@@ -171,10 +177,19 @@ fn bring_in(
 ) {
     let uses = || {
         items.iter().filter_map(|item| match &item.kind {
-            ItemKind::Use { path, names } => Some((path, names, *scope_of.get(&path.text)?)),
+            ItemKind::Use { path, names, by_default: false } => {
+                Some((path, names, *scope_of.get(&path.text)?))
+            }
             _ => None,
         })
     };
+    for item in items {
+        if let ItemKind::Use { path, names, by_default: true } = &item.kind
+            && let Some(from) = scope_of.get(&path.text)
+        {
+            bring_by_default(resolved, (path, names), scope, *from, diagnostics);
+        }
+    }
     for (path, names, from) in uses() {
         for name in names {
             bring_one(resolved, path, name, scope, from, diagnostics);
@@ -211,6 +226,30 @@ fn bring_in(
     }
     for (name, (id, _)) in whole {
         resolved.scopes[scope].names.insert(name, id);
+    }
+}
+
+/// Names that count where nobody else has them. Of two libraries with the same name the first one counts.
+fn bring_by_default(
+    resolved: &mut Resolved,
+    (path, names): (&Name, &[Name]),
+    scope: ScopeId,
+    from: ScopeId,
+    diagnostics: &mut Diagnostics,
+) {
+    let offered = resolved.scopes[from].names.clone();
+    for name in names.iter().filter(|name| !offered.contains_key(&name.text)) {
+        let message = format!("`{}` has nothing called `{}`", path.text, name.text);
+        diagnostics.push(
+            Diagnostic::error("unknown-name", message)
+                .label(name.span, "not found")
+                .help(format!("it has {}", some_of(offered.keys().map(String::as_str)))),
+        );
+    }
+    for (name, id) in offered {
+        if names.is_empty() || names.iter().any(|wanted| wanted.text == name) {
+            resolved.scopes[scope].defaults.entry(name).or_insert(id);
+        }
     }
 }
 

@@ -155,6 +155,7 @@ fn looks_along(value: &TypedExpr, seen: &mut BTreeSet<*const TypedExpr>) -> bool
             | TypedKind::Interpolate { .. }
             | TypedKind::Layer { .. }
             | TypedKind::Scan { .. }
+            | TypedKind::Each { .. }
             | TypedKind::Difference { .. }
     );
     value.kind.each(|part| found = found || looks_along(part, seen));
