@@ -110,7 +110,7 @@ impl Checker<'_> {
             along: here,
             starts: walk.starts,
             steps,
-            names: form.states.iter().map(|state| state.name.text.clone()).collect(),
+            names: form.lines.states.iter().map(|state| state.name.text.clone()).collect(),
             result: 0,
         };
         Some(node(kind, ty, span))
