@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::ir::{Binary, Compare, Domain, Instruction, Reduce, Unary, Value};
-use super::super::optimise::key;
+use super::super::passes::key::key;
 
 /// Instructions of a kernel, or of the body of a scan, where all values are cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tape {
     pub instructions: Vec<Instruction>,
     pub domains: Vec<Domain>,
-    first: BTreeMap<String, Value>,
+    first: BTreeMap<Vec<u64>, Value>,
 }
 
 impl Tape {
