@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use aurora_compiler::kernel::adjoint::gradient;
+use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::Kernel;
 use aurora_compiler::kernel::jit::{Compiled, Options};
 use rayon::prelude::*;
@@ -67,8 +67,7 @@ fn run() -> Result<(), String> {
     // What is left of it is in the folder for temporary files.
     drop(std::fs::remove_dir_all(&folder));
     outcome?;
-    compilation();
-    Ok(())
+    compilation()
 }
 
 /// A piece of work and how it is done here, in one or more ways.
@@ -82,14 +81,13 @@ struct Case<'a> {
 }
 
 fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
-    let composites = recipe::composites();
+    let composites = recipe::composites()?;
     let bytes = 4 * CELLS * (composites.inputs.len() + composites.outputs.len());
-    let surface = recipe::fields(&["sbcape"]);
-    let names: Vec<&str> = surface.inputs.iter().map(|input| input.name.as_str()).collect();
-    let inputs: Vec<&str> = names.into_iter().filter(|name| ["p_profile", "t_profile", "r_profile"].contains(name)).collect();
-    let both = gradient(&surface, &["sbcape"], &inputs).map_err(|error| error.to_string())?;
-    let winds = recipe::fields(&["bunkers_right_u", "bunkers_right_v", "shear6", "srh1", "srh3"]);
-    let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"]);
+    let winds = recipe::fields(&["right_mover_u", "right_mover_v", "bulk_shear6", "srh1", "srh3"])?;
+    let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"])?;
+    let surface = recipe::fields(&["sbcape"])?;
+    let both = value_and_gradient(&surface, &["sbcape"], &["p_profile", "t_profile", "r_profile"]);
+    let both = both.map_err(|error| error.to_string())?;
     Ok(vec![
         Case {
             name: "SCP, STP, EHI, BRN (cells)",
@@ -147,7 +145,8 @@ fn work<'a>(
     let levels = compiled.output_levels().to_vec();
     let mut outputs: Vec<Vec<f32>> = levels.iter().map(|levels| vec![0.0; levels * count]).collect();
     let ones = vec![1.0; count];
-    let inputs: Vec<&'a str> = kernel.inputs.iter().map(|input| recipe::array_of(&input.name)).collect();
+    let inputs: Vec<String> =
+        kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
     Ok(Box::new(move || {
         let inputs: Vec<&[f32]> =
             inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
@@ -204,9 +203,9 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
 }
 
 /// Everything in `std.severe`, from text to kernels and from kernels to machine code.
-fn compilation() {
+fn compilation() -> Result<(), String> {
     let clock = Instant::now();
-    let kernels = recipe::everything();
+    let kernels = recipe::everything()?;
     let text = clock.elapsed();
     let mut times: Vec<(f64, usize)> = (0..5)
         .map(|_| {
@@ -223,4 +222,5 @@ fn compilation() {
         1e3 * text.as_secs_f64(),
         1e3 * seconds
     );
+    Ok(())
 }
