@@ -4,9 +4,9 @@
 #[path = "../../tests/tests/world/mod.rs"]
 mod world;
 
+use aurora_compiler::compile;
 use aurora_compiler::kernel::interpret::interpret;
 use ndarray::Array2;
-use aurora_compiler::compile;
 use world::{QUICKSTART, World, compiled, drawn};
 
 const PROFILE: &str = "
@@ -90,8 +90,7 @@ fn every_state_of_a_walk_can_be_asked() {
                    count = 0
             step   tp = tp - (pressure(profile) - pressure(profile)) / 1 Pa * 1 K - 1 K
                    count = count + 1
-        }"
-;
+        }";
     let named = |value: &str| format!("derive x : index on column = {value} where {{\n    walk = {walk}\n}}");
     assert_eq!(x(&named("last(walk.count)")), [4.0]);
     assert_eq!(x(&named("last(walk) / 1 K")), [296.0]);
