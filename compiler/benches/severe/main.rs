@@ -92,10 +92,7 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
         Case {
             name: "SCP, STP, EHI, BRN (cells)",
             asked: "composites",
-            ways: vec![
-                ("here", work(&composites, columns, CELLS, true)?),
-                ("copy", copy(bytes)),
-            ],
+            ways: vec![("here", work(&composites, columns, CELLS, true)?), ("copy", copy(bytes))],
             bytes: Some(bytes),
         },
         Case {
@@ -141,7 +138,8 @@ fn work<'a>(
     count: usize,
     wide: bool,
 ) -> Result<Box<dyn FnMut() -> Measured + 'a>, String> {
-    let compiled = Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
+    let compiled =
+        Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
     let levels = compiled.output_levels().to_vec();
     let mut outputs: Vec<Vec<f32>> = levels.iter().map(|levels| vec![0.0; levels * count]).collect();
     let ones = vec![1.0; count];
@@ -188,7 +186,11 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
             }
         }
     }
-    println!("\n| {} | processor ms | million a second{} |", case.name, if case.bytes.is_some() { " | GB/s" } else { "" });
+    println!(
+        "\n| {} | processor ms | million a second{} |",
+        case.name,
+        if case.bytes.is_some() { " | GB/s" } else { "" }
+    );
     println!("|---|---|---|{}", if case.bytes.is_some() { "---|" } else { "" });
     for (name, mut all) in sides {
         all.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
@@ -210,7 +212,8 @@ fn compilation() -> Result<(), String> {
     let mut times: Vec<(f64, usize)> = (0..5)
         .map(|_| {
             let clock = Instant::now();
-            let size = kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
+            let size =
+                kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
             (clock.elapsed().as_secs_f64(), size)
         })
         .collect();
