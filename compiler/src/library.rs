@@ -35,5 +35,7 @@ pub fn text(name: &str) -> Option<&'static str> {
 /// Whether `std.NAME` describes an archive of that name, so that a recipe on it can be checked where its data
 /// are not at hand.
 pub fn describes_archive(name: &str) -> bool {
-    !matches!(name, "aurora" | "physics" | "severe") && !name.contains('.') && text(&format!("std.{name}")).is_some()
+    !matches!(name, "aurora" | "physics" | "severe")
+        && !name.contains('.')
+        && text(&format!("std.{name}")).is_some()
 }

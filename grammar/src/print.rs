@@ -436,12 +436,7 @@ fn bare(out: &mut Formatter<'_>, shown: &Expr, level: Level) -> fmt::Result {
 }
 
 /// The block of a `scan` or `iterate`, on one line.
-fn walk(
-    out: &mut Formatter<'_>,
-    states: &[Binding],
-    bindings: &[Binding],
-    steps: &[Binding],
-) -> fmt::Result {
+fn walk(out: &mut Formatter<'_>, states: &[Binding], bindings: &[Binding], steps: &[Binding]) -> fmt::Result {
     let line = |word: &'static str| move |b: &Binding| format!("{word}{} = {}", b.name.text, b.value);
     let starts = states.iter().map(line("start "));
     let lines: Vec<_> =

@@ -12,10 +12,10 @@ use crate::types::FieldType;
 use crate::units::Scale;
 
 /// The functions the compiler knows itself.
-pub const INTRINSICS: [&str; 32] = [
+pub const INTRINSICS: [&str; 31] = [
     "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "each", "exp", "height",
     "here", "hypot", "index", "integral", "join", "last", "linear", "log", "max", "mean", "min", "pressure",
-    "previous",     "previous", "ramp", "sin", "slope", "sqrt", "step", "truth",
+    "previous", "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
