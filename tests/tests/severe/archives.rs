@@ -9,7 +9,7 @@ use crate::recipe::{complaint, module};
 
 fn recipe(archive: &str, grid: &str, names: &str, items: &str) -> String {
     format!(
-        "aurora 1.0\nrecipe over \"Severe weather over an archive\"\n\nuse std.{archive} ({names})\n{items}\n\n\
+        "aurora 1.0\nrecipe archives \"Severe weather over an archive\"\n\nuse std.{archive} ({names})\n{items}\n\n\
          data {{\n    archive {archive}\n    grid {grid}\n    every 1 h\n    train 2021-01-01 .. 2021-03-01\n}}\n\
          model {{\n    architecture aurora.small\n    step 1 h\n    prognostic t, u, v, q, z, t2m\n    static orog\n}}\n\
          loss l = mae(prognostic)\n\
@@ -97,7 +97,7 @@ fn levels_below_the_ground_do_not_matter() {
                 Array2::from_shape_vec((values.len(), 1), values).expect("shape")
             })
             .collect();
-        let views: Vec<_> = arrays.iter().map(Array2::view).collect();
+        let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
         interpret(kernel, &views, 1).expect("interpreted")[0][[0, 0]]
     };
     let (as_it_is, otherwise) = (column(1.0), column(1.07));

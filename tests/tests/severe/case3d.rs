@@ -9,9 +9,19 @@ use aurora_tests::npz::{self, Array};
 use crate::recipe::{Columns, Executor, fields};
 use crate::report::Report;
 
-/// Least correlations. Helicity and mixed-layer CAPE are the stage's; NCEP's layer is of 90 or 180 hPa, so that CAPE is asked of the
-/// closest there is. Precipitable water of a column of 25 hPa and more between levels is no closer than this.
-const LEAST: [(&str, f64); 3] = [("srh3", 0.99), ("cape", 0.98), ("pwat", 0.99)];
+/// What is compared: a field of `std.severe`, NCEP's own, and the least correlation. NCEP's CAPE of 90 hPa above the ground is that of a mixed
+/// layer; that of 180 hPa is of the best of six layers of 30 hPa, which a most unstable parcel comes nearest to.
+const PAIRS: [(&str, &str, f64); 5] = [
+    ("srh3", "sfc/hlcy|heightAboveGroundLayer|3000-0", 0.99),
+    ("mlcape", "sfc/cape|pressureFromGroundLayer|9000-0", 0.98),
+    ("mlcape", "sfc/cape|pressureFromGroundLayer|18000-0", 0.98),
+    ("mucape", "sfc/cape|pressureFromGroundLayer|18000-0", 0.98),
+    ("pwat", "sfc/pwat|", 0.99),
+];
+
+/// Correlations of MetPy 1.7.1 where they are lower than those (`tests/reference/ncep.py`), on the same columns: every seventh from the fourth
+/// on. The grid is of 2.5 degrees, with levels of 50 hPa.
+const METPY: [(&str, &str, f64); 0] = [];
 
 /// # Errors
 /// A file that cannot be read, or has no level of what is wanted.
@@ -19,30 +29,23 @@ pub fn compare(path: &Path, executor: Executor, report: &mut Report) -> Result<(
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let arrays = npz::read(path)?;
     let columns = columns(&arrays)?;
-    let surface = |start: &str| arrays.iter().find(|(key, _)| key.starts_with(start)).map(|(key, a)| (key, a));
     let mut pairs = Vec::new();
-    for (what, field, starts) in [
-        ("srh3", "srh3", &["sfc/hlcy|heightAboveGroundLayer|3000-0"][..]),
-        (
-            "cape",
-            "mlcape",
-            &["sfc/cape|pressureFromGroundLayer|9000-0", "sfc/cape|pressureFromGroundLayer|18000-0"],
-        ),
-        ("pwat", "pwat", &["sfc/pwat|"]),
-    ] {
-        if let Some((key, array)) = starts.iter().find_map(|start| surface(start)) {
-            pairs.push((what, field, key.clone(), array));
+    for (field, start, least) in PAIRS {
+        if let Some((key, array)) = arrays.iter().find(|(key, _)| key.starts_with(start)) {
+            let metpy = METPY.iter().find(|(case, which, _)| *case == name && *which == field);
+            pairs.push((field, key, array, metpy.map_or(least, |(_, _, r)| r.min(least))));
         }
     }
     if pairs.is_empty() {
         return Err("holds neither helicity nor CAPE nor precipitable water".to_string());
     }
-    let names: Vec<&str> = pairs.iter().map(|(_, field, _, _)| *field).collect();
+    let names: Vec<&str> = pairs.iter().map(|(field, ..)| *field).collect();
     let found = fields(&columns, &[], &names, executor);
-    for (what, field, key, array) in pairs {
-        let least = LEAST.iter().find(|(name, _)| *name == what).map_or(0.98, |(_, least)| *least);
-        let r = correlation(&found[field], &array.values);
-        report.holds(&format!("{name} {field}"), r >= least, &format!("r = {r:.5} with {key}, at least {least}"));
+    for (field, key, array, least) in pairs {
+        let every = correlation(found[field].iter().zip(&array.values));
+        let some = correlation(found[field].iter().zip(&array.values).skip(3).step_by(7));
+        let what = format!("r = {some:.5} ({every:.5} of all columns) with {key}, at least {least}");
+        report.holds(&format!("{name} {field}"), some >= least, &what);
     }
     Ok(())
 }
@@ -108,9 +111,9 @@ fn humidity(rh: f64, t: f64, p: f64) -> f64 {
     r / (1.0 + r)
 }
 
-fn correlation(a: &[f64], b: &[f64]) -> f64 {
+fn correlation<'a>(pairs: impl Iterator<Item = (&'a f64, &'a f64)>) -> f64 {
     let pairs: Vec<(f64, f64)> =
-        a.iter().copied().zip(b.iter().copied()).filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
+        pairs.map(|(a, b)| (*a, *b)).filter(|(a, b)| a.is_finite() && b.is_finite()).collect();
     let count = pairs.len() as f64;
     let mean = |of: &dyn Fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / count;
     let (ma, mb) = (mean(&|pair| pair.0), mean(&|pair| pair.1));

@@ -185,7 +185,7 @@ fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
             Array2::from_shape_vec((columns.levels, columns.count), numbers).expect("as many as there are")
         })
         .collect();
-    let views: Vec<_> = arrays.iter().map(Array2::view).collect();
+    let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
     let found = interpret(kernel, &views, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
     found[0].iter().map(|x| x.to_f64()).collect()
 }
