@@ -9,19 +9,50 @@ use aurora_tests::npz::{self, Array};
 use crate::recipe::{Columns, Executor, fields};
 use crate::report::Report;
 
-/// What is compared: a field of `std.severe`, NCEP's own, and the least correlation. NCEP's CAPE of 90 hPa above the ground is that of a mixed
-/// layer; that of 180 hPa is of the best of six layers of 30 hPa, which a most unstable parcel comes nearest to.
-const PAIRS: [(&str, &str, f64); 5] = [
-    ("srh3", "sfc/hlcy|heightAboveGroundLayer|3000-0", 0.99),
-    ("mlcape", "sfc/cape|pressureFromGroundLayer|9000-0", 0.98),
-    ("mlcape", "sfc/cape|pressureFromGroundLayer|18000-0", 0.98),
-    ("mucape", "sfc/cape|pressureFromGroundLayer|18000-0", 0.98),
-    ("pwat", "sfc/pwat|", 0.99),
+/// What is compared: a field of `std.severe`, with the libraries `options`, and NCEP's own; at least how well they correlate where nothing
+/// closer is known. NCEP's CAPE of 90 hPa above the ground is that of a mixed layer. That of 180 hPa is of the best of six layers of
+/// 30 hPa, which no parcel here is: beside it stands MetPy's correlation, by MetPy's conventions.
+struct Pair {
+    field: &'static str,
+    options: &'static [&'static str],
+    theirs: &'static str,
+    least: Option<f64>,
+}
+
+const fn pair(
+    field: &'static str,
+    options: &'static [&'static str],
+    theirs: &'static str,
+    least: Option<f64>,
+) -> Pair {
+    Pair { field, options, theirs, least }
+}
+
+const LIKE_METPY: &[&str] = &["std.constants.metpy", "std.severe.romps", "std.severe.bottom"];
+
+const PAIRS: [Pair; 5] = [
+    pair("srh3", &[], "sfc/hlcy|heightAboveGroundLayer|3000-0", Some(0.98)),
+    pair("mlcape", &[], "sfc/cape|pressureFromGroundLayer|9000-0", Some(0.98)),
+    pair("mlcape", LIKE_METPY, "sfc/cape|pressureFromGroundLayer|18000-0", None),
+    pair("mucape", &[], "sfc/cape|pressureFromGroundLayer|18000-0", None),
+    pair("pwat", &[], "sfc/pwat|", Some(0.99)),
 ];
 
-/// Correlations of MetPy 1.7.1 where they are lower than those (`tests/reference/ncep.py`), on the same columns: every seventh from the fourth
-/// on. The grid is of 2.5 degrees, with levels of 50 hPa.
-const METPY: [(&str, &str, f64); 0] = [];
+/// Correlations of MetPy 1.7.1 (`tests/reference/ncep.py`) on the same columns, every seventh from the fourth on: ours may not be lower, but
+/// for what single precision and an RK4 step in place of an adaptive one can do. The grids of GFS are of 2.5 degrees.
+const METPY: [(&str, &str, &str, f64); 10] = [
+    ("gfs2p5_20110110T12_f120", "srh3", "3000-0", 0.98778),
+    ("gfs2p5_20110110T12_f120", "mlcape", "18000-0", 0.95340),
+    ("gfs2p5_20110110T12_f120", "mucape", "18000-0", 0.93579),
+    ("gfs2p5_20111008_f072", "srh3", "3000-0", 0.98543),
+    ("gfs2p5_20111008_f072", "mlcape", "18000-0", 0.96029),
+    ("gfs2p5_20111008_f072", "mucape", "18000-0", 0.93387),
+    ("nam211_20180917T00_f000", "srh3", "3000-0", 0.99108),
+    ("nam211_20180917T00_f000", "mlcape", "9000-0", 0.99265),
+    ("nam211_20180917T00_f000", "mlcape", "18000-0", 0.94771),
+    ("nam211_20180917T00_f000", "mucape", "18000-0", 0.97102),
+];
+const ROUNDING: f64 = 5e-4;
 
 /// # Errors
 /// A file that cannot be read, or has no level of what is wanted.
@@ -29,23 +60,26 @@ pub fn compare(path: &Path, executor: Executor, report: &mut Report) -> Result<(
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let arrays = npz::read(path)?;
     let columns = columns(&arrays)?;
-    let mut pairs = Vec::new();
-    for (field, start, least) in PAIRS {
-        if let Some((key, array)) = arrays.iter().find(|(key, _)| key.starts_with(start)) {
-            let metpy = METPY.iter().find(|(case, which, _)| *case == name && *which == field);
-            pairs.push((field, key, array, metpy.map_or(least, |(_, _, r)| r.min(least))));
+    let mut compared = 0;
+    for pair in &PAIRS {
+        let Some((key, array)) = arrays.iter().find(|(key, _)| key.starts_with(pair.theirs)) else { continue };
+        let found = fields(&columns, pair.options, &[pair.field], executor);
+        let every = correlation(found[pair.field].iter().zip(&array.values));
+        let some = correlation(found[pair.field].iter().zip(&array.values).skip(3).step_by(7));
+        let metpy = METPY.iter().find(|(case, field, theirs, _)| {
+            *case == name && *field == pair.field && pair.theirs.ends_with(theirs)
+        });
+        let least = metpy.map(|(.., r)| r - ROUNDING).or(pair.least);
+        let label = format!("{name} {}", pair.field);
+        let what = format!("r = {some:.5} ({every:.5} of all columns) with {key}");
+        compared += 1;
+        match least {
+            Some(least) => report.holds(&label, some >= least, &format!("{what}, at least {least:.4}")),
+            None => println!("told    {label}: {what}"),
         }
     }
-    if pairs.is_empty() {
+    if compared == 0 {
         return Err("holds neither helicity nor CAPE nor precipitable water".to_string());
-    }
-    let names: Vec<&str> = pairs.iter().map(|(field, ..)| *field).collect();
-    let found = fields(&columns, &[], &names, executor);
-    for (field, key, array, least) in pairs {
-        let every = correlation(found[field].iter().zip(&array.values));
-        let some = correlation(found[field].iter().zip(&array.values).skip(3).step_by(7));
-        let what = format!("r = {some:.5} ({every:.5} of all columns) with {key}, at least {least}");
-        report.holds(&format!("{name} {field}"), some >= least, &what);
     }
     Ok(())
 }
