@@ -13,7 +13,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use aurora_compiler::kernel::adjoint::gradient;
+use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::Kernel;
 use aurora_compiler::kernel::jit::{Compiled, Options};
 use rayon::prelude::*;
@@ -67,8 +67,7 @@ fn run() -> Result<(), String> {
     // What is left of it is in the folder for temporary files.
     drop(std::fs::remove_dir_all(&folder));
     outcome?;
-    compilation();
-    Ok(())
+    compilation()
 }
 
 /// A piece of work and how it is done here, in one or more ways.
@@ -82,22 +81,18 @@ struct Case<'a> {
 }
 
 fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
-    let composites = recipe::composites();
+    let composites = recipe::composites()?;
     let bytes = 4 * CELLS * (composites.inputs.len() + composites.outputs.len());
-    let surface = recipe::fields(&["sbcape"]);
-    let names: Vec<&str> = surface.inputs.iter().map(|input| input.name.as_str()).collect();
-    let inputs: Vec<&str> = names.into_iter().filter(|name| ["p_profile", "t_profile", "r_profile"].contains(name)).collect();
-    let both = gradient(&surface, &["sbcape"], &inputs).map_err(|error| error.to_string())?;
-    let winds = recipe::fields(&["bunkers_right_u", "bunkers_right_v", "shear6", "srh1", "srh3"]);
-    let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"]);
+    let winds = recipe::fields(&["right_mover_u", "right_mover_v", "bulk_shear6", "srh1", "srh3"])?;
+    let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"])?;
+    let surface = recipe::fields(&["sbcape"])?;
+    let both = value_and_gradient(&surface, &["sbcape"], &["p_profile", "t_profile", "r_profile"]);
+    let both = both.map_err(|error| error.to_string())?;
     Ok(vec![
         Case {
             name: "SCP, STP, EHI, BRN (cells)",
             asked: "composites",
-            ways: vec![
-                ("here", work(&composites, columns, CELLS, true)?),
-                ("copy", copy(bytes)),
-            ],
+            ways: vec![("here", work(&composites, columns, CELLS, true)?), ("copy", copy(bytes))],
             bytes: Some(bytes),
         },
         Case {
@@ -143,11 +138,13 @@ fn work<'a>(
     count: usize,
     wide: bool,
 ) -> Result<Box<dyn FnMut() -> Measured + 'a>, String> {
-    let compiled = Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
+    let compiled =
+        Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
     let levels = compiled.output_levels().to_vec();
     let mut outputs: Vec<Vec<f32>> = levels.iter().map(|levels| vec![0.0; levels * count]).collect();
     let ones = vec![1.0; count];
-    let inputs: Vec<&'a str> = kernel.inputs.iter().map(|input| recipe::array_of(&input.name)).collect();
+    let inputs: Vec<String> =
+        kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
     Ok(Box::new(move || {
         let inputs: Vec<&[f32]> =
             inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
@@ -189,7 +186,11 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
             }
         }
     }
-    println!("\n| {} | processor ms | million a second{} |", case.name, if case.bytes.is_some() { " | GB/s" } else { "" });
+    println!(
+        "\n| {} | processor ms | million a second{} |",
+        case.name,
+        if case.bytes.is_some() { " | GB/s" } else { "" }
+    );
     println!("|---|---|---|{}", if case.bytes.is_some() { "---|" } else { "" });
     for (name, mut all) in sides {
         all.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
@@ -204,14 +205,15 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
 }
 
 /// Everything in `std.severe`, from text to kernels and from kernels to machine code.
-fn compilation() {
+fn compilation() -> Result<(), String> {
     let clock = Instant::now();
-    let kernels = recipe::everything();
+    let kernels = recipe::everything()?;
     let text = clock.elapsed();
     let mut times: Vec<(f64, usize)> = (0..5)
         .map(|_| {
             let clock = Instant::now();
-            let size = kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
+            let size =
+                kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
             (clock.elapsed().as_secs_f64(), size)
         })
         .collect();
@@ -223,4 +225,5 @@ fn compilation() {
         1e3 * text.as_secs_f64(),
         1e3 * seconds
     );
+    Ok(())
 }

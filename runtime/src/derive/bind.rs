@@ -174,7 +174,12 @@ pub fn bind(
 
 /// By `from` as the file names it, else by the recipe's own name, else by what `from` is known to mean. A field on the
 /// levels that are wanted comes before one that is on others.
-fn find(sources: &Sources, field: &FieldPlan, levels: Option<&LevelsPlan>, named: Option<&str>) -> Option<Found> {
+fn find(
+    sources: &Sources,
+    field: &FieldPlan,
+    levels: Option<&LevelsPlan>,
+    named: Option<&str>,
+) -> Option<Found> {
     let on_levels = matches!(field.support, SupportPlan::Levels(_));
     let support = |offer: &Offer| offer.place.on_levels() == on_levels && offer.cell == field.cell;
     let fits = |offer: &Offer| levels.is_none_or(|levels| !on_levels || pick(&offer.place, levels).is_some());
@@ -190,7 +195,8 @@ fn find(sources: &Sources, field: &FieldPlan, levels: Option<&LevelsPlan>, named
         None => false,
     };
     let ways: [&dyn Fn(&Offer) -> bool; 3] = [&by_file, &by_recipe, &by_meaning];
-    let strict = |way: &&dyn Fn(&Offer) -> bool| sources.find(|offer| support(offer) && fits(offer) && way(offer));
+    let strict =
+        |way: &&dyn Fn(&Offer) -> bool| sources.find(|offer| support(offer) && fits(offer) && way(offer));
     let loose = |way: &&dyn Fn(&Offer) -> bool| sources.find(|offer| support(offer) && way(offer));
     ways.iter().find_map(strict).or_else(|| ways.iter().find_map(loose))
 }

@@ -28,16 +28,18 @@ pub struct Computed {
 /// The derived fields of `plan` that are in `outputs`, at every time at which all that they need is there.
 ///
 /// # Errors
-/// A field that cannot be read, a kernel that cannot run, no time at which all is there.
+/// A field that cannot be read, a kernel that cannot run, no time at which all is there; `stop` says so.
 pub fn compute(
     plan: &Derivation,
     module: &Module,
     outputs: &BTreeSet<String>,
     bound: &BTreeMap<String, Bound>,
     sources: &Sources,
+    stop: &dyn Fn() -> bool,
 ) -> Result<Computed, DeriveError> {
     let derived = needed(plan, outputs);
-    let reads: BTreeSet<&str> = derived.iter().flat_map(|field| field.inputs.iter().map(String::as_str)).collect();
+    let reads: BTreeSet<&str> =
+        derived.iter().flat_map(|field| field.inputs.iter().map(String::as_str)).collect();
     let fields: Vec<_> = plan.fields.iter().filter(|field| reads.contains(field.name.as_str())).collect();
     let bound: Vec<(&str, &Bound, bool)> = fields
         .iter()
@@ -61,6 +63,9 @@ pub fn compute(
             // What does not change may be in the file at one time only.
             let time = if *fixed && !field.there(sources, time) { None } else { time };
             inputs.insert((*name).to_string(), field.fetch(sources, time)?);
+            if stop() {
+                return Err(DeriveError("interrupted".into()));
+            }
         }
         for (name, values) in run(&kernels, &inputs, whole)? {
             computed.fields.entry(name).or_default().push(values);
@@ -83,9 +88,8 @@ pub fn needed<'a>(plan: &'a Derivation, outputs: &BTreeSet<String>) -> Vec<&'a D
 /// Every time at which all that changes in time is there.
 fn times(sources: &Sources, bound: &[(&str, &Bound, bool)]) -> Result<Vec<Timestamp>, DeriveError> {
     let all = sources.times();
-    let there = |time: &Timestamp| {
-        bound.iter().all(|(_, field, fixed)| *fixed || field.there(sources, Some(*time)))
-    };
+    let there =
+        |time: &Timestamp| bound.iter().all(|(_, field, fixed)| *fixed || field.there(sources, Some(*time)));
     let times: Vec<Timestamp> = all.iter().copied().filter(there).collect();
     if times.is_empty() && !all.is_empty() {
         let lacking: Vec<&str> = bound

@@ -11,7 +11,7 @@ use aurora_compiler::plan::derivation::{Derivable, Derivation, derivable};
 use aurora_grammar::{Severity, nearest};
 
 use super::DeriveError;
-use super::bind::{Bound, held, words};
+use super::bind::Bound;
 use super::compute::needed;
 use crate::data::source::{Found, Offer, Sources, What, Where};
 use crate::site::Site;
@@ -98,7 +98,8 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
     let (plan, module) = match (derived.result, kept.is_empty()) {
         (Some(result), false) => result,
         _ => {
-            let why = left_out.first().map_or_else(|| "it derives nothing".to_string(), |(_, why)| why.clone());
+            let why =
+                left_out.first().map_or_else(|| "it derives nothing".to_string(), |(_, why)| why.clone());
             return Err(DeriveError(format!("nothing of {} can be made: {why}", library.name)));
         }
     };
@@ -118,7 +119,10 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
     if outputs.is_empty() {
         let why = left_out.first().map(|(name, why)| format!("`{name}` needs {why}"));
         let why = why.unwrap_or_else(|| "what it derives are constants".into());
-        return Err(DeriveError(format!("nothing of {} can be made: {why}; the input has {have}", library.name)));
+        return Err(DeriveError(format!(
+            "nothing of {} can be made: {why}; the input has {have}",
+            library.name
+        )));
     }
     Ok(Made { plan, module, outputs, left_out })
 }
@@ -160,7 +164,8 @@ enum Levels {
 }
 
 /// The forms of humidity, the best first, with how specific humidity is made of them.
-const HUMIDITY: [What; 4] = [What::SpecificHumidity, What::MixingRatio, What::Dewpoint, What::RelativeHumidity];
+const HUMIDITY: [What; 4] =
+    [What::SpecificHumidity, What::MixingRatio, What::Dewpoint, What::RelativeHumidity];
 
 /// Writes the recipe that says what the files hold.
 ///
@@ -202,7 +207,8 @@ fn of_column(what: What) -> bool {
 
 /// The levels that all fields of the column share: those of the model if it says where they lie, else of pressure.
 fn levels(sources: &Sources, written: &mut Written) -> Result<Levels, DeriveError> {
-    let on_model = |what: What| sources.find(|offer| offer.what == Some(what) && matches!(offer.place, Where::Model(_)));
+    let on_model =
+        |what: What| sources.find(|offer| offer.what == Some(what) && matches!(offer.place, Where::Model(_)));
     let humid = |find: &dyn Fn(What) -> Option<Found>| HUMIDITY.iter().find_map(|what| find(*what));
     if let (Some(temperature), Some(_), Some(pressure)) =
         (on_model(What::Temperature), humid(&on_model), on_model(What::Pressure))
@@ -224,15 +230,15 @@ fn levels(sources: &Sources, written: &mut Written) -> Result<Levels, DeriveErro
             _ => None,
         })
         .collect();
-    let Some((_, longest)) = sets.iter().max_by_key(|(_, levels)| levels.len()) else { return Ok(Levels::None) };
-    let everywhere = |level: &f64| sets.iter().all(|(_, levels)| levels.iter().any(|one| (one - level).abs() < 0.5));
+    let Some((_, longest)) = sets.iter().max_by_key(|(_, levels)| levels.len()) else {
+        return Ok(Levels::None);
+    };
+    let everywhere =
+        |level: &f64| sets.iter().all(|(_, levels)| levels.iter().any(|one| (one - level).abs() < 0.5));
     let common: Vec<f64> = longest.iter().copied().filter(everywhere).collect();
     if common.len() < longest.len() {
-        let dropped: Vec<String> = longest
-            .iter()
-            .filter(|level| !everywhere(level))
-            .map(|level| decimal(level / 100.0))
-            .collect();
+        let dropped: Vec<String> =
+            longest.iter().filter(|level| !everywhere(level)).map(|level| decimal(level / 100.0)).collect();
         written.notes.push(format!("not every field is on {} hPa: left out", dropped.join(", ")));
     }
     Ok(if common.len() > 1 { Levels::Pressure(common) } else { Levels::None })
@@ -329,7 +335,14 @@ impl Writer<'_> {
     }
 
     /// Declares a variable, whether or not the files have it.
-    fn variable(&mut self, name: &str, kind: &str, support: &str, words: &'static str, found: impl Into<Place>) {
+    fn variable(
+        &mut self,
+        name: &str,
+        kind: &str,
+        support: &str,
+        words: &'static str,
+        found: impl Into<Place>,
+    ) {
         self.text.push_str(&format!("variable {name} : {kind} on {support} from \"{name}\"\n"));
         match found.into().0 {
             Some(bound) => drop(self.written.bound.insert(name.to_string(), bound)),
@@ -367,15 +380,20 @@ impl Writer<'_> {
     ) {
         let [specific, ratio, dewpoint, relative] = found.map(|found| found.into().0);
         let of_vapour = |vapour: &str| {
-            format!("0.622 * min({vapour}, 0.5 * {pressure}) / ({pressure} - 0.378 * min({vapour}, 0.5 * {pressure}))")
+            format!(
+                "0.622 * min({vapour}, 0.5 * {pressure}) / ({pressure} - 0.378 * min({vapour}, 0.5 * {pressure}))"
+            )
         };
         let (raw, kind, bound, value) = match (specific, ratio, dewpoint, relative) {
             (None, Some(bound), ..) => {
                 ("ratio", "mixing_ratio", bound, format!("ratio_{name} / (1 + ratio_{name})"))
             }
-            (None, None, Some(bound), _) => {
-                ("dewpoint", "temperature", bound, of_vapour(&format!("saturation_pressure(dewpoint_{name})")))
-            }
+            (None, None, Some(bound), _) => (
+                "dewpoint",
+                "temperature",
+                bound,
+                of_vapour(&format!("saturation_pressure(dewpoint_{name})")),
+            ),
             (None, None, None, Some(bound)) => {
                 self.written.notes.push(format!("{words}: from relative humidity, taken as over water"));
                 let vapour = format!("relative_{name} * saturation_pressure({temperature})");
@@ -406,4 +424,3 @@ impl From<Option<Found>> for Place {
         Place(found.map(Bound::plain))
     }
 }
-

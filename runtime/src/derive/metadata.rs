@@ -29,18 +29,8 @@ const OF_PARCELS: [(&str, &str, &str, &str); 4] = [
         "atmosphere_convective_available_potential_energy",
         "atmosphere_convective_available_potential_energy_wrt_surface",
     ),
-    (
-        "cin",
-        "J/kg",
-        "atmosphere_convective_inhibition",
-        "atmosphere_convective_inhibition_wrt_surface",
-    ),
-    (
-        "lfc",
-        "m",
-        "atmosphere_level_of_free_convection",
-        "atmosphere_level_of_free_convection_wrt_surface",
-    ),
+    ("cin", "J/kg", "atmosphere_convective_inhibition", "atmosphere_convective_inhibition_wrt_surface"),
+    ("lfc", "m", "atmosphere_level_of_free_convection", "atmosphere_level_of_free_convection_wrt_surface"),
     (
         "lcl",
         "m",

@@ -6,11 +6,14 @@
 //! files ─Sources─▶ Offer ─bind─▶ Bound ─fetch─▶ arrays ─kernels─▶ Results ─▶ NetCDF | Zarr | batch file
 //! ```
 
+pub mod ascent;
 pub mod bind;
 pub mod compute;
+pub mod forecaster;
 pub mod library;
 pub mod metadata;
 pub mod output;
+pub mod table;
 
 /// Why a command of this kind ends without its result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -8,6 +8,7 @@ use aurora_compiler::plan::data::{DerivedPlan, LevelsPlan, SupportPlan};
 use jiff::Timestamp;
 use netcdf_writer::{NcAttrValue, NcFileBuilder, NcWriteOptions};
 use serde_json::{Map, Value, json};
+use zarrs::array::builder::ArrayBuilderFillValue;
 use zarrs::array::codec::{BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode};
 use zarrs::array::{ArrayBuilder, ArrayMetadataOptions, data_type};
 use zarrs::filesystem::FilesystemStore;
@@ -127,8 +128,18 @@ impl Dataset {
             }
             None => return (rows.to_string(), columns.to_string()),
         };
-        self.coordinate("latitude", over.0, latitude, &[("units", "degrees_north"), ("standard_name", "latitude")]);
-        self.coordinate("longitude", over.1, longitude, &[("units", "degrees_east"), ("standard_name", "longitude")]);
+        self.coordinate(
+            "latitude",
+            over.0,
+            latitude,
+            &[("units", "degrees_north"), ("standard_name", "latitude")],
+        );
+        self.coordinate(
+            "longitude",
+            over.1,
+            longitude,
+            &[("units", "degrees_east"), ("standard_name", "longitude")],
+        );
         if let Some(mapping) = &place.mapping {
             self.variables.push(Variable {
                 name: "crs".into(),
@@ -139,7 +150,11 @@ impl Dataset {
             if let (Some((x, y)), false) = (&mapping.axes, regular) {
                 for (name, values) in [("x", x), ("y", y)] {
                     let standard = format!("projection_{name}_coordinate");
-                    let words = [("units", "m"), ("standard_name", standard.as_str()), ("axis", &name.to_uppercase())];
+                    let words = [
+                        ("units", "m"),
+                        ("standard_name", standard.as_str()),
+                        ("axis", &name.to_uppercase()),
+                    ];
                     self.coordinate(name, vec![name.to_string()], values.clone(), &words);
                 }
             }
@@ -179,7 +194,9 @@ impl Dataset {
             _ => (0..depth).map(|level| level as f64).collect(),
         };
         let words: &[(&str, &str)] = match coordinate {
-            "pressure" => &[("units", "Pa"), ("standard_name", "air_pressure"), ("positive", "down"), ("axis", "Z")],
+            "pressure" => {
+                &[("units", "Pa"), ("standard_name", "air_pressure"), ("positive", "down"), ("axis", "Z")]
+            }
             "height" => &[("units", "m"), ("standard_name", "height"), ("positive", "up"), ("axis", "Z")],
             _ => &[("units", "1"), ("long_name", "number of the level"), ("positive", "up"), ("axis", "Z")],
         };
@@ -208,7 +225,8 @@ impl Dataset {
     /// # Errors
     /// What cannot be written.
     pub fn write_netcdf(&self, path: &Path) -> Result<(), DeriveError> {
-        let fail = |error: netcdf_writer::Error| DeriveError(format!("cannot write {}: {error}", path.display()));
+        let fail =
+            |error: netcdf_writer::Error| DeriveError(format!("cannot write {}: {error}", path.display()));
         let mut file = NcFileBuilder::new();
         let mut ids = BTreeMap::new();
         for (name, size) in &self.dimensions {
@@ -252,8 +270,7 @@ impl Dataset {
     }
 
     fn fill_zarr(&self, folder: &Path) -> Result<(), DeriveError> {
-        let store =
-            Arc::new(FilesystemStore::new(folder).map_err(|error| DeriveError(error.to_string()))?);
+        let store = Arc::new(FilesystemStore::new(folder).map_err(|error| DeriveError(error.to_string()))?);
         let mut group = GroupBuilder::new();
         group.attributes(zarr_attributes(&self.attributes));
         let group = group.build(store.clone(), "/").map_err(|error| DeriveError(error.to_string()))?;
@@ -280,7 +297,7 @@ impl Dataset {
         };
         let chunks: Vec<u64> =
             shape.iter().enumerate().map(|(axis, size)| chunk(axis, (*size).max(1)).max(1)).collect();
-        let (kind, fill) = match &variable.values {
+        let (kind, fill): (_, ArrayBuilderFillValue) = match &variable.values {
             Values::Single(_) => (data_type::float32(), f32::NAN.into()),
             Values::Double(_) => (data_type::float64(), f64::NAN.into()),
             Values::Integer(_) => (data_type::int32(), 0_i32.into()),
@@ -289,7 +306,8 @@ impl Dataset {
         let level = BloscCompressionLevel::try_from(4).map_err(|level| format!("no level {level}"))?;
         let size = if data { 4 } else { 8 };
         if !variable.dimensions.is_empty() {
-            let blosc = BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::Shuffle, Some(size));
+            let blosc =
+                BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::Shuffle, Some(size));
             builder.bytes_to_bytes_codecs(vec![Arc::new(blosc.map_err(|error| error.to_string())?)]);
         }
         builder
