@@ -15,6 +15,7 @@
 pub mod builder;
 mod column;
 mod fault;
+pub mod fuse;
 pub mod instruction;
 pub mod interpret;
 pub mod ir;
