@@ -66,7 +66,11 @@ fn sounding(random: &mut Random) -> [[f64; 7]; LEVELS] {
     let mut levels = [[0.0; 7]; LEVELS];
     let mut below = (0.0, potential_temperature(0.0) + warmth);
     for (k, level) in levels.iter_mut().enumerate() {
-        let z = if k == 0 { 0.0 } else { 30.0 * (16_000.0 / 30.0_f64).powf((k - 1) as f64 / (LEVELS - 2) as f64) };
+        let z = if k == 0 {
+            0.0
+        } else {
+            30.0 * (16_000.0 / 30.0_f64).powf((k - 1) as f64 / (LEVELS - 2) as f64)
+        };
         let theta = potential_temperature(z) + warmth * (-z / 1500.0).exp();
         exner -= 9.80665 / 1004.7 * (z - below.0) / (0.5 * (theta + below.1));
         below = (z, theta);

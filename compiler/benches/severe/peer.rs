@@ -55,7 +55,8 @@ impl Peer {
         writeln!(self.ask, "{case}").map_err(|error| format!("{}: {error}", self.name))?;
         let mut line = String::new();
         self.answer.read_line(&mut line).map_err(|error| format!("{}: {error}", self.name))?;
-        let numbers: Vec<f64> = line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
+        let numbers: Vec<f64> =
+            line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect();
         match (line.split_whitespace().next(), &numbers[..]) {
             (Some("absent"), _) => Ok(None),
             (Some("measured"), [wall, processor, count]) => {
@@ -78,7 +79,11 @@ impl Drop for Peer {
 pub fn here(count: usize, work: impl FnOnce()) -> Measured {
     let (clock, before) = (Instant::now(), processor_seconds());
     work();
-    Measured { wall: clock.elapsed().as_secs_f64(), processor: processor_seconds() - before, count: count as f64 }
+    Measured {
+        wall: clock.elapsed().as_secs_f64(),
+        processor: processor_seconds() - before,
+        count: count as f64,
+    }
 }
 
 /// What all living threads have used, to the nanosecond.

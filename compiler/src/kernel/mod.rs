@@ -10,8 +10,10 @@
 //! | [`interpret`] | the judge of meaning: slow, obvious, in `f32` or `f64` |
 //! | `column` | its part for what looks along a column or across the grid |
 //! | [`optimise`] | what runs the [`passes`], none of which changes a bit of the result |
+//! | [`adjoint`] | the derivative, from kernel to kernel |
 //! | [`jit`] | machine code through Cranelift |
 
+pub mod adjoint;
 pub mod builder;
 mod column;
 mod fault;

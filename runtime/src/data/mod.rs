@@ -17,6 +17,7 @@ pub mod prefetch;
 pub mod prepare;
 pub mod sample;
 pub mod sounding;
+pub mod source;
 pub mod statistics;
 pub mod store;
 pub mod synthetic;

@@ -2,7 +2,7 @@
 //!
 //! The invariant that makes it sound: the function that `emit` writes touches, of each input and output
 //! `k`, exactly the bytes `[level·stride + start, level·stride + end)` of its levels, and of the tables those of each
-//! level; and [`Code::run`], the only way to call it, has checked that the arrays are that long before it hands
+//! level, of scratch the rows it says it wants; and [`Code::run`], the only way to call it, has checked that the arrays are that long before it hands
 //! their addresses over. Inputs are shared slices and outputs exclusive ones, so none overlaps another; tiles that run at
 //! the same time have disjoint cells. The memory is writable until the code is finished and executable
 //! after, never both, and is freed when the last user of `Code` is gone.
@@ -19,13 +19,18 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module as _, default_libcall_names};
 use rayon::prelude::*;
 
-use super::super::ir::Kernel;
-use super::emit::{Tables, emit};
+use super::emit::{Emitted, LANE, emit};
 use super::schedule::Schedule;
 use super::{JitError, RunError};
 
 /// The native function: see `emit` for its parameters.
-type Function = unsafe extern "C" fn(*const *const f32, *const *mut f32, *const f32, usize, usize, usize);
+type Function =
+    unsafe extern "C" fn(*const *const f32, *const *mut f32, *const f32, *mut Line, usize, usize, usize);
+
+/// Scratch memory is aligned to lines of the cache.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Line(#[allow(dead_code, reason = "written by machine code")] [f32; 16]);
 
 /// Cells that one task works on: enough to make its start cheap, a multiple of every group.
 const TILE: usize = 4096;
@@ -37,6 +42,8 @@ pub(super) struct Code {
     /// Owns the memory. `None` only while it is being dropped.
     module: Mutex<Option<JITModule>>,
     tables: Vec<f32>,
+    /// Bytes of scratch memory for each call that runs at the same time.
+    pub scratch: usize,
     /// Levels of each input and output.
     input_levels: Vec<usize>,
     output_levels: Vec<usize>,
@@ -66,14 +73,15 @@ impl Drop for Code {
 
 impl Code {
     /// Compiles a verified kernel as scheduled.
-    pub fn compile(kernel: &Kernel, schedule: &Schedule, unroll: usize) -> Result<Self, JitError> {
-        let tables = Tables::of(kernel).ok_or(JitError::TooManyConstants)?;
+    pub fn compile(schedule: &Schedule, unroll: usize) -> Result<Self, JitError> {
+        let kernel = schedule.kernel;
         let mut module = JITModule::new(machine()?);
-        match define(&mut module, kernel, schedule, &tables, unroll) {
-            Ok((function, size)) => Ok(Self {
+        match define(&mut module, schedule, unroll) {
+            Ok((function, size, Emitted { tables, rows })) => Ok(Self {
                 function,
                 module: Mutex::new(Some(module)),
-                tables: tables.numbers,
+                tables,
+                scratch: rows * 4 * unroll * LANE,
                 input_levels: kernel.inputs.iter().map(|input| input.domain.levels()).collect(),
                 output_levels: kernel
                     .outputs
@@ -100,16 +108,23 @@ impl Code {
             inputs: inputs.iter().map(|array| array.as_ptr()).collect(),
             outputs: outputs.iter_mut().map(|array| array.as_mut_ptr()).collect(),
         };
-        let tile = |start: usize| self.call(&arrays, cells, start, (start + TILE).min(whole));
+        let tile = |scratch: &mut Vec<Line>, start: usize| {
+            self.call(&arrays, scratch, cells, start, (start + TILE).min(whole));
+        };
         if whole <= TILE {
-            tile(0);
+            tile(&mut self.scratch(), 0);
         } else {
-            (0..whole.div_ceil(TILE)).into_par_iter().for_each(|number| tile(number * TILE));
+            let tiles = (0..whole.div_ceil(TILE)).into_par_iter();
+            tiles.for_each_init(|| self.scratch(), |scratch, number| tile(scratch, number * TILE));
         }
         if whole < cells {
             self.run_rest(inputs, outputs, cells, whole);
         }
         Ok(())
+    }
+
+    fn scratch(&self) -> Vec<Line> {
+        vec![Line([0.0; 16]); self.scratch.div_ceil(size_of::<Line>())]
     }
 
     /// The last cells, fewer than a group: copied into arrays of one group, with zeros behind them, and back.
@@ -131,7 +146,7 @@ impl Code {
             inputs: padded.iter().map(|array| array.as_ptr()).collect(),
             outputs: results.iter_mut().map(|array| array.as_mut_ptr()).collect(),
         };
-        self.call(&arrays, self.group, 0, self.group);
+        self.call(&arrays, &mut self.scratch(), self.group, 0, self.group);
         for (output, result) in outputs.iter_mut().zip(&results) {
             for (to, from) in output.chunks_mut(cells).zip(result.chunks(self.group)) {
                 to[whole..].copy_from_slice(&from[..rest]);
@@ -140,15 +155,17 @@ impl Code {
     }
 
     /// Cells `start..end` of arrays with `cells` cells on each level; the caller has checked that they are that long.
-    fn call(&self, arrays: &Arrays, cells: usize, start: usize, end: usize) {
+    fn call(&self, arrays: &Arrays, scratch: &mut [Line], cells: usize, start: usize, end: usize) {
         debug_assert!(start <= end && end <= cells && (end - start).is_multiple_of(self.group));
         // SAFETY: `arrays` holds one pointer for each input and output, each to at least levels × cells numbers (`run`
-        // and `run_rest` see to it), exclusive for outputs and for these cells; `tables` is the one it was compiled with.
+        // and `run_rest` see to it), exclusive for outputs and for these cells; `tables` is the one it was compiled with,
+        // and `scratch`, exclusive, has as many bytes as it wants.
         unsafe {
             (self.function)(
                 arrays.inputs.as_ptr(),
                 arrays.outputs.as_ptr(),
                 self.tables.as_ptr(),
+                scratch.as_mut_ptr(),
                 cells * BYTES,
                 start * BYTES,
                 end * BYTES,
@@ -215,14 +232,12 @@ extern "C" fn fused_double(x: f64, y: f64, z: f64) -> f64 {
 /// Emits and finishes the function; gives it with the bytes of its code.
 fn define(
     module: &mut JITModule,
-    kernel: &Kernel,
     schedule: &Schedule,
-    tables: &Tables,
     unroll: usize,
-) -> Result<(Function, usize), JitError> {
+) -> Result<(Function, usize, Emitted), JitError> {
     let mut context = module.make_context();
     let mut signature = Signature::new(module.isa().default_call_conv());
-    signature.params = vec![AbiParam::new(I64); 6];
+    signature.params = vec![AbiParam::new(I64); 7];
     context.func.signature = signature;
     let mut scratch = FunctionBuilderContext::new();
     let mut builder = FunctionBuilder::new(&mut context.func, &mut scratch);
@@ -230,7 +245,7 @@ fn define(
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
     let parameters = builder.block_params(entry).to_vec();
-    emit(&mut builder, &parameters, kernel, schedule, tables, unroll);
+    let emitted = emit(&mut builder, &parameters, schedule, unroll);
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
 
@@ -242,5 +257,5 @@ fn define(
     let address = module.get_finalized_function(id);
     // SAFETY: the function was compiled with this signature and the default calling convention, and it lives as
     // long as the module, which `Code` keeps.
-    Ok((unsafe { std::mem::transmute::<*const u8, Function>(address) }, size))
+    Ok((unsafe { std::mem::transmute::<*const u8, Function>(address) }, size, emitted))
 }

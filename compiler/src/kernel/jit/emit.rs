@@ -1,63 +1,51 @@
 //! From a schedule to a Cranelift function.
 //!
-//! The function is `(inputs, outputs, tables, stride, start, end)`: an array of pointers to the inputs, another to the
-//! outputs, a pointer to the per-level constants, and three byte counts: from one level of a column to the
-//! next, and the cells to work on. `end − start` is a multiple of a group (`4 × unroll` cells). It reads and writes the
-//! cells from `start` to `end` on the levels of each array and nothing else.
+//! The function is `(inputs, outputs, tables, scratch, stride, start, end)`: an array of pointers to the inputs, another to
+//! the outputs, a pointer to the per-level constants, one to scratch memory, and three byte counts: from one level of a
+//! column to the next, and the cells to work on. `end − start` is a multiple of a group (`4 × unroll` cells). It reads and
+//! writes the cells from `start` to `end` on the levels of each array, the tables, and the **rows** of scratch, each of
+//! one group's size, that [`Emitted`] counts; nothing else.
 //!
 //! A value of the IR is held as `unroll` vectors of four cells.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::types::{F32, F32X4, I64};
+use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
 use cranelift_frontend::FunctionBuilder;
 
-use super::super::ir::{self, Binary, Domain, Instruction, Kernel, Reduce};
+use super::super::ir::{self, Domain, Instruction};
 use super::lanes::{Lanes, Mask};
-use super::schedule::{LevelLoop, Schedule, Stage, is_leaf};
+use super::level::Level;
+use super::schedule::{Item, Job, LevelLoop, Schedule, Step, is_leaf};
 
 /// Bytes in a lane, and in a vector.
-const LANE: usize = 4;
-const VECTOR: usize = 16;
+pub(super) const LANE: usize = 4;
+pub(super) const VECTOR: usize = 16;
 
-/// Per-level constants in one array: where each begins, in bytes.
+/// What the function needs besides the arrays.
 #[derive(Debug, Default)]
-pub(super) struct Tables {
-    pub numbers: Vec<f32>,
-    offsets: Vec<i32>,
+pub(super) struct Emitted {
+    /// Per-level constants, one array behind the other.
+    pub tables: Vec<f32>,
+    /// Rows of scratch memory.
+    pub rows: usize,
 }
 
-impl Tables {
-    /// Gathers the per-level constants and weights of a kernel. `None` if they are too many to address.
-    pub fn of(kernel: &Kernel) -> Option<Self> {
-        let mut tables = Self::default();
-        for instruction in &kernel.instructions {
-            tables.offsets.push(i32::try_from(tables.numbers.len() * LANE).ok()?);
-            let numbers = match instruction {
-                Instruction::Levels(numbers) | Instruction::Reduce { weights: Some(numbers), .. } => numbers,
-                _ => continue,
-            };
-            tables.numbers.extend(numbers.iter().map(|number| *number as f32));
-        }
-        Some(tables)
-    }
-}
-
-/// Emits the whole body of a function whose entry block has the six parameters and is the current block.
+/// Emits the whole body of a function whose entry block has the seven parameters and is the current block.
 pub(super) fn emit(
     builder: &mut FunctionBuilder,
     parameters: &[Value],
-    kernel: &Kernel,
     schedule: &Schedule,
-    tables: &Tables,
     unroll: usize,
-) {
+) -> Emitted {
     let pointers = |builder: &mut FunctionBuilder, array: Value, count: usize| -> Vec<Value> {
         (0..count).map(|k| builder.ins().load(I64, read(), array, (k * 8) as i32)).collect()
     };
-    let inputs = pointers(builder, parameters[0], kernel.inputs.len());
-    let outputs = pointers(builder, parameters[1], kernel.outputs.len());
-    let (stride, start, end) = (parameters[3], parameters[4], parameters[5]);
+    let inputs = pointers(builder, parameters[0], schedule.kernel.inputs.len());
+    let outputs = pointers(builder, parameters[1], schedule.kernel.outputs.len());
+    let (stride, start, end) = (parameters[4], parameters[5], parameters[6]);
 
     let head = builder.create_block();
     let body = builder.create_block();
@@ -68,265 +56,398 @@ pub(super) fn emit(
     let more = builder.ins().icmp(IntCC::UnsignedLessThan, offset, end);
     builder.ins().brif(more, body, &[], exit, &[]);
     builder.switch_to_block(body);
-    let mut group = Group {
+    let mut emitter = Emitter {
         lanes: Lanes { builder },
-        kernel,
-        domains: &schedule.domains,
-        tables,
         unroll,
-        inputs: &inputs,
-        outputs: &outputs,
+        outputs,
         table: parameters[2],
+        scratch: parameters[3],
         stride,
         cell: offset,
-        level: None,
-        values: vec![None; kernel.instructions.len()],
+        emitted: Emitted::default(),
+        frame: Frame::new(schedule, inputs.into_iter().map(Source::Array).collect()),
     };
-    schedule.stages.iter().for_each(|stage| group.stage(stage));
+    emitter.steps();
+    let emitted = emitter.emitted;
     let next = builder.ins().iadd_imm_s(offset, (unroll * VECTOR) as i64);
     builder.ins().jump(head, &[next.into()]);
     builder.switch_to_block(exit);
     builder.ins().return_(&[]);
+    emitted
 }
 
 /// A value as vectors of four cells, `unroll` of them.
 #[derive(Clone)]
-enum Held {
+pub(super) enum Held {
     Number(Vec<Value>),
     /// A comparison that nobody has asked for as a number.
     Mask(Vec<Mask>),
 }
 
-/// Where a level loop stands.
-#[derive(Clone, Copy)]
-struct Level {
-    /// Bytes from an array's start to these cells on this level.
-    offset: Value,
-    /// Bytes from a table's start to this level.
-    table: Value,
+/// Where an input of the kernel, or of the body of an `Each`, is.
+#[derive(Clone)]
+pub(super) enum Source {
+    /// An array of that address.
+    Array(Value),
+    /// A kept column, from that row on.
+    Kept(usize),
+    /// Per-level constants, from that byte of the tables on.
+    Table(i32),
+    /// A cell value in registers.
+    Cell(Held),
+}
+
+/// The kernel, or the body of an `Each`, as far as it has been emitted.
+pub(super) struct Frame<'a> {
+    pub schedule: &'a Schedule<'a>,
+    pub inputs: Vec<Source>,
+    /// What has been computed and may be used in the current block.
+    values: Vec<Option<Held>>,
+    /// The order in which that came about: where a block ends that does not lead everywhere, its values end.
+    log: Vec<usize>,
+    /// Results that lie in a row of scratch: cells that loops have made, scans on the current level.
+    pub slots: BTreeMap<usize, usize>,
+    /// First rows of the kept columns.
+    pub kept: BTreeMap<usize, usize>,
+    /// The kept columns that are complete.
+    filled: BTreeSet<usize>,
+    /// First rows of the states of each walk.
+    pub states: BTreeMap<usize, usize>,
+    /// Where in the tables the numbers of an instruction begin.
+    pub tables: BTreeMap<usize, i32>,
+    pub level: Option<Level>,
+    /// The level visited before, or the same on the first.
+    pub before: Option<Level>,
+    /// Reductions so far.
+    pub sums: BTreeMap<usize, Vec<Value>>,
+    /// What the slabs need on every level.
+    pub slabs: BTreeMap<usize, super::look::Extent>,
+    /// The levels that the current loop visits.
+    pub range: std::ops::Range<usize>,
+}
+
+impl<'a> Frame<'a> {
+    pub fn new(schedule: &'a Schedule<'a>, inputs: Vec<Source>) -> Self {
+        Self {
+            schedule,
+            inputs,
+            values: vec![None; schedule.kernel.instructions.len()],
+            log: Vec::new(),
+            slots: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            filled: BTreeSet::new(),
+            states: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            level: None,
+            before: None,
+            sums: BTreeMap::new(),
+            slabs: BTreeMap::new(),
+            range: 0..0,
+        }
+    }
+
+    pub fn instruction(&self, position: usize) -> &'a Instruction {
+        &self.schedule.kernel.instructions[position]
+    }
+
+    pub fn is_column(&self, value: ir::Value) -> bool {
+        self.schedule.domains[value.index()] != Domain::Cell
+    }
 }
 
 /// The work on one group of cells.
-struct Group<'a, 'b, 'c> {
-    lanes: Lanes<'b, 'c>,
-    kernel: &'a Kernel,
-    domains: &'a [Domain],
-    tables: &'a Tables,
-    unroll: usize,
-    inputs: &'a [Value],
-    outputs: &'a [Value],
-    table: Value,
-    stride: Value,
+pub(super) struct Emitter<'a, 'b, 'c> {
+    pub lanes: Lanes<'b, 'c>,
+    pub unroll: usize,
+    outputs: Vec<Value>,
+    pub table: Value,
+    pub scratch: Value,
+    pub stride: Value,
     /// Bytes from an array's start to these cells on level 0.
-    cell: Value,
-    level: Option<Level>,
-    /// What has been computed and may be used in the current block.
-    values: Vec<Option<Held>>,
+    pub cell: Value,
+    pub emitted: Emitted,
+    pub frame: Frame<'a>,
 }
 
-impl Group<'_, '_, '_> {
-    fn stage(&mut self, stage: &Stage) {
-        for position in &stage.cells {
-            self.instruction(*position);
+impl Emitter<'_, '_, '_> {
+    pub fn steps(&mut self) {
+        let schedule = self.frame.schedule;
+        for (position, levels) in &schedule.kept {
+            let row = self.rows(*levels);
+            self.frame.kept.insert(*position, row);
         }
-        for output in &stage.outputs {
-            self.store(*output, self.cell);
-        }
-        for level_loop in &stage.loops {
-            self.level_loop(level_loop);
+        for step in &schedule.steps {
+            match step {
+                Step::Cell(position) => self.instruction(*position),
+                Step::Part { value, into, at } => {
+                    let numbers = self.number(*value);
+                    self.store_row(self.scratch, self.frame.kept[into] + at, &numbers);
+                }
+                Step::Output(output) => self.store(*output, self.cell),
+                Step::Loop(level_loop) => self.level_loop(level_loop),
+            }
         }
     }
 
     /// A loop with its test at the end: its range is never empty. It carries its place and the reductions so far.
     fn level_loop(&mut self, level_loop: &LevelLoop) {
         self.load_cells_before(level_loop);
-        let first = self.lanes.builder.ins().imul_imm_s(self.stride, level_loop.range.start as i64);
-        let first = self.lanes.builder.ins().iadd(self.cell, first);
-        let table = self.lanes.builder.ins().iconst(I64, (level_loop.range.start * LANE) as i64);
-        let mut carried = vec![first, table];
-        for reduction in &level_loop.reductions {
-            let identity = self.lanes.constant(identity(&self.kernel.instructions[*reduction]));
+        self.frame.range = level_loop.range.clone();
+        let mut reductions = Vec::new();
+        for item in &level_loop.items {
+            match item {
+                Item::Job(Job::Reduce(position)) => reductions.push(*position),
+                Item::Job(Job::Walk(walk)) => self.begin_walk(*walk),
+                Item::Job(Job::Search(search)) => self.begin_search(*search),
+                Item::Job(Job::Slab(slab)) => self.begin_slab(*slab),
+                Item::Job(Job::Each(_) | Job::Keep { .. } | Job::Output(_)) | Item::Compute(_) => {}
+            }
+        }
+        let mark = self.mark_values();
+        let (first, last) = match level_loop.reverse {
+            false => (level_loop.range.start, level_loop.range.end - 1),
+            true => (level_loop.range.end - 1, level_loop.range.start),
+        };
+        let first = self.lanes.builder.ins().iconst(I64, first as i64);
+        let mut carried = vec![first, first];
+        for reduction in &reductions {
+            let identity = super::reduce::identity(self.frame.instruction(*reduction));
+            let identity = self.lanes.constant(identity);
             carried.extend(vec![identity; self.unroll]);
         }
-
-        let body = self.lanes.builder.create_block();
-        let arguments: Vec<BlockArg> = carried.iter().map(|value| BlockArg::from(*value)).collect();
-        self.lanes.builder.ins().jump(body, &arguments);
-        self.lanes.builder.switch_to_block(body);
-        let place: Vec<Value> = [I64, I64].map(|of| self.lanes.builder.append_block_param(body, of)).into();
-        let sums: Vec<Value> =
-            carried[2..].iter().map(|_| self.lanes.builder.append_block_param(body, F32X4)).collect();
-        self.level = Some(Level { offset: place[0], table: place[1] });
-        let sums = self.level_body(level_loop, &sums);
-
-        let offset = self.lanes.builder.ins().iadd(place[0], self.stride);
-        let table = self.lanes.builder.ins().iadd_imm_s(place[1], LANE as i64);
-        let end = (level_loop.range.end * LANE) as i64;
-        let more = self.lanes.builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, table, end);
-        let exit = self.lanes.builder.create_block();
-        let again: Vec<BlockArg> =
-            [offset, table].iter().chain(&sums).map(|value| BlockArg::from(*value)).collect();
-        self.lanes.builder.ins().brif(more, body, &again, exit, &[]);
-        self.lanes.builder.switch_to_block(exit);
-        self.level = None;
-        self.leave_loop(level_loop, &sums);
+        if level_loop.range.len() == 1 {
+            self.level_body(level_loop, &reductions, &carried);
+        } else {
+            let body = self.lanes.builder.create_block();
+            let arguments: Vec<BlockArg> = carried.iter().map(|value| BlockArg::from(*value)).collect();
+            self.lanes.builder.ins().jump(body, &arguments);
+            self.lanes.builder.switch_to_block(body);
+            let types = [I64, I64].into_iter().chain(carried[2..].iter().map(|_| F32X4));
+            let parameters: Vec<Value> =
+                types.map(|of| self.lanes.builder.append_block_param(body, of)).collect();
+            self.level_body(level_loop, &reductions, &parameters);
+            let step = if level_loop.reverse { -1 } else { 1 };
+            let next = self.lanes.builder.ins().iadd_imm_s(parameters[0], step);
+            let more = self.lanes.builder.ins().icmp_imm_s(IntCC::NotEqual, parameters[0], last as i64);
+            let sums = reductions.iter().flat_map(|position| self.frame.sums[position].clone());
+            let again: Vec<BlockArg> =
+                [next, parameters[0]].into_iter().chain(sums).map(BlockArg::from).collect();
+            let exit = self.lanes.builder.create_block();
+            self.lanes.builder.ins().brif(more, body, &again, exit, &[]);
+            self.lanes.builder.switch_to_block(exit);
+        }
+        self.leave_loop(level_loop, mark);
     }
 
-    /// Cell inputs that the body reads are loaded once, outside. (Cell instructions have been computed already.)
+    /// Cell values that the loop reads are loaded once, outside. (Cell instructions have been computed already.)
     fn load_cells_before(&mut self, level_loop: &LevelLoop) {
-        for position in &level_loop.body {
-            for operand in self.kernel.instructions[*position].operands() {
-                let input = matches!(self.kernel.instructions[operand.index()], Instruction::Input(_));
-                if input && self.domains[operand.index()] == Domain::Cell {
-                    self.number(operand);
+        let schedule = self.frame.schedule;
+        for item in &level_loop.items {
+            let operands = match item {
+                Item::Compute(position) | Item::Job(Job::Reduce(position) | Job::Each(position)) => {
+                    self.frame.instruction(*position).operands()
+                }
+                Item::Job(Job::Walk(walk)) => {
+                    self.frame.instruction(schedule.walks[*walk].scans[0]).operands()
+                }
+                Item::Job(Job::Search(search)) => vec![schedule.searches[*search].at],
+                Item::Job(Job::Slab(_)) => Vec::new(),
+                Item::Job(Job::Keep { value, .. }) => vec![*value],
+                Item::Job(Job::Output(output)) => vec![schedule.kernel.outputs[*output].value],
+            };
+            for operand in operands {
+                if !self.frame.is_column(operand) {
+                    self.held(operand);
                 }
             }
         }
     }
 
-    /// What happens on one level; gives the reductions with this level taken in.
-    fn level_body(&mut self, level_loop: &LevelLoop, sums: &[Value]) -> Vec<Value> {
-        for position in &level_loop.body {
-            self.instruction(*position);
+    /// What happens on one level; leaves the reductions with this level taken in.
+    fn level_body(&mut self, level_loop: &LevelLoop, reductions: &[usize], carried: &[Value]) {
+        let level = self.level(carried[0]);
+        self.frame.level = Some(level);
+        self.frame.before = Some(if level_loop.before { self.level(carried[1]) } else { level });
+        for (position, sums) in reductions.iter().zip(carried[2..].chunks(self.unroll)) {
+            self.frame.sums.insert(*position, sums.to_vec());
         }
-        if let Some(level) = self.level {
-            for output in &level_loop.outputs {
-                self.store(*output, level.offset);
+        for item in &level_loop.items {
+            match item {
+                Item::Compute(position) => self.instruction(*position),
+                Item::Job(Job::Reduce(position)) => self.reduce(*position, level_loop.reverse),
+                Item::Job(Job::Walk(walk)) => self.walk(*walk),
+                Item::Job(Job::Search(search)) => self.search(*search),
+                Item::Job(Job::Slab(slab)) => self.slab(*slab),
+                Item::Job(Job::Each(position)) => self.each(*position),
+                Item::Job(Job::Keep { value, into, at }) => {
+                    let numbers = self.number(*value);
+                    self.store_row(level.row, self.frame.kept[into] + at, &numbers);
+                }
+                Item::Job(Job::Output(output)) => self.store(*output, level.array),
             }
         }
-        let mut results = Vec::new();
-        for (position, sums) in level_loop.reductions.iter().zip(sums.chunks(self.unroll)) {
-            results.extend(self.reduce(level_loop, *position, sums));
-        }
-        results
     }
 
-    fn reduce(&mut self, level_loop: &LevelLoop, position: usize, sums: &[Value]) -> Vec<Value> {
-        let kernel = self.kernel;
-        let Instruction::Reduce { op, value, weights, levels } = &kernel.instructions[position] else {
-            return sums.to_vec();
-        };
-        let op = match op {
-            Reduce::Sum => Binary::Add,
-            Reduce::Min => Binary::Min,
-            Reduce::Max => Binary::Max,
-        };
-        let weight = weights.is_some().then(|| self.table_entry(position));
-        let taken = levels.as_ref().filter(|levels| **levels != level_loop.range);
-        let taken = taken.zip(self.level).map(|(levels, level)| {
-            let builder = &mut self.lanes.builder;
-            let from = builder.ins().iadd_imm_s(level.table, -((levels.start * LANE) as i64));
-            builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, from, (levels.len() * LANE) as i64)
-        });
-        let column = self.number(*value);
-        let mut results = Vec::new();
-        for (sum, value) in sums.iter().zip(column) {
-            let term = match weight {
-                Some(weight) => self.lanes.binary(Binary::Mul, value, weight),
-                None => value,
-            };
-            let next = self.lanes.binary(op, *sum, term);
-            results.push(match taken {
-                Some(taken) => self.lanes.builder.ins().select(taken, next, *sum),
-                None => next,
-            });
-        }
-        results
-    }
-
-    /// Column values end with the loop; the reductions become cell values.
-    fn leave_loop(&mut self, level_loop: &LevelLoop, sums: &[Value]) {
-        for (value, domain) in self.values.iter_mut().zip(self.domains) {
-            if *domain != Domain::Cell {
-                *value = None;
+    /// Column values end with the loop; what its jobs have made become cell values.
+    fn leave_loop(&mut self, level_loop: &LevelLoop, mark: usize) {
+        self.forget_values(mark);
+        (self.frame.level, self.frame.before) = (None, None);
+        self.frame.filled.extend(&level_loop.fills);
+        let schedule = self.frame.schedule;
+        for item in &level_loop.items {
+            match item {
+                Item::Job(Job::Reduce(position)) => {
+                    if let Some(sums) = self.frame.sums.remove(position) {
+                        self.set(*position, Held::Number(sums));
+                    }
+                }
+                Item::Job(Job::Walk(walk)) => {
+                    for scan in &schedule.walks[*walk].scans {
+                        self.frame.slots.remove(scan);
+                    }
+                }
+                Item::Job(Job::Slab(slab)) => self.end_slab(*slab),
+                _ => {}
             }
         }
-        for (position, sums) in level_loop.reductions.iter().zip(sums.chunks(self.unroll)) {
-            self.values[*position] = Some(Held::Number(sums.to_vec()));
-        }
     }
 
+    /// Computes an instruction that depends on one level, or on none.
     fn instruction(&mut self, position: usize) {
-        let kernel = self.kernel;
-        let held = match &kernel.instructions[position] {
-            Instruction::Unary { op, value } => {
-                let value = self.number(*value);
-                Held::Number(value.into_iter().map(|x| self.lanes.unary(*op, x)).collect())
+        let instruction = self.frame.instruction(position);
+        let held = match instruction {
+            Instruction::Shift { value, by } => {
+                let levels = self.frame.schedule.domains[position].levels();
+                let Some(level) = self.frame.level else { return };
+                let level = self.displaced(level, *by, levels);
+                Held::Number(self.at_level(*value, level))
             }
-            Instruction::Binary { op, left, right } => {
-                let pairs = self.number(*left).into_iter().zip(self.number(*right));
+            Instruction::Slice { value, levels } => {
+                let Some(level) = self.frame.level else { return };
+                let index = self.lanes.builder.ins().iadd_imm_s(level.index, levels.start as i64);
+                let level = self.level(index);
+                Held::Number(self.at_level(*value, level))
+            }
+            Instruction::Reduce { .. } => self.one_level(position),
+            _ => {
+                let operands: Vec<Held> =
+                    instruction.operands().into_iter().map(|value| self.held(value)).collect();
+                self.elementwise(instruction, &operands)
+            }
+        };
+        self.set(position, held);
+    }
+
+    /// A function of numbers, whether in the kernel or in the body of a scan.
+    pub fn elementwise(&mut self, instruction: &Instruction, operands: &[Held]) -> Held {
+        match (instruction, operands) {
+            (Instruction::Unary { op, .. }, [x]) => {
+                let x = self.numbers(x);
+                Held::Number(x.into_iter().map(|x| self.lanes.unary(*op, x)).collect())
+            }
+            (Instruction::Binary { op, .. }, [x, y]) => {
+                let pairs = self.numbers(x).into_iter().zip(self.numbers(y));
                 Held::Number(pairs.map(|(x, y)| self.lanes.binary(*op, x, y)).collect())
             }
-            Instruction::Compare { op, left, right } => {
-                let pairs = self.number(*left).into_iter().zip(self.number(*right));
+            (Instruction::Compare { op, .. }, [x, y]) => {
+                let pairs = self.numbers(x).into_iter().zip(self.numbers(y));
                 Held::Mask(pairs.map(|(x, y)| self.lanes.compare(*op, x, y)).collect())
             }
-            Instruction::Select { mask, then, otherwise } => {
-                let mask = self.mask(*mask);
-                let pairs = self.number(*then).into_iter().zip(self.number(*otherwise));
-                let lanes = mask.into_iter().zip(pairs);
+            (Instruction::Select { .. }, [mask, then, otherwise]) => {
+                let masks = self.masks(mask);
+                let pairs = self.numbers(then).into_iter().zip(self.numbers(otherwise));
+                let lanes = masks.into_iter().zip(pairs);
                 Held::Number(lanes.map(|(mask, (x, y))| self.lanes.select(mask, x, y)).collect())
             }
-            // Leaves are read where they are used, and loops make reductions.
-            Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) => return,
-            Instruction::Reduce { .. } => return,
-            // Refused before any code is made: see `unsupported`.
-            _ => return,
-        };
-        self.values[position] = Some(held);
+            (Instruction::Constant(number), _) => Held::Number(self.constant(*number as f32)),
+            // The schedule and the verifier let nothing else come here.
+            _ => Held::Number(self.constant(f32::NAN)),
+        }
+    }
+
+    pub fn constant(&mut self, number: f32) -> Vec<Value> {
+        vec![self.lanes.constant(number); self.unroll]
     }
 
     /// The value as numbers.
-    fn number(&mut self, value: ir::Value) -> Vec<Value> {
+    pub fn number(&mut self, value: ir::Value) -> Vec<Value> {
+        let held = self.held(value);
+        self.numbers(&held)
+    }
+
+    pub fn numbers(&mut self, held: &Held) -> Vec<Value> {
+        match held {
+            Held::Number(numbers) => numbers.clone(),
+            Held::Mask(masks) => masks.iter().map(|mask| self.lanes.number(*mask)).collect(),
+        }
+    }
+
+    pub fn masks(&mut self, held: &Held) -> Vec<Mask> {
+        match held {
+            Held::Mask(masks) => masks.clone(),
+            Held::Number(numbers) => numbers.iter().map(|number| self.lanes.mask(*number)).collect(),
+        }
+    }
+
+    /// The value, computed before or read now. What is read is kept for the next use; constants are not, since to read
+    /// them again costs less than a register.
+    pub fn held(&mut self, value: ir::Value) -> Held {
         let position = value.index();
-        match self.values[position].clone() {
-            Some(Held::Number(numbers)) => numbers,
-            Some(Held::Mask(masks)) => masks.into_iter().map(|mask| self.lanes.number(mask)).collect(),
-            None => self.leaf(position),
+        if let Some(held) = &self.frame.values[position] {
+            return held.clone();
         }
-    }
-
-    /// The value as a mask.
-    fn mask(&mut self, value: ir::Value) -> Vec<Mask> {
-        if let Some(Held::Mask(masks)) = &self.values[value.index()] {
-            return masks.clone();
-        }
-        self.number(value).into_iter().map(|number| self.lanes.mask(number)).collect()
-    }
-
-    /// Reads an input or a constant. Inputs are kept for the next use; constants are not, since to read them again
-    /// costs less than a register.
-    fn leaf(&mut self, position: usize) -> Vec<Value> {
-        debug_assert!(
-            is_leaf(&self.kernel.instructions[position]),
-            "%{position} is used before it is computed"
-        );
-        match &self.kernel.instructions[position] {
-            Instruction::Input(input) => {
-                let column = self.domains[position] != Domain::Cell;
-                let offset = self.level.filter(|_| column).map_or(self.cell, |level| level.offset);
-                let address = self.lanes.builder.ins().iadd(self.inputs[*input], offset);
-                let load = |u| self.lanes.builder.ins().load(F32X4, read(), address, (u * VECTOR) as i32);
-                let numbers: Vec<Value> = (0..self.unroll).map(load).collect();
-                self.values[position] = Some(Held::Number(numbers.clone()));
-                numbers
+        let instruction = self.frame.instruction(position);
+        let held = match (self.frame.slots.get(&position), self.frame.level, instruction) {
+            (_, _, Instruction::Constant(number)) => return Held::Number(self.constant(*number as f32)),
+            (Some(row), _, _) => Held::Number(self.load_row(self.scratch, *row)),
+            (None, Some(level), _) if self.frame.is_column(value) => {
+                Held::Number(self.at_level(value, level))
             }
-            Instruction::Levels(_) => vec![self.table_entry(position); self.unroll],
-            Instruction::Constant(number) => vec![self.lanes.constant(*number as f32); self.unroll],
-            _ => vec![self.lanes.constant(f32::NAN); self.unroll],
+            (None, _, Instruction::Input(input)) => match self.frame.inputs[*input].clone() {
+                Source::Array(array) => Held::Number(self.load(array, self.cell)),
+                Source::Cell(held) => held,
+                // Columns, which are read in loops.
+                Source::Kept(_) | Source::Table(_) => Held::Number(self.constant(f32::NAN)),
+            },
+            _ => {
+                debug_assert!(is_leaf(instruction), "%{position} is used before it is computed");
+                Held::Number(self.constant(f32::NAN))
+            }
+        };
+        self.set(position, held.clone());
+        held
+    }
+
+    pub fn set(&mut self, position: usize, held: Held) {
+        self.frame.values[position] = Some(held);
+        self.frame.log.push(position);
+    }
+
+    pub fn mark_values(&self) -> usize {
+        self.frame.log.len()
+    }
+
+    /// Forgets what has been computed since the mark.
+    pub fn forget_values(&mut self, mark: usize) {
+        for position in self.frame.log.drain(mark..) {
+            self.frame.values[position] = None;
         }
     }
 
-    /// This level's number of an instruction's table, in all lanes.
-    fn table_entry(&mut self, position: usize) -> Value {
-        let level = self.level.map_or(self.cell, |level| level.table);
-        let address = self.lanes.builder.ins().iadd(self.table, level);
-        let number = self.lanes.builder.ins().load(F32, read(), address, self.tables.offsets[position]);
-        self.lanes.builder.ins().splat(F32X4, number)
+    /// Emits a block that runs only where the condition is not zero.
+    pub fn when(&mut self, condition: Value, work: impl FnOnce(&mut Self)) {
+        let (then, after) = (self.lanes.builder.create_block(), self.lanes.builder.create_block());
+        self.lanes.builder.ins().brif(condition, then, &[], after, &[]);
+        self.lanes.builder.switch_to_block(then);
+        let mark = self.mark_values();
+        work(self);
+        self.forget_values(mark);
+        self.lanes.builder.ins().jump(after, &[]);
+        self.lanes.builder.switch_to_block(after);
     }
 
     fn store(&mut self, output: usize, offset: Value) {
-        let numbers = self.number(self.kernel.outputs[output].value);
+        let numbers = self.number(self.frame.schedule.kernel.outputs[output].value);
         let address = self.lanes.builder.ins().iadd(self.outputs[output], offset);
         for (u, number) in numbers.into_iter().enumerate() {
             self.lanes.builder.ins().store(write(), number, address, (u * VECTOR) as i32);
@@ -334,21 +455,12 @@ impl Group<'_, '_, '_> {
     }
 }
 
-/// What a reduction starts from: joined with the first level, it gives the first level (−0 for a sum, since +0 would
-/// turn a −0 into +0).
-fn identity(reduction: &Instruction) -> f32 {
-    match reduction {
-        Instruction::Reduce { op: Reduce::Min, .. } => f32::INFINITY,
-        Instruction::Reduce { op: Reduce::Max, .. } => f32::NEG_INFINITY,
-        _ => -0.0,
-    }
-}
-
-/// Loads cannot trap, and outputs never overlap inputs; arrays are aligned to 4 bytes, not to 16.
-fn read() -> MemFlagsData {
+/// Loads of inputs and tables cannot trap, and outputs never overlap inputs; arrays are aligned to 4 bytes, not to 16.
+pub(super) fn read() -> MemFlagsData {
     MemFlagsData::new().with_notrap().with_readonly().with_can_move()
 }
 
-fn write() -> MemFlagsData {
+/// Outputs and scratch.
+pub(super) fn write() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }

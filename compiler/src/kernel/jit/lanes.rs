@@ -4,7 +4,7 @@
 //! missing" is a bitwise or with the mask of unordered lanes.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
-use cranelift_codegen::ir::types::{F32X4, I32X4};
+use cranelift_codegen::ir::types::{F32X4, I32, I32X4};
 use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 
@@ -46,8 +46,8 @@ impl Lanes<'_, '_> {
             Unary::Sqrt => self.builder.ins().sqrt(x),
             Unary::Exp => self.exp(x),
             Unary::Log => self.log(x),
-            // Refused before any code is made: see `unsupported`.
-            Unary::Sin | Unary::Cos => self.constant(f32::NAN),
+            Unary::Sin => self.sin(x),
+            Unary::Cos => self.cos(x),
         }
     }
 
@@ -60,8 +60,7 @@ impl Lanes<'_, '_> {
             Binary::Min => self.extreme(FloatCC::LessThan, x, y),
             Binary::Max => self.extreme(FloatCC::GreaterThan, x, y),
             Binary::Pow => self.pow(x, y),
-            // Refused before any code is made: see `unsupported`.
-            Binary::Atan2 => self.constant(f32::NAN),
+            Binary::Atan2 => self.atan2(x, y),
         }
     }
 
@@ -92,6 +91,14 @@ impl Lanes<'_, '_> {
     pub fn select(&mut self, mask: Mask, then: Value, otherwise: Value) -> Value {
         let chosen = self.choose(mask.holds, then, otherwise);
         self.builder.ins().bor(chosen, mask.missing)
+    }
+
+    /// Not zero (as an integer) if a lane is set anywhere in these masks.
+    pub fn any(&mut self, masks: &[Value]) -> Value {
+        let Some((first, others)) = masks.split_first() else { return self.builder.ins().iconst(I32, 0) };
+        let all = others.iter().fold(*first, |all, mask| self.builder.ins().bor(all, *mask));
+        let lanes = self.cast(I32X4, all);
+        self.builder.ins().vhigh_bits(I32, lanes)
     }
 
     /// Lane by lane: `x` where the condition's bits are set, else `y`. All `F32X4`.

@@ -219,7 +219,7 @@ impl Lanes<'_, '_> {
         sum
     }
 
-    fn polynomial_double(&mut self, x: Value, coefficients: &[f64]) -> Value {
+    pub(super) fn polynomial_double(&mut self, x: Value, coefficients: &[f64]) -> Value {
         let mut sum = self.double(coefficients[0]);
         for coefficient in &coefficients[1..] {
             let coefficient = self.double(*coefficient);
@@ -228,7 +228,7 @@ impl Lanes<'_, '_> {
         sum
     }
 
-    fn clamp_double(&mut self, x: Value, low: Value, high: Value) -> Value {
+    pub(super) fn clamp_double(&mut self, x: Value, low: Value, high: Value) -> Value {
         let above = self.builder.ins().fcmp(FloatCC::GreaterThan, x, low);
         let above = self.cast(F64X2, above);
         let x = self.choose(above, x, low);
@@ -237,22 +237,22 @@ impl Lanes<'_, '_> {
         self.choose(below, x, high)
     }
 
-    fn double(&mut self, number: f64) -> Value {
+    pub(super) fn double(&mut self, number: f64) -> Value {
         self.vector(F64X2, &number.to_bits().to_le_bytes())
     }
 
-    fn fma(&mut self, x: Value, y: Value, z: Value) -> Value {
+    pub(super) fn fma(&mut self, x: Value, y: Value, z: Value) -> Value {
         self.builder.ins().fma(x, y, z)
     }
 
     /// Two of four lanes in double precision.
-    fn promote(&mut self, lanes: Value, upper: bool) -> Value {
+    pub(super) fn promote(&mut self, lanes: Value, upper: bool) -> Value {
         let lanes = if upper { self.shuffle(lanes, lanes, [8, 8]) } else { lanes };
         self.builder.ins().fvpromote_low(lanes)
     }
 
     /// The lower two lanes of each.
-    fn join(&mut self, [lower, upper]: [Value; 2]) -> Value {
+    pub(super) fn join(&mut self, [lower, upper]: [Value; 2]) -> Value {
         self.shuffle(lower, upper, [0, 16])
     }
 

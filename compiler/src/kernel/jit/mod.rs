@@ -8,18 +8,25 @@
 //! which are within 2 ulp of the true value. They do not depend on the number of threads, the place of a cell in its
 //! tile, or the unrolling.
 
+mod angle;
 mod code;
+mod each;
 mod emit;
 mod lanes;
+mod level;
+mod look;
 mod math;
+mod plan;
+mod reduce;
 mod schedule;
+mod walk;
 
 use std::fmt::{self, Display, Formatter};
 
-use super::ir::{Binary, Instruction, Kernel, Unary};
+use super::ir::{Domain, Instruction, Kernel};
 use super::optimise::optimise;
 use super::text::name_of;
-use super::verify::{VerifyError, domains};
+use super::verify::{self, VerifyError, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
 #[derive(Debug)]
@@ -28,6 +35,7 @@ pub struct Compiled {
     inputs: Vec<String>,
     outputs: Vec<String>,
     live_values: usize,
+    loops: usize,
 }
 
 impl Compiled {
@@ -36,22 +44,23 @@ impl Compiled {
         Self::with_unroll(kernel, unroll)
     }
 
-    fn with_unroll(
-        kernel: &Kernel,
-        unroll: impl Fn(usize, &schedule::Schedule) -> usize,
-    ) -> Result<Self, JitError> {
+    fn with_unroll(kernel: &Kernel, unroll: impl Fn(usize, usize) -> usize) -> Result<Self, JitError> {
         domains(kernel).map_err(JitError::Invalid)?;
         let kernel = optimise::<f32>(kernel);
         let domains = domains(&kernel).map_err(JitError::Invalid)?;
         if let Some(name) = kernel.instructions.iter().find_map(unsupported) {
             return Err(JitError::Unsupported(name));
         }
-        let schedule = schedule::schedule(&kernel, domains);
-        let live_values = schedule::live_values(&kernel, &schedule);
-        let code = code::Code::compile(&kernel, &schedule, unroll(live_values, &schedule))?;
+        if numbers_wanted(&kernel, &domains) > NUMBERS {
+            return Err(JitError::TooManyConstants);
+        }
+        let live_values = schedule::live_values(&kernel);
+        let schedule = plan::plan(&kernel, domains);
+        let loops = schedule.loops();
+        let code = code::Code::compile(&schedule, unroll(live_values, loops))?;
         let inputs = kernel.inputs.into_iter().map(|input| input.name).collect();
         let outputs = kernel.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Self { code, inputs, outputs, live_values })
+        Ok(Self { code, inputs, outputs, live_values, loops })
     }
 
     /// Runs the kernel on all cells.
@@ -74,29 +83,47 @@ impl Compiled {
     pub fn live_values(&self) -> usize {
         self.live_values
     }
+
+    /// Loops over levels, those of the bodies of `each` among them.
+    #[must_use]
+    pub fn loops(&self) -> usize {
+        self.loops
+    }
+
+    /// Bytes of scratch memory that each thread works in.
+    #[must_use]
+    pub fn scratch_bytes(&self) -> usize {
+        self.code.scratch
+    }
 }
 
 /// What the instruction is called, if there is no machine code for it.
 fn unsupported(instruction: &Instruction) -> Option<&'static str> {
-    let known = match instruction {
-        Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) => true,
-        Instruction::Compare { .. } | Instruction::Select { .. } | Instruction::Reduce { .. } => true,
-        Instruction::Unary { op, .. } => !matches!(op, Unary::Sin | Unary::Cos),
-        Instruction::Binary { op, .. } => *op != Binary::Atan2,
-        Instruction::Shift { .. } | Instruction::Interpolate { .. } | Instruction::Layer { .. } => false,
-        Instruction::Difference { .. } | Instruction::Scan { .. } => false,
-        Instruction::Concat { .. } | Instruction::Slice { .. } | Instruction::Each { .. } => false,
-        Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) => false,
+    matches!(instruction, Instruction::Difference { .. }).then(|| name_of(instruction))
+}
+
+/// Per-level constants and rows of scratch that a displacement of 32 bits can reach, with room.
+const NUMBERS: usize = 1 << 24;
+
+/// An upper limit of the per-level constants and of the kept levels of a kernel.
+fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {
+    let of_one = |(instruction, domain): (&Instruction, &Domain)| match instruction {
+        Instruction::Input(_) => 0,
+        Instruction::Each { body, .. } => {
+            let inner = verify::domains(body).map_or(0, |domains| numbers_wanted(body, &domains));
+            inner.saturating_add(domain.levels())
+        }
+        Instruction::Reduce { weights: Some(weights), .. } => weights.len(),
+        _ => domain.levels(),
     };
-    (!known).then(|| name_of(instruction))
+    kernel.instructions.iter().zip(domains).map(of_one).fold(0, usize::saturating_add)
 }
 
 /// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
 /// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
 /// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
-fn unroll(live_values: usize, schedule: &schedule::Schedule) -> usize {
-    let loops = schedule.stages.iter().any(|stage| !stage.loops.is_empty());
-    if loops || live_values > 6 { 1 } else { 2 }
+fn unroll(live_values: usize, loops: usize) -> usize {
+    if loops > 0 || live_values > 6 { 1 } else { 2 }
 }
 
 /// Why a kernel could not be compiled.

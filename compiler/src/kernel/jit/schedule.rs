@@ -1,84 +1,152 @@
-//! The schedule: which instructions run once for a group of cells, and which inside a loop over levels.
+//! The schedule: which instructions run once for a group of cells, and which inside loops over levels.
 //!
-//! Column values are never kept in memory. Whatever column values a reduction needs are computed inside the level
-//! loop that does the reduction, level by level, in registers. A reduction's result is a cell value; column values
-//! that depend on it have to wait for the next loop over the levels. So the kernel falls into **stages**: first
-//! cell values, then loops, then the cell values that those loops made possible, and so on.
+//! What needs all levels (a sum, a walk, an output) is a **job**, and each job has its place in a loop. Column values that
+//! jobs need are computed inside the loop, level by level, in registers. A sum is a cell value once its loop is
+//! done; what depends on it waits for a later loop. So the kernel falls into **stages**: first cell values, then loops, then
+//! the cell values that those loops made possible, and so on. [`plan`](super::plan) gives jobs their places.
 //!
-//! Example: the variance of a column is `sum((x − mean)²)`. Stage 0 loops to get `sum(x)`; stage 1 computes the mean,
-//! then loops over the same levels again for the sum of squares.
+//! A column is **kept**, in scratch memory, by the loop that first computes it, if
 //!
-//! All reductions and column outputs of the same stage over the same number of levels share one loop. A column value
-//! that two loops need is computed in both.
+//! - levels other than the loop's own are wanted of it (displaced, taken apart, put together, looked up),
+//! - it is what a walk has left behind, and a later loop wants it,
+//! - it is expensive and two loops want it.
+//!
+//! What is cheap is computed again instead.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::super::ir::{Domain, Instruction, Kernel};
+use super::super::ir::{Binary, Domain, Instruction, Kernel, Unary, Value};
 
 /// The order of work for one group of cells.
 #[derive(Debug)]
-pub(super) struct Schedule {
-    pub stages: Vec<Stage>,
+pub(super) struct Schedule<'a> {
+    pub kernel: &'a Kernel,
     /// The domain of each value.
     pub domains: Vec<Domain>,
+    pub steps: Vec<Step>,
+    pub walks: Vec<Walk>,
+    pub searches: Vec<Search>,
+    pub slabs: Vec<Slab>,
+    /// The columns that are kept, by position, and how many levels they have.
+    pub kept: BTreeMap<usize, usize>,
+    /// The schedules of what runs for each level, by position.
+    pub bodies: BTreeMap<usize, Schedule<'a>>,
 }
 
-/// Cell values, then loops that need no others.
-#[derive(Debug, Default)]
-pub(super) struct Stage {
-    /// Positions of instructions, in order. Leaves (inputs and constants) are not listed: they are read where they are used.
-    pub cells: Vec<usize>,
-    /// Numbers of the cell outputs that are ready now.
-    pub outputs: Vec<usize>,
-    pub loops: Vec<LevelLoop>,
+impl Schedule<'_> {
+    /// How many loops over levels it has.
+    pub fn loops(&self) -> usize {
+        let own = self.steps.iter().filter(|step| matches!(step, Step::Loop(_))).count();
+        own + self.bodies.values().map(Schedule::loops).sum::<usize>()
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Step {
+    /// The cell instruction at that position.
+    Cell(usize),
+    /// A cell becomes the level `at` of a kept column.
+    Part {
+        value: Value,
+        into: usize,
+        at: usize,
+    },
+    /// The cell output of that number.
+    Output(usize),
+    Loop(LevelLoop),
 }
 
 /// One loop over levels.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LevelLoop {
-    /// The levels it visits: all that any of its reductions needs, and all if it writes an output.
+    /// The levels it visits.
     pub range: Range<usize>,
-    /// Positions of the column instructions to compute on each level, in order, leaves not listed.
-    pub body: Vec<usize>,
-    /// Positions of the reductions.
-    pub reductions: Vec<usize>,
-    /// Numbers of the column outputs to write.
-    pub outputs: Vec<usize>,
+    /// From the last to the first.
+    pub reverse: bool,
+    /// Whether the level visited before is wanted as well.
+    pub before: bool,
+    /// The work on each level, in order.
+    pub items: Vec<Item>,
+    /// The kept columns that are complete after it.
+    pub fills: Vec<usize>,
 }
 
-/// Plans a verified kernel without dead code.
-pub(super) fn schedule(kernel: &Kernel, domains: Vec<Domain>) -> Schedule {
-    let stage_of = stages_of_values(kernel);
-    let count = stage_of.iter().max().map_or(1, |last| last + 1);
-    let mut stages: Vec<Stage> = (0..count).map(|_| Stage::default()).collect();
-    let mut loops: BTreeMap<(usize, usize), LevelLoop> = BTreeMap::new();
-    for (position, instruction) in kernel.instructions.iter().enumerate() {
-        if let Instruction::Reduce { value, levels, .. } = instruction {
-            let column = domains[value.index()].levels();
-            let level_loop = loops.entry((stage_of[value.index()], column)).or_default();
-            level_loop.range = hull(&level_loop.range, &levels.clone().unwrap_or(0..column));
-            level_loop.reductions.push(position);
-        } else if domains[position] == Domain::Cell && !is_leaf(instruction) {
-            stages[stage_of[position]].cells.push(position);
-        }
-    }
-    for (number, output) in kernel.outputs.iter().enumerate() {
-        let stage = stage_of[output.value.index()];
-        match domains[output.value.index()] {
-            Domain::Cell => stages[stage].outputs.push(number),
-            Domain::Column(levels) => {
-                let level_loop = loops.entry((stage, levels)).or_default();
-                level_loop.range = 0..levels;
-                level_loop.outputs.push(number);
-            }
-        }
-    }
-    for ((stage, _), mut level_loop) in loops {
-        level_loop.body = body(kernel, &domains, &level_loop);
-        stages[stage].loops.push(level_loop);
-    }
-    Schedule { stages, domains }
+/// A piece of work on one level.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    /// The column instruction at that position.
+    Compute(usize),
+    Job(Job),
+}
+
+/// What a loop over levels is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// The reduction at that position.
+    Reduce(usize),
+    /// The walk of that number.
+    Walk(usize),
+    /// The search of that number: along this loop for a cell, in a loop of its own on each level for a column.
+    Search(usize),
+    /// The slab of that number.
+    Slab(usize),
+    /// The kernel-for-each-level at that position.
+    Each(usize),
+    /// Writes a column to the kept column `into`, from level `at` of that.
+    Keep { value: Value, into: usize, at: usize },
+    /// Writes the column output of that number.
+    Output(usize),
+}
+
+/// Scans that differ only in their result are one walk.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// Positions of the scans; the first stands for all.
+    pub scans: Vec<usize>,
+}
+
+/// Interpolations at the same place of the same coordinate.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub coordinate: Value,
+    pub at: Value,
+    pub positions: Vec<usize>,
+}
+
+/// Layers of the same extent in the same coordinate.
+#[derive(Debug)]
+pub(super) struct Slab {
+    pub coordinate: Value,
+    pub from: Value,
+    pub to: Value,
+    pub positions: Vec<usize>,
+}
+
+/// A loop while the schedule is being made.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub stage: usize,
+    /// Of the columns it works on.
+    pub levels: usize,
+    pub range: Range<usize>,
+    pub reverse: bool,
+    pub before: bool,
+    pub jobs: Vec<Job>,
+}
+
+/// A schedule while it is being made: loops in the order in which they run.
+pub(super) struct Drafts<'a> {
+    pub kernel: &'a Kernel,
+    pub domains: &'a [Domain],
+    pub loops: Vec<Draft>,
+    pub walks: &'a [Walk],
+    pub searches: &'a [Search],
+    pub slabs: &'a [Slab],
+    /// For each value that a loop makes as a whole (a scan, a column of lookups): which.
+    pub made_by: BTreeMap<usize, usize>,
+    /// For each kept column the loops that write it.
+    pub keepers: BTreeMap<usize, Vec<usize>>,
 }
 
 /// Whether an instruction has no operands.
@@ -86,93 +154,258 @@ pub(super) fn is_leaf(instruction: &Instruction) -> bool {
     matches!(instruction, Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_))
 }
 
-/// The most values that are wanted later at any point of the schedule, leaves aside: a measure of how many
+/// Whether its result on a level depends on that level of its operands only.
+pub(super) fn is_elementwise(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::Unary { .. }
+            | Instruction::Binary { .. }
+            | Instruction::Compare { .. }
+            | Instruction::Select { .. }
+    )
+}
+
+/// How long an instruction takes, in additions: a rough guess.
+pub(super) fn cost(instruction: &Instruction) -> usize {
+    match instruction {
+        Instruction::Unary { op: Unary::Exp | Unary::Log, .. } => 20,
+        Instruction::Unary { op: Unary::Sin | Unary::Cos, .. } => 40,
+        Instruction::Binary { op: Binary::Pow | Binary::Atan2, .. } => 80,
+        Instruction::Unary { op: Unary::Sqrt, .. } | Instruction::Binary { op: Binary::Div, .. } => 4,
+        _ => 1,
+    }
+}
+
+/// What a column must cost to be kept rather than computed twice: more than to write and read it.
+const WORTH_KEEPING: usize = 8;
+
+impl Drafts<'_> {
+    /// Marks what must and what should be kept, then gives each loop its work.
+    pub fn finish(mut self) -> (Vec<LevelLoop>, BTreeMap<usize, usize>) {
+        for number in 0..self.loops.len() {
+            for made in self.wanted(number).made_elsewhere {
+                self.keep(made, self.made_by[&made]);
+            }
+        }
+        self.keep_expensive();
+        let wanted: Vec<Wanted> = (0..self.loops.len()).map(|number| self.wanted(number)).collect();
+        let kept = self.keepers.keys().map(|k| (*k, self.domains[*k].levels())).collect();
+        let loops = wanted.into_iter().enumerate().map(|(number, wanted)| self.level_loop(number, wanted));
+        (loops.collect(), kept)
+    }
+
+    fn keep(&mut self, position: usize, by: usize) {
+        let keepers = self.keepers.entry(position).or_default();
+        if !keepers.contains(&by) {
+            keepers.push(by);
+            let value = Value::new(position);
+            self.loops[by].jobs.push(Job::Keep { value, into: position, at: 0 });
+        }
+    }
+
+    /// Keeps what two loops compute and what is not cheap, as far on in the computation as possible.
+    fn keep_expensive(&mut self) {
+        let count = self.kernel.instructions.len();
+        let mut loops_of: Vec<Vec<usize>> = vec![Vec::new(); count];
+        let mut wanted_by_job = vec![false; count];
+        for number in 0..self.loops.len() {
+            let wanted = self.wanted(number);
+            wanted.computed.iter().for_each(|position| loops_of[*position].push(number));
+            wanted.of_jobs.iter().for_each(|position| wanted_by_job[*position] = true);
+        }
+        // How often a value is used by something that fewer loops compute.
+        let mut last_shared = wanted_by_job;
+        for (position, instruction) in self.kernel.instructions.iter().enumerate() {
+            for operand in instruction.operands() {
+                if !loops_of[position].is_empty()
+                    && loops_of[operand.index()].len() > loops_of[position].len()
+                {
+                    last_shared[operand.index()] = true;
+                }
+            }
+        }
+        let mut costs = vec![0_usize; count];
+        for (position, instruction) in self.kernel.instructions.iter().enumerate() {
+            if loops_of[position].is_empty() || self.keepers.contains_key(&position) {
+                continue;
+            }
+            let operands = instruction.operands();
+            costs[position] =
+                cost(instruction) + operands.iter().map(|o| costs[o.index()]).sum::<usize>().min(1000);
+            let [first, _, ..] = loops_of[position][..] else { continue };
+            let range = self.loops[first].range.clone();
+            let inside = |other: &usize| {
+                let other = &self.loops[*other].range;
+                range.start <= other.start && other.end <= range.end
+            };
+            if last_shared[position]
+                && costs[position] >= WORTH_KEEPING
+                && loops_of[position].iter().all(inside)
+            {
+                self.keep(position, first);
+                costs[position] = 0;
+            }
+        }
+    }
+
+    /// What a loop has to compute for its jobs.
+    fn wanted(&self, number: usize) -> Wanted {
+        let mut wanted = Wanted::default();
+        let mut open: Vec<usize> = Vec::new();
+        for job in &self.loops[number].jobs {
+            let operands = self.columns_of(job);
+            open.extend(operands.iter().map(|value| value.index()));
+        }
+        wanted.of_jobs.extend(&open);
+        let mut seen: BTreeSet<usize> = BTreeSet::new();
+        while let Some(position) = open.pop() {
+            let instruction = &self.kernel.instructions[position];
+            let here = self.domains[position] != Domain::Cell && !is_leaf(instruction);
+            if !here || self.complete_before(position, number) || !seen.insert(position) {
+                continue;
+            }
+            if let Some(made) = self.made_by.get(&position) {
+                if *made != number {
+                    wanted.made_elsewhere.push(position);
+                }
+                continue;
+            }
+            wanted.computed.insert(position);
+            // Those of the others are kept, and read at other levels.
+            if is_elementwise(instruction) {
+                open.extend(instruction.operands().iter().map(|value| value.index()));
+            }
+        }
+        wanted
+    }
+
+    /// Whether a loop that has run before has kept the column.
+    fn complete_before(&self, position: usize, number: usize) -> bool {
+        // Planned so that what wants a joined column comes after the loops that keep its parts.
+        let joined = matches!(self.kernel.instructions[position], Instruction::Concat { .. });
+        joined
+            || self
+                .keepers
+                .get(&position)
+                .is_some_and(|keepers| keepers.iter().any(|keeper| *keeper < number))
+    }
+
+    /// The values that a job wants on the level of its loop.
+    fn columns_of(&self, job: &Job) -> Vec<Value> {
+        let instructions = &self.kernel.instructions;
+        match job {
+            Job::Reduce(position) => instructions[*position].operands(),
+            Job::Walk(walk) => match &instructions[self.walks[*walk].scans[0]] {
+                Instruction::Scan { captures, active, .. } => {
+                    captures.iter().chain(active).copied().collect()
+                }
+                _ => Vec::new(),
+            },
+            Job::Search(search) => {
+                let Search { coordinate, at, positions } = &self.searches[*search];
+                if self.domains[at.index()] != Domain::Cell {
+                    return vec![*at];
+                }
+                let values = positions.iter().filter_map(|p| instructions[*p].operands().first().copied());
+                values.chain([*coordinate]).collect()
+            }
+            Job::Slab(slab) => {
+                let Slab { coordinate, positions, .. } = &self.slabs[*slab];
+                let values = positions.iter().filter_map(|p| instructions[*p].operands().first().copied());
+                values.chain([*coordinate]).collect()
+            }
+            Job::Each(position) => match &instructions[*position] {
+                Instruction::Each { here, active, .. } => here.iter().chain(active).copied().collect(),
+                _ => Vec::new(),
+            },
+            Job::Keep { value, .. } => vec![*value],
+            Job::Output(number) => vec![self.kernel.outputs[*number].value],
+        }
+    }
+
+    fn level_loop(&self, number: usize, wanted: Wanted) -> LevelLoop {
+        let Draft { range, reverse, before, jobs, .. } = &self.loops[number];
+        let mut items: Vec<((usize, usize), Item)> =
+            wanted.computed.iter().map(|position| ((*position, 0), Item::Compute(*position))).collect();
+        items.extend(jobs.iter().map(|job| (self.place_of(job), Item::Job(job.clone()))));
+        items.sort_by_key(|(place, _)| *place);
+        let kept_here = jobs.iter().filter_map(|job| match job {
+            Job::Keep { into, .. } => Some(*into),
+            _ => None,
+        });
+        LevelLoop {
+            range: range.clone(),
+            reverse: *reverse,
+            before: *before,
+            items: items.into_iter().map(|(_, item)| item).collect(),
+            fills: kept_here.collect(),
+        }
+    }
+
+    /// Jobs come as soon as all they need is there.
+    fn place_of(&self, job: &Job) -> (usize, usize) {
+        let last = |positions: &[usize]| positions.iter().copied().max().unwrap_or(0);
+        match job {
+            Job::Reduce(position) | Job::Each(position) => (*position, 0),
+            Job::Walk(walk) => (self.walks[*walk].scans[0], 0),
+            Job::Search(search) => {
+                let Search { at, positions, .. } = &self.searches[*search];
+                match self.domains[at.index()] {
+                    Domain::Cell => (last(positions), 0),
+                    // Whose results this loop may use.
+                    Domain::Column(_) => (positions[0], 0),
+                }
+            }
+            Job::Slab(slab) => (last(&self.slabs[*slab].positions), 0),
+            // A scan that is not the first of its walk is there before its own position.
+            Job::Keep { value, .. } => (value.index(), 1),
+            Job::Output(number) => (self.kernel.outputs[*number].value.index(), 2),
+        }
+    }
+}
+
+/// What a loop computes.
+#[derive(Default)]
+struct Wanted {
+    /// Positions of column instructions, in order; leaves and what a loop before has kept are not among them.
+    computed: BTreeSet<usize>,
+    /// What the jobs themselves want.
+    of_jobs: BTreeSet<usize>,
+    /// What other loops have made and must keep.
+    made_elsewhere: Vec<usize>,
+}
+
+/// The most values that are wanted later at any point of the kernel, leaves aside: a measure of how many
 /// registers the code wants.
-pub(super) fn live_values(kernel: &Kernel, schedule: &Schedule) -> usize {
-    let mut last_use: Vec<usize> = (0..kernel.instructions.len()).collect();
-    for (position, instruction) in kernel.instructions.iter().enumerate() {
+pub(super) fn live_values(kernel: &Kernel) -> usize {
+    let instructions = &kernel.instructions;
+    let mut last_use: Vec<usize> = (0..instructions.len()).collect();
+    for (position, instruction) in instructions.iter().enumerate() {
         for operand in instruction.operands() {
             last_use[operand.index()] = position;
         }
     }
-    let live_at = |now: usize| {
-        let live = |position: &usize| !is_leaf(&kernel.instructions[*position]) && last_use[*position] > now;
-        (0..=now).filter(live).count()
-    };
-    let straight = (0..kernel.instructions.len()).map(live_at).max().unwrap_or(0);
-    let carried = schedule.stages.iter().flat_map(|stage| &stage.loops).map(|l| l.reductions.len()).max();
-    straight + carried.unwrap_or(0)
-}
-
-/// For each value, the first stage in which it can be computed.
-fn stages_of_values(kernel: &Kernel) -> Vec<usize> {
-    let mut stages: Vec<usize> = Vec::with_capacity(kernel.instructions.len());
-    for instruction in &kernel.instructions {
-        let operands = instruction.operands();
-        let ready = operands.iter().map(|operand| stages[operand.index()]).max().unwrap_or(0);
-        let reduces = matches!(instruction, Instruction::Reduce { .. });
-        stages.push(if reduces { ready + 1 } else { ready });
-    }
-    stages
-}
-
-/// The column values that the loop's reductions and outputs depend on.
-fn body(kernel: &Kernel, domains: &[Domain], level_loop: &LevelLoop) -> Vec<usize> {
-    let mut needed = vec![false; kernel.instructions.len()];
-    for reduction in &level_loop.reductions {
-        for operand in kernel.instructions[*reduction].operands() {
-            needed[operand.index()] = true;
+    let mut ending = vec![0_usize; instructions.len()];
+    let (mut live, mut most) = (0_usize, 0);
+    for (position, instruction) in instructions.iter().enumerate() {
+        live -= ending[position];
+        if !is_leaf(instruction) && last_use[position] > position {
+            live += 1;
+            ending[last_use[position]] += 1;
         }
+        most = most.max(live + inner_live_values(instruction));
     }
-    for output in &level_loop.outputs {
-        needed[kernel.outputs[*output].value.index()] = true;
-    }
-    for position in (0..needed.len()).rev() {
-        if needed[position] && domains[position] != Domain::Cell {
-            for operand in kernel.instructions[position].operands() {
-                needed[operand.index()] = true;
-            }
+    most
+}
+
+fn inner_live_values(instruction: &Instruction) -> usize {
+    match instruction {
+        Instruction::Scan { starts, body, .. } => {
+            let outputs = Vec::new();
+            let instructions = body.instructions.clone();
+            starts.len() + live_values(&Kernel { instructions, outputs, ..Kernel::default() })
         }
-    }
-    let wanted = |position: &usize| {
-        needed[*position] && domains[*position] != Domain::Cell && !is_leaf(&kernel.instructions[*position])
-    };
-    (0..needed.len()).filter(wanted).collect()
-}
-
-fn hull(left: &Range<usize>, right: &Range<usize>) -> Range<usize> {
-    if left.is_empty() { right.clone() } else { left.start.min(right.start)..left.end.max(right.end) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::text::parse;
-    use super::super::super::verify::domains;
-    use super::*;
-
-    #[test]
-    fn variance_takes_two_loops_over_the_same_column() {
-        let text = "kernel variance(x: column 4) {
-            %0 = input x
-            %1 = sum %0 weights [0.25 0.25 0.25 0.25]
-            %2 = sub %0 %1
-            %3 = mul %2 %2
-            %4 = sum %3
-            %5 = lowest %0 levels 1..3
-            %6 = sub %4 %5
-            output v = %6
-            output anomaly = %2
-        }";
-        let kernel = parse(text).unwrap().kernels.remove(0);
-        let schedule = schedule(&kernel, domains(&kernel).unwrap());
-        assert_eq!(schedule.stages.len(), 3);
-        let [first, second, third] = &schedule.stages[..] else { unreachable!() };
-        assert_eq!(
-            (first.loops.len(), &first.loops[0].reductions, &first.loops[0].body),
-            (1, &vec![1, 5], &vec![])
-        );
-        assert_eq!((&second.loops[0].reductions, &second.loops[0].body), (&vec![4], &vec![2, 3]));
-        assert_eq!((&second.loops[0].outputs, &second.loops[0].range), (&vec![1], &(0..4)));
-        assert_eq!((&third.cells, &third.outputs, third.loops.len()), (&vec![6], &vec![0], 0));
+        Instruction::Each { body, .. } => live_values(body),
+        _ => 0,
     }
 }

@@ -4,7 +4,7 @@ use super::super::ir::{Axis, Binary, Compare, Domain, Instruction, Kernel, Value
 
 /// The instruction as numbers. Zeros of either sign are kept apart. The order of operands does not matter where it
 /// does not matter for the result: of a sum, of a product, of an equality; and `a > b` is `b < a`.
-pub(super) fn key(instruction: &Instruction) -> Vec<u64> {
+pub(in crate::kernel) fn key(instruction: &Instruction) -> Vec<u64> {
     let mut key = Key(Vec::with_capacity(8));
     key.instruction(instruction, true);
     key.0

@@ -18,7 +18,7 @@ pub(super) mod facts;
 pub mod fold;
 mod forward;
 pub mod hoist;
-mod key;
+pub(super) mod key;
 pub mod range;
 pub mod rewrite;
 pub mod rules;

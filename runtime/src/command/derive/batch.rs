@@ -1,41 +1,25 @@
-//! `aurorac derive RECIPE --input F --output G [--only a,b]`: the recipe's derived fields of a batch file.
+//! From a batch file to a batch file: all samples and all steps of history, as models take them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array3, Array5, Axis, s};
 
-use super::RecipeArgument;
 use crate::data::kernels::Kernels;
 use crate::model::Batch;
 use crate::predict::batch_file;
 use crate::run::{Failure, Recipe};
 
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
-    #[command(flatten)]
-    pub recipe: RecipeArgument,
-    /// A batch file (safetensors)
-    #[arg(long)]
-    pub input: PathBuf,
-    /// Where the derived fields go (safetensors)
-    #[arg(long)]
-    pub output: PathBuf,
-    /// Names, separated by commas; all if left out
-    #[arg(long, value_delimiter = ',')]
-    pub only: Vec<String>,
-}
-
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+/// The derived fields of a recipe, of the batch file `input`, or those of them in `only`.
+pub fn run(recipe: &Recipe, input: &Path, output: &Path, only: &[String]) -> Result<(), Failure> {
     let plan = &recipe.plan;
-    let needed = needed(plan, &arguments.only)?;
-    let kernels = Kernels::of(&recipe.kernels, &plan.data.derived, &arguments.only)?;
+    let needed = needed(plan, only)?;
+    let kernels = Kernels::of(&recipe.kernels, &plan.data.derived, only)?;
     let device = Device::flex();
-    let batch = batch_file::read(&arguments.input, &device)?;
+    let batch = batch_file::read(input, &device)?;
     let computed = compute(plan, &needed, &kernels, &inputs(plan, &batch), &batch.levels)?;
     let mut result = Batch { surface: BTreeMap::new(), atmosphere: BTreeMap::new(), ..batch };
     for (name, value) in computed {
@@ -56,8 +40,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
-    batch_file::write(&arguments.output, &[result])?;
-    super::print(&format!("{}\n", arguments.output.display()))
+    batch_file::write(output, &[result])?;
+    Ok(())
 }
 
 /// The derived fields asked for and those they need, in the plan's order.
