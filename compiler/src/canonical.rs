@@ -288,14 +288,14 @@ fn expr(e: &Expr, names: &mut BTreeSet<String>) {
             expr(b, names);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => expr(inner, names),
-        ExprKind::Scan { levels, from, states, steps, .. } => {
+        ExprKind::Scan { levels, from, states, bindings, steps, .. } => {
             names.insert(levels.text.clone());
             from.iter().for_each(|from| expr(from, names));
-            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+            states.iter().chain(bindings).chain(steps).for_each(|line| expr(&line.value, names));
         }
-        ExprKind::Iterate { count, states, steps } => {
+        ExprKind::Iterate { count, states, bindings, steps } => {
             expr(count, names);
-            states.iter().chain(steps).for_each(|line| expr(&line.value, names));
+            states.iter().chain(bindings).chain(steps).for_each(|line| expr(&line.value, names));
         }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) => {}
     }

@@ -251,14 +251,16 @@ fn below(expr: &mut Expr, visit: &mut dyn FnMut(&mut Expr)) {
             below(b, visit);
         }
         ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => below(inner, visit),
-        ExprKind::Scan { from, states, steps, .. } => {
+        ExprKind::Scan { from, states, bindings, steps, .. } => {
             from.iter_mut().for_each(|from| below(from, visit));
             in_bindings(states, visit);
+            in_bindings(bindings, visit);
             in_bindings(steps, visit);
         }
-        ExprKind::Iterate { count, states, steps } => {
+        ExprKind::Iterate { count, states, bindings, steps } => {
             below(count, visit);
             in_bindings(states, visit);
+            in_bindings(bindings, visit);
             in_bindings(steps, visit);
         }
         ExprKind::Measure { .. } | ExprKind::Date(_) | ExprKind::Text(_) | ExprKind::Path(_) => {}

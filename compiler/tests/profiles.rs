@@ -82,19 +82,21 @@ fn layers_begin_at_the_ground() {
     }
 }
 
-/// 0.1 K for each kPa on the way up, and how many steps there were: from the text of one walk both states.
+/// 1 K less on each level, and how many there were: from the text of one walk both states.
 #[test]
 fn every_state_of_a_walk_can_be_asked() {
     let walk = "scan profile upward {
             start  tp = 300 K
-                   count = 0
-            step   tp = tp - (pressure(profile) - pressure(profile)) / 1 Pa * 1 K - 1 K
-                   count = count + 1
+            start  count = 0
+            step   tp = tp - 1 K
+            step   count = count + 1
         }";
-    let named = |value: &str| format!("derive x : index on column = {value} where {{\n    walk = {walk}\n}}");
+    let named = |value: &str| {
+        format!("derive x : index on column = {value} + 0 * t2m / 1 K where {{\n    walk = {walk}\n}}")
+    };
     assert_eq!(x(&named("last(walk.count)")), [4.0]);
     assert_eq!(x(&named("last(walk) / 1 K")), [296.0]);
-    let field = format!("derive walk = {walk}\nderive x : index on profile = walk.count");
+    let field = format!("derive walk = {walk}\nderive x : index on profile = walk.count + 0 * t2m / 1 K");
     assert_eq!(x(&field), [1.0, 2.0, 3.0, 4.0]);
     let mirrored = field.replace("profile", "mirrored");
     assert_eq!(x(&mirrored), [4.0, 3.0, 2.0, 1.0]);

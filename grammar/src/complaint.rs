@@ -80,7 +80,7 @@ fn help(rule: Rule, file: &str, text: &Range<usize>, word: &str, at: usize) -> S
                 .to_string();
         }
         Rule::state_line => {
-            return "each line begins with `start` or `step` and gives a name a value:\n  start  tp = t0"
+            return "each line gives a name a value; what is carried begins with `start`, how it changes with `step`:\n  start  tp = t0"
                 .to_string();
         }
         Rule::clause_line => match forms::clause(word) {
@@ -258,7 +258,7 @@ pub(crate) fn not_amendable(
 pub(crate) fn unknown_state(word: &Name) -> Diagnostic {
     let diagnostic =
         Diagnostic::error("syntax", format!("no line of `scan` or `iterate` begins with `{}`", word.text))
-            .label(word.span, "expected `start` or `step`");
+            .label(word.span, "expected `start`, `step` or a name alone");
     match nearest(&word.text, forms::STATES.iter().copied()) {
         Some(meant) => diagnostic.help(format!("did you mean `{meant}`?")).fix(word.span, meant),
         None => diagnostic.help("what is carried begins with `start`, how it changes with `step`:\n  start  tp = t0\n  step   tp = tp + moist_step(tp, previous, here)"),

@@ -32,6 +32,7 @@ pub(crate) struct Builder {
 pub(crate) struct Walk {
     pub open: usize,
     pub states: Vec<Binding>,
+    pub bindings: Vec<Binding>,
     pub steps: Vec<Binding>,
     /// The height of the highest expression in it.
     pub height: usize,
@@ -438,7 +439,8 @@ impl Builder {
         let mut names = names.into_iter();
         let mut name = || names.next().unwrap_or_else(|| nameless(span));
         let (levels, direction) = (name(), name());
-        ExprKind::Scan { levels, direction, from, states: walk.states, steps: walk.steps }
+        let Walk { states, bindings, steps, .. } = walk;
+        ExprKind::Scan { levels, direction, from, states, bindings, steps }
     }
 
     fn iterate(&mut self, pair: Pair<'_, Rule>) -> ExprKind {
@@ -452,7 +454,8 @@ impl Builder {
             }
         }
         self.height = self.height.max(walk.height);
-        ExprKind::Iterate { count: Box::new(count), states: walk.states, steps: walk.steps }
+        let Walk { states, bindings, steps, .. } = walk;
+        ExprKind::Iterate { count: Box::new(count), states, bindings, steps }
     }
 
     /// What was read of the block at a place. Text that the grammar reads twice is built once.

@@ -361,13 +361,14 @@ impl<'a> Reader<'a> {
             self.refuse_block(&line);
             let text = line.text.clone();
             let Some(parts) = self.parts(Rule::state_line, &mut line, text) else { continue };
-            let Parts { word: Some(word), names, value: Some(value), height, .. } = parts else { continue };
+            let Parts { word, names, value: Some(value), height, .. } = parts else { continue };
             let Some(name) = names.into_iter().next() else { continue };
             let binding = Binding { name, value };
-            match word.text.as_str() {
-                "start" => walk.states.push(binding),
-                "step" => walk.steps.push(binding),
-                _ => self.diagnostics.push(complaint::unknown_state(&word)),
+            match word.as_ref().map(|word| word.text.as_str()) {
+                None => walk.bindings.push(binding),
+                Some("start") => walk.states.push(binding),
+                Some("step") => walk.steps.push(binding),
+                Some(_) => self.diagnostics.extend(word.as_ref().map(complaint::unknown_state)),
             }
             walk.height = walk.height.max(height);
         }

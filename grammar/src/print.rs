@@ -421,24 +421,26 @@ fn bare(out: &mut Formatter<'_>, shown: &Expr, level: Level) -> fmt::Result {
         ExprKind::As { value, quantity } => {
             write!(out, "{} as {}", At(value, Level::Postfix), At(quantity, Level::Extent))
         }
-        ExprKind::Scan { levels, direction, from, states, steps } => {
+        ExprKind::Scan { levels, direction, from, states, bindings, steps } => {
             write!(out, "scan {} {}", levels.text, direction.text)?;
             if let Some(from) = from {
                 write!(out, " from {}", At(from, Level::Sum))?;
             }
-            walk(out, states, steps)
+            walk(out, states, bindings, steps)
         }
-        ExprKind::Iterate { count, states, steps } => {
+        ExprKind::Iterate { count, states, bindings, steps } => {
             write!(out, "iterate {}", At(count, Level::Sum))?;
-            walk(out, states, steps)
+            walk(out, states, bindings, steps)
         }
     }
 }
 
 /// The block of a `scan` or `iterate`, on one line.
-fn walk(out: &mut Formatter<'_>, states: &[Binding], steps: &[Binding]) -> fmt::Result {
-    let line = |word: &'static str| move |b: &Binding| format!("{word} {} = {}", b.name.text, b.value);
-    let lines: Vec<_> = states.iter().map(line("start")).chain(steps.iter().map(line("step"))).collect();
+fn walk(out: &mut Formatter<'_>, states: &[Binding], bindings: &[Binding], steps: &[Binding]) -> fmt::Result {
+    let line = |word: &'static str| move |b: &Binding| format!("{word}{} = {}", b.name.text, b.value);
+    let starts = states.iter().map(line("start "));
+    let lines: Vec<_> =
+        starts.chain(bindings.iter().map(line(""))).chain(steps.iter().map(line("step "))).collect();
     write!(out, " {{ {} }}", lines.join("; "))
 }
 

@@ -262,19 +262,22 @@ pub enum ExprKind {
         quantity: Box<Expr>,
     },
     /// `scan pl upward from p0 { start … step … }`: a walk along the levels. The first of its `states` is
-    /// what it gives; `steps` say what becomes of them from one level to the next.
+    /// what it gives; `steps` say what becomes of them from one level to the next. `bindings` name what several steps
+    /// need on a level.
     Scan {
         levels: Name,
         /// `upward` or `downward`.
         direction: Name,
         from: Option<Box<Expr>>,
         states: Vec<Binding>,
+        bindings: Vec<Binding>,
         steps: Vec<Binding>,
     },
     /// `iterate 5 { start … step … }`: the same step, so many times.
     Iterate {
         count: Box<Expr>,
         states: Vec<Binding>,
+        bindings: Vec<Binding>,
         steps: Vec<Binding>,
     },
 }

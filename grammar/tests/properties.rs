@@ -74,21 +74,24 @@ fn expressions() -> impl Strategy<Value = Expr> {
         let input = (label, inner.clone()).prop_map(|(label, value)| Input { label, value });
         let binding =
             || (names(), inner.clone()).prop_map(|(text, value)| Binding { name: name(text), value });
-        let walk = || (prop::collection::vec(binding(), 0..3), prop::collection::vec(binding(), 0..3));
+        let few = || prop::collection::vec(binding(), 0..3);
+        let walk = || (few(), few(), few());
         let directions = prop::sample::select(vec!["upward", "downward", "sideways"]);
         prop_oneof![
             (names(), directions, prop::option::of(inner.clone()), walk()).prop_map(
-                |(levels, direction, from, (states, steps))| made(ExprKind::Scan {
+                |(levels, direction, from, (states, bindings, steps))| made(ExprKind::Scan {
                     levels: name(levels),
                     direction: name(direction.into()),
                     from: from.map(Box::new),
                     states,
+                    bindings,
                     steps
                 })
             ),
-            (inner.clone(), walk()).prop_map(|(count, (states, steps))| made(ExprKind::Iterate {
+            (inner.clone(), walk()).prop_map(|(count, (states, bindings, steps))| made(ExprKind::Iterate {
                 count: Box::new(count),
                 states,
+                bindings,
                 steps
             })),
             (operators(), two()).prop_map(|(operator, (left, right))| made(ExprKind::Binary {

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod data;
+pub mod derive;
 pub mod device;
 mod digest;
 pub mod durable;

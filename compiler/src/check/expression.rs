@@ -5,7 +5,7 @@ use std::rc::Rc;
 use aurora_grammar::tree::{Binding, Comparison, Expr, ExprKind, ItemKind, Name, Operator};
 use aurora_grammar::{Diagnostic, Span};
 
-use super::walk::ScanForm;
+use super::walk::{Lines, ScanForm};
 use super::{Checker, bare_name};
 use crate::range;
 use crate::resolve::ScopeId;
@@ -73,12 +73,13 @@ impl Checker<'_> {
                 self.at(scope, locals, &value, place, expr.span)
             }
             ExprKind::Call { function, inputs } => self.call(scope, locals, function, inputs, expr.span),
-            ExprKind::Scan { levels, direction, from, states, steps } => {
-                let form = ScanForm { levels, direction, from: from.as_deref(), states, steps };
+            ExprKind::Scan { levels, direction, from, states, bindings, steps } => {
+                let lines = Lines { states, bindings, steps };
+                let form = ScanForm { levels, direction, from: from.as_deref(), lines };
                 self.scan(scope, locals, &form, expr.span)
             }
-            ExprKind::Iterate { count, states, steps } => {
-                self.iterate(scope, locals, count, (states, steps), expr.span)
+            ExprKind::Iterate { count, states, bindings, steps } => {
+                self.iterate(scope, locals, count, Lines { states, bindings, steps }, expr.span)
             }
             ExprKind::As { value, quantity } => {
                 let value = self.expression_with(scope, locals, value)?;

@@ -12,10 +12,10 @@ use crate::types::FieldType;
 use crate::units::Scale;
 
 /// The functions the compiler knows itself.
-pub const INTRINSICS: [&str; 30] = [
+pub const INTRINSICS: [&str; 31] = [
     "abs", "atan2", "choose", "clamp", "cos", "ddt", "ddx", "ddy", "decibel", "each", "exp", "height",
     "here", "hypot", "index", "integral", "join", "last", "linear", "log", "max", "mean", "min", "pressure",
-    "ramp", "sin", "slope", "sqrt", "step", "truth",
+    "previous", "ramp", "sin", "slope", "sqrt", "step", "truth",
 ];
 
 /// One decibel is the tenth of a power of ten.
@@ -75,6 +75,7 @@ impl Checker<'_> {
                 Some(result)
             }
             ("hypot", [x, y]) => self.hypotenuse(x, y, span),
+            ("previous", [x]) => self.previous(locals, x, span),
             ("choose", [mask, then, otherwise]) => self.choose(mask, then, otherwise, span),
             ("here", [x]) => self.here(x, span),
             ("join", [ground, above]) => self.join(ground, above, span),

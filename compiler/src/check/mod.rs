@@ -36,6 +36,7 @@ mod schedule;
 mod science;
 mod score;
 mod split;
+mod states;
 mod trained;
 mod walk;
 mod watching;
@@ -163,25 +164,7 @@ fn check_one(
     site: &dyn Site,
     diagnostics: &mut Diagnostics,
 ) -> Checked {
-    let mut checker = Checker {
-        resolved,
-        diagnostics,
-        checked: Checked { members, ..Checked::default() },
-        open: Vec::new(),
-        failed: BTreeSet::new(),
-        inlined: 0,
-        walks: 0,
-        eaches: Vec::new(),
-        grounds: BTreeMap::new(),
-        written: 0,
-        coordinates: BTreeMap::new(),
-        catalogue: None,
-        pending_events: Vec::new(),
-    };
-    if let Some(header) = &resolved.header {
-        checker.checked.name = header.name.text.clone();
-        checker.checked.title = header.title.as_ref().map(|t| t.text.clone());
-    }
+    let mut checker = Checker::new(resolved, members, diagnostics);
     checker.declarations();
     checker.data(site);
     checker.own_items();
@@ -192,6 +175,22 @@ fn check_one(
     checker.ensemble();
     checker.evaluations(site);
     checker.science(site);
+    checker.checked
+}
+
+/// Checks fields alone: the recipe's own variables, levels and derived fields, and what its libraries derive under the
+/// names in `wanted`. Neither data nor a model nor training is asked for.
+pub fn check_fields(resolved: &Resolved, wanted: &[String], diagnostics: &mut Diagnostics) -> Checked {
+    let mut checker = Checker::new(resolved, Vec::new(), diagnostics);
+    checker.declarations();
+    checker.own_fields();
+    for name in wanted {
+        if let Some(definition) = resolved.lookup(RECIPE, name).cloned()
+            && matches!(&definition.item.kind, ItemKind::Derive { parameters, .. } if parameters.is_empty())
+        {
+            checker.derived(&definition);
+        }
+    }
     checker.checked
 }
 
@@ -229,7 +228,61 @@ struct PendingEvent {
     threshold: f64,
 }
 
+impl<'a> Checker<'a> {
+    fn new(
+        resolved: &'a Resolved,
+        members: Vec<(String, Checked)>,
+        diagnostics: &'a mut Diagnostics,
+    ) -> Checker<'a> {
+        let header = resolved.header.as_ref();
+        let checked = Checked {
+            name: header.map(|header| header.name.text.clone()).unwrap_or_default(),
+            title: header.and_then(|header| header.title.as_ref()).map(|title| title.text.clone()),
+            members,
+            ..Checked::default()
+        };
+        Checker {
+            resolved,
+            diagnostics,
+            checked,
+            open: Vec::new(),
+            failed: BTreeSet::new(),
+            inlined: 0,
+            walks: 0,
+            eaches: Vec::new(),
+            grounds: BTreeMap::new(),
+            written: 0,
+            coordinates: BTreeMap::new(),
+            catalogue: None,
+            pending_events: Vec::new(),
+        }
+    }
+}
+
 impl Checker<'_> {
+    /// Types the recipe's own variables, levels and derived fields, and nothing that speaks of a model.
+    fn own_fields(&mut self) {
+        let own: Vec<Definition> =
+            self.resolved.definitions.values().filter(|d| d.library.is_none()).cloned().collect();
+        for definition in &own {
+            match &definition.item.kind {
+                ItemKind::Derive { parameters, .. } if !parameters.is_empty() => {
+                    self.function_alone(definition);
+                }
+                ItemKind::Derive { .. } => {
+                    self.derived(definition);
+                }
+                ItemKind::Variable { .. } => {
+                    self.variable(definition);
+                }
+                ItemKind::Levels { .. } => {
+                    self.coordinates(&definition.id);
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Types every item the recipe itself writes, whether or not something uses it.
     fn own_items(&mut self) {
         let own: Vec<Definition> =

@@ -21,12 +21,22 @@ const MOST_STEPS: f64 = 64.0;
 /// More operations than a kernel may have in all loops written out.
 const MOST_WRITTEN: usize = 100_000;
 
+/// Under this name, which nobody can write, the lines of a walk know the level before each.
+const PREVIOUS: &str = "previous(x)";
+
 /// A `scan` as written.
 pub struct ScanForm<'a> {
     pub levels: &'a Name,
     pub direction: &'a Name,
     pub from: Option<&'a Expr>,
+    pub lines: Lines<'a>,
+}
+
+/// The lines of a block: what is carried, what several steps need, how it changes.
+#[derive(Clone, Copy)]
+pub struct Lines<'a> {
     pub states: &'a [Binding],
+    pub bindings: &'a [Binding],
     pub steps: &'a [Binding],
 }
 
@@ -68,7 +78,7 @@ impl Checker<'_> {
             None => None,
         };
         let way = self.way(&set, form, from.as_ref())?;
-        let mut walk = self.begin(scope, locals, form.states, Some(&set), span)?;
+        let mut walk = self.begin(scope, locals, form.lines.states, Some(&set), span)?;
         for start in walk.starts.clone() {
             self.is_whole(&start)?;
             self.is_one_per_column(&start, "what a walk begins with")?;
@@ -78,11 +88,14 @@ impl Checker<'_> {
         let previous = before(&here, &way, from.as_ref(), count, span);
         walk.locals.insert(locals.len(), ("here".to_string(), here.clone()));
         walk.locals.insert(locals.len(), ("previous".to_string(), previous));
+        if form.from.is_none() {
+            walk.locals.insert(locals.len(), (PREVIOUS.to_string(), shifted(&here, &way, span)));
+        }
         let active = from.map(|from| {
             let ty = FieldType { support: here.ty.support.clone(), ..FieldType::number() };
             node(TypedKind::Compare(reached(way.falling), here.clone(), from), ty, span)
         });
-        let steps = self.steps(scope, &walk, form.states, form.steps)?;
+        let steps = self.steps(scope, &mut walk, form.lines)?;
         let mut ty = self.state_type(walk.starts.first()?, Some(&set));
         ty.quantity = ty.quantity.or_else(|| steps.first()?.ty.quantity.clone());
         for step in &steps {
@@ -97,65 +110,31 @@ impl Checker<'_> {
             along: here,
             starts: walk.starts,
             steps,
-            names: form.states.iter().map(|state| state.name.text.clone()).collect(),
+            names: form.lines.states.iter().map(|state| state.name.text.clone()).collect(),
             result: 0,
         };
         Some(node(kind, ty, span))
     }
 
-    /// `walk.state`: what a state of a walk that has a name is on each level. Nothing is said of what is no walk.
-    pub(super) fn state_of(&mut self, walk: &Typed, state: &str, span: Span) -> Option<Typed> {
-        let mut inner = walk;
-        while let TypedKind::Same(value) = &inner.kind {
-            inner = value;
+    /// `previous(x)`: a field on the level that a walk visited before; on its first level, as it is there.
+    pub(super) fn previous(&mut self, locals: &Locals, value: &Typed, span: Span) -> Option<Typed> {
+        self.is_whole(value)?;
+        let way = locals.iter().rev().find(|(name, _)| name == PREVIOUS).map(|(_, way)| way);
+        let Some((&TypedKind::Shift { by, .. }, set)) = way.map(|way| (&way.kind, &way.ty.support)) else {
+            self.error_with_help(
+                "wrong-argument",
+                "only within a walk along the levels is there a level before",
+                (span, "not in a `scan`, or in one that begins between levels"),
+                "for instance: scan pl upward { start s = 0 K   step s = s + (t - previous(t)) }",
+            );
+            return None;
+        };
+        if value.ty.support.levels().is_none() {
+            return Some(value.clone());
         }
-        let TypedKind::Scan { walk, reverse, active, along, starts, steps, names, .. } = &inner.kind else {
-            let message = format!("there is no `{state}` in it: only a walk has states");
-            self.error_with_help("unknown-name", message, (span, "no walk"), "a walk is a `scan`");
-            return None;
-        };
-        let Some(result) = names.iter().position(|name| name == state) else {
-            let known: Vec<&str> = names.iter().map(String::as_str).collect();
-            let mut diagnostic = Diagnostic::error("unknown-name", format!("no state is called `{state}`"))
-                .label(span, "not found")
-                .help(format!("the walk carries {}", known.join(", ")));
-            if let Some(near) = nearest(state, known.iter().copied()) {
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-            }
-            self.diagnostics.push(diagnostic);
-            return None;
-        };
-        let mut ty = self.state_type(&starts[result], inner.ty.support.levels().map(String::as_str));
-        ty.quantity = ty.quantity.or_else(|| steps[result].ty.quantity.clone());
-        let kind = TypedKind::Scan {
-            walk: *walk,
-            reverse: *reverse,
-            active: active.clone(),
-            along: along.clone(),
-            starts: starts.clone(),
-            steps: steps.clone(),
-            names: names.clone(),
-            result,
-        };
-        Some(node(kind, ty, span))
-    }
-
-    /// `last(walk)`: what a walk has come to on the level that it visits last, one value per column.
-    pub(super) fn last(&mut self, walk: &Typed, span: Span) -> Option<Typed> {
-        let mut inner = walk;
-        while let TypedKind::Same(value) = &inner.kind {
-            inner = value;
-        }
-        let (TypedKind::Scan { reverse, .. }, Some(set)) = (&inner.kind, walk.ty.support.levels()) else {
-            let help = "for instance: last(scan pl upward { … }); for one level write `x at 500 hPa`";
-            self.error_with_help("wrong-argument", "`last` takes a walk", (span, "no `scan`"), help);
-            return None;
-        };
-        let count = self.checked.levels.get(set)?.values.len();
-        let level = if *reverse { 0 } else { count.saturating_sub(1) };
-        let weights = (0..count).map(|k| if k == level { 1.0 } else { 0.0 }).collect();
-        let ty = FieldType { support: Support::Column, layer: None, ..walk.ty.clone() };
-        Some(node(TypedKind::Weighted { value: walk.clone(), weights }, ty, span))
+        let on_set = FieldType { support: set.clone(), ..FieldType::number() };
+        self.broadcast(value, &node(TypedKind::Constant(0.0), on_set, span))?;
+        Some(node(TypedKind::Shift { value: value.clone(), by }, value.ty.clone(), span))
     }
 
     /// The first state after `count` steps: the steps are written out one after the other.
@@ -164,7 +143,7 @@ impl Checker<'_> {
         scope: ScopeId,
         locals: &Locals,
         count: &Expr,
-        (states, steps): (&[Binding], &[Binding]),
+        lines: Lines<'_>,
         span: Span,
     ) -> Option<Typed> {
         let times = self.expression_with(scope, locals, count)?;
@@ -178,8 +157,8 @@ impl Checker<'_> {
             );
             return None;
         };
-        let walk = self.begin(scope, locals, states, None, span)?;
-        let steps = self.steps(scope, &walk, states, steps)?;
+        let mut walk = self.begin(scope, locals, lines.states, None, span)?;
+        let steps = self.steps(scope, &mut walk, lines)?;
         for (start, step) in walk.starts.iter().zip(&steps) {
             self.broadcast(start, step)?;
         }
@@ -289,7 +268,7 @@ impl Checker<'_> {
     }
 
     /// States keep the type of their start; how far they get is not known.
-    fn state_type(&self, start: &Typed, set: Option<&str>) -> FieldType {
+    pub(super) fn state_type(&self, start: &Typed, set: Option<&str>) -> FieldType {
         let support = set.map_or_else(|| start.ty.support.clone(), |set| Support::Levels(set.to_string()));
         let scale = if start.ty.scale == Scale::Affine { Scale::Ratio } else { start.ty.scale };
         FieldType { support, scale, layer: None, range: range::UNKNOWN, ..start.ty.clone() }
@@ -299,10 +278,23 @@ impl Checker<'_> {
     fn steps(
         &mut self,
         scope: ScopeId,
-        walk: &Walk,
-        states: &[Binding],
-        steps: &[Binding],
+        walk: &mut Walk,
+        Lines { states, bindings, steps }: Lines<'_>,
     ) -> Option<Vec<Typed>> {
+        for (number, binding) in bindings.iter().enumerate() {
+            let name = &binding.name.text;
+            let others = states.iter().chain(&bindings[..number]);
+            if let Some(first) = others.into_iter().find(|other| other.name.text == *name) {
+                self.diagnostics.push(
+                    Diagnostic::error("repeated-name", format!("`{name}` stands for two things"))
+                        .label(binding.name.span, "again")
+                        .label(first.name.span, "first")
+                        .help("give one of them another name"),
+                );
+                return None;
+            }
+        }
+        self.bind(scope, &mut walk.locals, bindings)?;
         for (number, step) in steps.iter().enumerate() {
             let name = &step.name.text;
             if let Some(first) = steps[..number].iter().find(|other| other.name.text == *name) {
@@ -393,11 +385,16 @@ impl Checker<'_> {
     }
 }
 
+/// A column as it is on the level visited before; on the first level, as it is there.
+fn shifted(value: &Typed, way: &Way, span: Span) -> Typed {
+    let by = if way.reverse { 1 } else { -1 };
+    node(TypedKind::Shift { value: value.clone(), by }, value.ty.clone(), span)
+}
+
 /// The coordinate of the level visited before, as a column: on the first level reached it is where the walk began.
 fn before(here: &Typed, way: &Way, from: Option<&Typed>, count: usize, span: Span) -> Typed {
     let ty = FieldType { range: here.ty.range, ..here.ty.clone() };
-    let by = if way.reverse { 1 } else { -1 };
-    let shifted = node(TypedKind::Shift { value: here.clone(), by }, ty.clone(), span);
+    let shifted = shifted(here, way, span);
     let Some(from) = from else { return shifted };
     // Levels below the start have not been walked: the walk came from its start.
     let op = if way.falling { Binary::Minimum } else { Binary::Maximum };

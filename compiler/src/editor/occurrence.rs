@@ -367,28 +367,32 @@ impl Walker<'_> {
                     self.quantity(&Name { text: text.clone(), span: quantity.span });
                 }
             }
-            ExprKind::Scan { levels, direction, from, states, steps } => {
+            ExprKind::Scan { levels, direction, from, states, bindings, steps } => {
                 self.name(&levels.text, levels.span, names);
                 self.word(direction.span, None, value_word(&direction.text));
                 from.iter().for_each(|from| self.expression(from, names));
-                self.walk(states, steps);
+                self.walk(states, bindings, steps);
             }
-            ExprKind::Iterate { count, states, steps } => {
+            ExprKind::Iterate { count, states, bindings, steps } => {
                 self.expression(count, names);
-                self.walk(states, steps);
+                self.walk(states, bindings, steps);
             }
             ExprKind::Negate(inner) | ExprKind::Power { base: inner, .. } => self.expression(inner, names),
         }
     }
 
     /// The states of a walk and how they go on: all are known to every step, and nothing of them outside.
-    fn walk(&mut self, states: &[Binding], steps: &[Binding]) {
+    fn walk(&mut self, states: &[Binding], bindings: &[Binding], steps: &[Binding]) {
         let before = self.locals.len();
         for state in states {
             self.expression(&state.value, Names::Any);
         }
         for state in states {
             self.local(&state.name);
+        }
+        for binding in bindings {
+            self.expression(&binding.value, Names::Any);
+            self.local(&binding.name);
         }
         for step in steps {
             self.expression(&step.value, Names::Any);

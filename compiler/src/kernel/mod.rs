@@ -9,18 +9,21 @@
 //! | [`verify`] | the judge of form: every other file may trust what it has passed; `fault` says what is wrong |
 //! | [`interpret`] | the judge of meaning: slow, obvious, in `f32` or `f64` |
 //! | `column` | its part for what looks along a column or across the grid |
-//! | [`optimise`] | passes that never change a bit of the result; `scan_passes` for the bodies of scans |
+//! | [`optimise`] | what runs the [`passes`], none of which changes a bit of the result |
+//! | [`adjoint`] | the derivative, from kernel to kernel |
 //! | [`jit`] | machine code through Cranelift |
 
+pub mod adjoint;
 pub mod builder;
 mod column;
 mod fault;
+pub mod fuse;
 pub mod instruction;
 pub mod interpret;
 pub mod ir;
 pub mod jit;
 pub mod optimise;
 mod parse;
-mod scan_passes;
+pub mod passes;
 pub mod text;
 pub mod verify;

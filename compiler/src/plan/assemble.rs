@@ -83,7 +83,7 @@ pub(super) fn one(
 }
 
 /// Two fields of one name, from a library and from the recipe or another library, would be one in the store.
-fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostics) -> bool {
+pub(super) fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut Diagnostics) -> bool {
     let mut by_name: BTreeMap<&str, &String> = BTreeMap::new();
     for id in used {
         let Some(other) = by_name.insert(input_name(id), id).filter(|other| *other != id) else { continue };
@@ -121,7 +121,7 @@ pub(crate) fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String>
     used
 }
 
-fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
+pub(super) fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
     if used.iter().any(|u| u == id) {
         return;
     }
@@ -137,7 +137,7 @@ fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
     used.push(id.to_string());
 }
 
-fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
+pub(super) fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
     let mut fields: Vec<FieldPlan> = used
         .iter()
         .filter_map(|id| checked.variables.get(id))
@@ -155,7 +155,7 @@ fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
     fields
 }
 
-fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<DerivedPlan> {
+pub(super) fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<DerivedPlan> {
     let wanted = used.iter().filter_map(|id| checked.derived.get(id));
     let mut plans = Vec::new();
     for derived in order(wanted.collect()) {
@@ -188,7 +188,7 @@ fn order(mut wanted: Vec<&crate::check::Derived>) -> Vec<&crate::check::Derived>
     ordered
 }
 
-fn levels(checked: &Checked, used: &[String]) -> BTreeMap<String, LevelsPlan> {
+pub(super) fn levels(checked: &Checked, used: &[String]) -> BTreeMap<String, LevelsPlan> {
     let types = used.iter().filter_map(|id| {
         let variable = checked.variables.get(id).map(|v| &v.ty);
         variable.or_else(|| checked.derived.get(id).map(|d| &d.ty))

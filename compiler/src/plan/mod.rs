@@ -5,6 +5,7 @@ mod assemble;
 pub mod base;
 mod capacity;
 pub mod data;
+pub mod derivation;
 pub mod ensemble;
 pub mod evaluation;
 mod fit;

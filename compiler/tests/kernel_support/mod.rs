@@ -1,6 +1,9 @@
 //! Random typed kernels, inputs with every kind of number, and comparison in units in the last place.
 #![allow(dead_code, reason = "each test target uses a part")]
 
+pub mod gradients;
+pub mod parcel;
+
 use aurora_compiler::kernel::ir::*;
 use aurora_compiler::kernel::jit::Compiled;
 use ndarray::{Array2, ArrayView2};

@@ -18,6 +18,8 @@ use crate::talk::say;
 pub struct Kernels {
     identity: String,
     executors: BTreeMap<String, (Executor, usize)>,
+    plans: Vec<DerivedPlan>,
+    wanted: Vec<String>,
 }
 
 /// What runs a kernel.
@@ -70,7 +72,74 @@ impl Kernels {
                 slow.join(", ")
             ));
         }
-        Ok(Kernels { identity: blake3::hash(text.as_bytes()).to_hex().to_string(), executors })
+        Ok(Kernels {
+            identity: blake3::hash(text.as_bytes()).to_hex().to_string(),
+            executors,
+            plans: derived.to_vec(),
+            wanted: Vec::new(),
+        })
+    }
+}
+
+impl Kernels {
+    /// Compiles what computes the wanted ones (by name; all if none is named) of these derived fields, and what those are
+    /// derived from.
+    ///
+    /// # Errors
+    /// A name that is not derived, a kernel that is missing or that this machine cannot run.
+    pub fn of(module: &Module, derived: &[DerivedPlan], wanted: &[String]) -> Result<Kernels, DataError> {
+        let mut needed: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        for plan in derived.iter().rev() {
+            if wanted.is_empty() || needed.contains(&plan.name.as_str()) {
+                needed.extend(plan.inputs.iter().map(String::as_str));
+                needed.push(&plan.name);
+            }
+        }
+        let plans: Vec<DerivedPlan> =
+            derived.iter().filter(|plan| needed.contains(&plan.name.as_str())).cloned().collect();
+        let mut kernels = Kernels::new(module, &plans)?;
+        kernels.wanted = wanted.to_vec();
+        kernels.plans = plans;
+        Ok(kernels)
+    }
+
+    /// The names of the fields that must be given: what the kernels read and do not compute themselves.
+    #[must_use]
+    pub fn reads(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.plans.iter().flat_map(|plan| &plan.inputs) {
+            if !names.contains(name) && !self.plans.iter().any(|plan| plan.name == *name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The wanted fields of one state of the atmosphere, (levels, rows, columns) each, by name. `fields` holds at least
+    /// what [`Self::reads`] names, in the same form.
+    ///
+    /// # Errors
+    /// A field that is missing or has another shape than its kernel expects.
+    pub fn derive_all(
+        &self,
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        let mut done: BTreeMap<String, Array3<f32>> = BTreeMap::new();
+        for plan in &self.plans {
+            let mut inputs = Vec::new();
+            for name in &plan.inputs {
+                let given = fields.get(name).map(|field| field.view());
+                let field = done.get(name).map(|field| field.view()).or(given);
+                inputs.push(field.ok_or_else(|| DataError::Derive {
+                    field: plan.name.clone(),
+                    reason: format!("its input `{name}` is missing"),
+                })?);
+            }
+            let result = self.derive(plan, &inputs)?;
+            done.insert(plan.name.clone(), result);
+        }
+        done.retain(|name, _| self.wanted.is_empty() || self.wanted.contains(name));
+        Ok(done)
     }
 }
 

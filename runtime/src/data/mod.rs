@@ -16,6 +16,8 @@ pub mod netcdf;
 pub mod prefetch;
 pub mod prepare;
 pub mod sample;
+pub mod sounding;
+pub mod source;
 pub mod statistics;
 pub mod store;
 pub mod synthetic;

@@ -174,21 +174,8 @@ impl NetCdf {
                 |text: &String| instant(text).ok_or_else(|| self.fail(name, format!("`{text}` is no time")));
             return texts.iter().map(parse).collect();
         }
-        let units = variable.text("units").unwrap_or_default();
-        let calendar = variable.text("calendar").unwrap_or("standard").to_lowercase();
-        if !matches!(calendar.as_str(), "standard" | "gregorian" | "proleptic_gregorian") {
-            return Err(self.fail(name, format!("the calendar `{calendar}` is not read")));
-        }
-        let (step, start) = since(units)
-            .ok_or_else(|| self.fail(name, format!("`{units}` is not a unit of time since an instant")))?;
-        let place = |&value: &f64| {
-            let nanoseconds = (value * step * 1e9).round();
-            (nanoseconds.abs() < 9e18)
-                .then(|| start.checked_add(SignedDuration::from_nanos(nanoseconds as i64)).ok())
-                .flatten()
-                .ok_or_else(|| self.fail(name, format!("{value} {units} is no time")))
-        };
-        self.read(name)?.iter().map(place).collect()
+        let values: Vec<f64> = self.read(name)?.iter().copied().collect();
+        instants(&values, variable).map_err(|problem| self.fail(name, problem))
     }
 
     fn find(&self, name: &str) -> Result<&Variable, NetCdfError> {
@@ -291,6 +278,28 @@ fn kind(kind: &NcType) -> (&'static str, bool) {
         NcType::String => ("string", false),
         _ => ("compound", false),
     }
+}
+
+/// The instants that the values of a coordinate of time stand for, by its attributes `units` and `calendar`.
+///
+/// # Errors
+/// Units that are none of time since an instant, a calendar other than the common one, a value beyond all times.
+pub fn instants(values: &[f64], variable: &Variable) -> Result<Vec<Timestamp>, String> {
+    let units = variable.text("units").unwrap_or_default();
+    let calendar = variable.text("calendar").unwrap_or("standard").to_lowercase();
+    if !matches!(calendar.as_str(), "standard" | "gregorian" | "proleptic_gregorian") {
+        return Err(format!("the calendar `{calendar}` is not read"));
+    }
+    let (step, start) =
+        since(units).ok_or_else(|| format!("`{units}` is not a unit of time since an instant"))?;
+    let place = |&value: &f64| {
+        let nanoseconds = (value * step * 1e9).round();
+        (nanoseconds.abs() < 9e18)
+            .then(|| start.checked_add(SignedDuration::from_nanos(nanoseconds as i64)).ok())
+            .flatten()
+            .ok_or_else(|| format!("{value} {units} is no time"))
+    };
+    values.iter().map(place).collect()
 }
 
 /// `Hour since 2021-01-30T12:00:00Z`: the step in seconds and the start.

@@ -97,6 +97,16 @@ impl Wrf {
         &self.levels
     }
 
+    /// How many levels the model has.
+    pub(super) fn model_depth(&self) -> u64 {
+        self.file.variable("P").and_then(|variable| variable.shape.get(1).copied()).unwrap_or(0)
+    }
+
+    /// Whether the file has a variable.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.file.variable(name).is_some()
+    }
+
     fn common_levels(&self) -> Result<Vec<f64>, DataError> {
         let count = self.file.variable("P").and_then(|variable| variable.shape.first().copied()).unwrap_or(0);
         let mut levels = USUAL.to_vec();
@@ -108,12 +118,12 @@ impl Wrf {
     }
 
     /// Pressure on model levels in Pa, (K, H, W) as in the file.
-    fn pressure(&self, index: u64) -> Result<Array3<f64>, DataError> {
+    pub(super) fn pressure(&self, index: u64) -> Result<Array3<f64>, DataError> {
         Ok(self.volume("P", index)? + self.volume("PB", index)?)
     }
 
     /// A field on model levels, (K, H, W) as in the file.
-    fn model_levels(&self, quantity: Quantity, index: u64) -> Result<Array3<f64>, DataError> {
+    pub(super) fn model_levels(&self, quantity: Quantity, index: u64) -> Result<Array3<f64>, DataError> {
         Ok(match quantity {
             Quantity::Temperature => temperature(&self.volume("T", index)?, &self.pressure(index)?),
             Quantity::Humidity => self.volume("QVAPOR", index)?.mapv(specific),
@@ -145,7 +155,7 @@ impl Wrf {
     }
 
     /// A surface field, (H, W) as in the file.
-    fn surface(&self, name: &str, index: u64) -> Result<Array2<f64>, DataError> {
+    pub(super) fn surface(&self, name: &str, index: u64) -> Result<Array2<f64>, DataError> {
         let wind = |first: bool| -> Result<Array2<f64>, DataError> {
             let (u, v) = (self.area("U10", index)?, self.area("V10", index)?);
             let Some((cosine, sine)) = &self.rotation else { return Ok(if first { u } else { v }) };
@@ -268,7 +278,7 @@ impl Archive for Wrf {
 
 /// What is offered on levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Quantity {
+pub(super) enum Quantity {
     Temperature,
     Humidity,
     Eastward,
@@ -310,7 +320,7 @@ fn specific(mixing_ratio: f64) -> f64 {
 }
 
 /// The mean of neighbours along an axis: from the faces of cells to their centres.
-fn centred(field: &Array3<f64>, axis: Axis) -> Array3<f64> {
+pub(super) fn centred(field: &Array3<f64>, axis: Axis) -> Array3<f64> {
     let count = field.len_of(axis);
     if count == 0 {
         return field.clone();

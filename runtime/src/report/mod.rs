@@ -12,6 +12,7 @@ mod headline;
 mod map;
 mod page;
 mod score_table;
+pub mod skewt;
 
 use std::io::Write;
 use std::path::Path;

@@ -1,7 +1,9 @@
-//! Where a grid's corners lie, from its first point, spacing and projection, on the sphere.
+//! Where a grid's corners and points lie, from its first point, spacing and projection, on the sphere.
 //!
 //! Source: Snyder, *Map Projections: A Working Manual* (1987), spherical forms: Lambert (15-1 to 15-11),
 //! Mercator (7-1 to 7-5), polar stereographic (21-1 to 21-15).
+
+use ndarray::Array2;
 
 use super::grid::{Earth, Grid, Kind};
 
@@ -30,6 +32,64 @@ pub(super) fn corners(grid: &Grid) -> Option<[(f64, f64); 4]> {
     corners.iter().all(|(latitude, longitude)| (latitude + longitude).is_finite()).then_some(corners)
 }
 
+/// The points of a grid, row 0 in the north and columns eastward, as `Grid::image` has them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Points {
+    /// (H, W) in degrees north.
+    pub latitude: Array2<f64>,
+    /// (H, W) in degrees east.
+    pub longitude: Array2<f64>,
+    /// Of the columns in the grid's own plane: metres from the projection's centre, degrees on grids of degrees.
+    pub x: Vec<f64>,
+    /// Of the rows, likewise.
+    pub y: Vec<f64>,
+}
+
+impl Grid {
+    /// Where all points lie; nothing for grids that are not regular on a sphere known here.
+    pub fn points(&self) -> Option<Points> {
+        let (columns, rows) = self.shape?;
+        let (dx, dy) = self.spacing?;
+        let (latitude, longitude) = self.first?;
+        let scanning = self.scanning?;
+        let (dx, dy) = (dx.abs(), dy.abs());
+        let west = if scanning & 0x80 == 0 { 0.0 } else { -((columns - 1) as f64 * dx) };
+        let north = if scanning & 0x40 == 0 { 0.0 } else { (rows - 1) as f64 * dy };
+        let plane = match (self.kind, self.earth) {
+            (Kind::LatitudeLongitude | Kind::Rotated { .. }, _) => None,
+            (kind, Earth::Sphere(radius)) => Some(Plane::new(kind, radius)?),
+            _ => return None,
+        };
+        let (x0, y0) =
+            plane.as_ref().map_or((longitude, latitude), |plane| plane.forward(latitude, longitude));
+        let x: Vec<f64> = (0..columns).map(|column| x0 + west + column as f64 * dx).collect();
+        let y: Vec<f64> = (0..rows).map(|row| y0 + north - row as f64 * dy).collect();
+        let place = |(row, column): (usize, usize)| match (&plane, self.kind) {
+            (Some(plane), _) => plane.inverse(x[column], y[row]),
+            (None, Kind::Rotated { pole_latitude, pole_longitude, .. }) => {
+                turn_back(y[row], x[column], pole_latitude, pole_longitude)
+            }
+            (None, _) => (y[row], x[column]),
+        };
+        if matches!(self.kind, Kind::Rotated { angle, .. } if angle != 0.0) {
+            return None;
+        }
+        let mut latitude = Array2::zeros((rows, columns));
+        let mut longitude = Array2::zeros((rows, columns));
+        for row in 0..rows {
+            for column in 0..columns {
+                let (north, east) = place((row, column));
+                if !(north + east).is_finite() {
+                    return None;
+                }
+                latitude[(row, column)] = north;
+                longitude[(row, column)] = east;
+            }
+        }
+        Some(Points { latitude, longitude, x, y })
+    }
+}
+
 /// From rotated coordinates to geographical ones, given the rotated south pole.
 fn turn_back(latitude: f64, longitude: f64, pole_latitude: f64, pole_longitude: f64) -> (f64, f64) {
     let (phi, lambda, tilt) =
@@ -43,9 +103,14 @@ fn turn_back(latitude: f64, longitude: f64, pole_latitude: f64, pole_longitude: 
     )
 }
 
+/// The plane of a conformal map of a sphere with this radius in metres.
+pub(in crate::data) fn plane_of(kind: Kind, radius: f64) -> Option<Plane> {
+    Plane::new(kind, radius)
+}
+
 /// A conformal map of the sphere. All three share the isometric latitude; the cone constant n tells them apart:
 /// between 0 and 1 a cone, 1 the polar plane; Mercator is the limit 0.
-enum Plane {
+pub(in crate::data) enum Plane {
     Cone { n: f64, scale: f64, longitude: f64 },
     Cylinder { scale: f64 },
 }
@@ -75,8 +140,18 @@ impl Plane {
         }
     }
 
+    /// The angle in radians by which the map's y axis is turned from north at a longitude, positive to the east.
+    pub(in crate::data) fn angle(&self, longitude: f64) -> f64 {
+        match *self {
+            Plane::Cone { n, longitude: middle, .. } => {
+                n * ((longitude - middle + 180.0).rem_euclid(360.0) - 180.0).to_radians()
+            }
+            Plane::Cylinder { .. } => 0.0,
+        }
+    }
+
     /// Degrees to metres.
-    fn forward(&self, latitude: f64, longitude: f64) -> (f64, f64) {
+    pub(in crate::data) fn forward(&self, latitude: f64, longitude: f64) -> (f64, f64) {
         let t = half_tangent(latitude.to_radians());
         match *self {
             Plane::Cone { n, scale, longitude: middle } => {
@@ -110,6 +185,39 @@ fn half_tangent(latitude: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The corners of the points are the corners.
+    #[test]
+    fn points_end_in_the_corners() {
+        for scanning in [0x00, 0x40, 0x80, 0xc0] {
+            for kind in
+                [Kind::LatitudeLongitude, Kind::Lambert { longitude: 262.5, first: 38.5, second: 38.5 }]
+            {
+                let metres = kind != Kind::LatitudeLongitude;
+                let mut grid = Grid {
+                    template: 30,
+                    points: 12,
+                    shape: Some((4, 3)),
+                    kind,
+                    first: Some((38.0, 262.0)),
+                    spacing: Some(if metres { (30_000.0, 30_000.0) } else { (0.5, 0.25) }),
+                    winds_along_grid: None,
+                    earth: Earth::Sphere(6_371_229.0),
+                    scanning: Some(scanning),
+                    corners: None,
+                };
+                grid.corners = corners(&grid);
+                let points = grid.points().unwrap();
+                let at = |row, column| (points.latitude[(row, column)], points.longitude[(row, column)]);
+                assert_eq!(
+                    grid.corners,
+                    Some([at(2, 0), at(2, 3), at(0, 0), at(0, 3)]),
+                    "{scanning} {kind:?}"
+                );
+                assert!(points.y[0] > points.y[2] && points.x[0] < points.x[3]);
+            }
+        }
+    }
 
     #[test]
     fn there_and_back() {

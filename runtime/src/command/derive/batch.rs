@@ -1,49 +1,33 @@
-//! `aurorac derive RECIPE --input F --output G [--only a,b]`: the recipe's derived fields of a batch file.
+//! From a batch file to a batch file: all samples and all steps of history, as models take them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array3, Array5, ArrayView3, Axis, s};
 
-use super::RecipeArgument;
 use crate::data::kernels::Kernels;
 use crate::data::prepare::Deriver;
 use crate::model::Batch;
 use crate::predict::batch_file;
 use crate::run::{Failure, Recipe};
 
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
-    #[command(flatten)]
-    pub recipe: RecipeArgument,
-    /// A batch file (safetensors)
-    #[arg(long)]
-    pub input: PathBuf,
-    /// Where the derived fields go (safetensors)
-    #[arg(long)]
-    pub output: PathBuf,
-    /// Names, separated by commas; all if left out
-    #[arg(long, value_delimiter = ',')]
-    pub only: Vec<String>,
-}
-
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let recipe = Recipe::open(&arguments.recipe.recipe, arguments.recipe.format)?;
+/// The derived fields of a recipe, of the batch file `input`, or those of them in `only`.
+pub fn run(recipe: &Recipe, input: &Path, output: &Path, only: &[String]) -> Result<(), Failure> {
     let plan = &recipe.plan;
     let kernels = Kernels::new(&recipe.kernels, &plan.data.derived)?;
     let device = Device::flex();
-    let batch = batch_file::read(&arguments.input, &device)?;
+    let batch = batch_file::read(input, &device)?;
     let mut fields = inputs(plan, &batch);
     let mut result = Batch { surface: BTreeMap::new(), atmosphere: BTreeMap::new(), ..batch };
-    for derived in wanted(plan, &arguments.only)? {
+    for derived in wanted(plan, only)? {
         let value = compute(plan, derived, &kernels, &fields, &result.levels)?;
         let (b, t, c, h, w) = value.dim();
         let tensor: Tensor<5> =
             Tensor::from_data(TensorData::new(value.iter().copied().collect(), [b, t, c, h, w]), &device);
-        if arguments.only.is_empty() || arguments.only.contains(&derived.name) {
+        if only.is_empty() || only.contains(&derived.name) {
             match derived.support {
                 SupportPlan::Levels(_) => {
                     result.atmosphere.insert(derived.name.clone(), tensor);
@@ -61,8 +45,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
         fields.insert(derived.name.clone(), value);
     }
-    batch_file::write(&arguments.output, &[result])?;
-    super::print(&format!("{}\n", arguments.output.display()))
+    batch_file::write(output, &[result])?;
+    Ok(())
 }
 
 /// The derived fields asked for and those they need, in the plan's order.

@@ -1,0 +1,229 @@
+//! Derived parameters of `std.severe` as machine code, beside numba, JAX and SHARPlib: each round every side does the case once,
+//! and the median of the rounds counts. Processor time of all threads, as if two shared it evenly. The table it prints stands in
+//! `docs/src/performance.md`.
+//!
+//! `cargo bench -p aurora-compiler --bench severe -- [--python PYTHON] [--rounds N] [--only WORD]`, where PYTHON has what
+//! `compiler/benches/severe/requirements.txt` lists. Without `--python` only this side is measured.
+
+mod columns;
+mod peer;
+mod recipe;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use aurora_compiler::kernel::adjoint::value_and_gradient;
+use aurora_compiler::kernel::ir::Kernel;
+use aurora_compiler::kernel::jit::{Compiled, Options};
+use rayon::prelude::*;
+
+use columns::{CELLS, COLUMNS, Columns};
+use peer::{Measured, Peer, THREADS, here};
+
+// As the command does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROUNDS: usize = 9;
+const PEERS: [&str; 3] = ["numba", "jax", "sharplib"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), String> {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let option = |name: &str| {
+        let at = arguments.iter().position(|word| word == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let rounds = option("--rounds").and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let only = option("--only").unwrap_or_default();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global();
+    pool.map_err(|error| error.to_string())?;
+
+    let columns = Columns::new();
+    let folder = std::env::temp_dir().join(format!("aurorac-severe-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let outcome = columns.write(&folder).map_err(|error| error.to_string()).and_then(|()| {
+        let mut peers = Vec::new();
+        if let Some(python) = option("--python") {
+            for name in PEERS {
+                peers.push(Peer::start(&python, name, &folder)?);
+            }
+        }
+        for case in cases(&columns)?.into_iter().filter(|case| case.name.contains(&only)) {
+            compare(case, &mut peers, rounds)?;
+        }
+        Ok(())
+    });
+    // What is left of it is in the folder for temporary files.
+    drop(std::fs::remove_dir_all(&folder));
+    outcome?;
+    compilation()
+}
+
+/// A piece of work and how it is done here, in one or more ways.
+struct Case<'a> {
+    name: &'static str,
+    /// What the other sides call it.
+    asked: &'static str,
+    ways: Vec<(&'static str, Box<dyn FnMut() -> Measured + 'a>)>,
+    /// Bytes read and written, where that is what limits it.
+    bytes: Option<usize>,
+}
+
+fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
+    let composites = recipe::composites()?;
+    let bytes = 4 * CELLS * (composites.inputs.len() + composites.outputs.len());
+    let winds = recipe::fields(&["right_mover_u", "right_mover_v", "bulk_shear6", "srh1", "srh3"])?;
+    let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"])?;
+    let surface = recipe::fields(&["sbcape"])?;
+    let both = value_and_gradient(&surface, &["sbcape"], &["p_profile", "t_profile", "r_profile"]);
+    let both = both.map_err(|error| error.to_string())?;
+    Ok(vec![
+        Case {
+            name: "SCP, STP, EHI, BRN (cells)",
+            asked: "composites",
+            ways: vec![("here", work(&composites, columns, CELLS, true)?), ("copy", copy(bytes))],
+            bytes: Some(bytes),
+        },
+        Case {
+            name: "Bunkers, shear, SRH (columns)",
+            asked: "winds",
+            ways: vec![("here", work(&winds, columns, COLUMNS, true)?)],
+            bytes: None,
+        },
+        Case {
+            name: "SB, ML, MU CAPE and CIN (columns)",
+            asked: "parcels",
+            ways: vec![
+                ("here, wide", work(&parcels, columns, COLUMNS, true)?),
+                ("here, portable", work(&parcels, columns, COLUMNS, false)?),
+            ],
+            bytes: None,
+        },
+        Case {
+            name: "SB CAPE (columns)",
+            asked: "surface",
+            ways: vec![
+                ("here, wide", work(&surface, columns, COLUMNS, true)?),
+                ("here, portable", work(&surface, columns, COLUMNS, false)?),
+            ],
+            bytes: None,
+        },
+        Case {
+            name: "SB CAPE and gradient (columns)",
+            asked: "gradient",
+            ways: vec![
+                ("here, wide", work(&both, columns, COLUMNS, true)?),
+                ("here, portable", work(&both, columns, COLUMNS, false)?),
+            ],
+            bytes: None,
+        },
+    ])
+}
+
+/// A kernel on all columns, compiled once.
+fn work<'a>(
+    kernel: &Kernel,
+    columns: &'a Columns,
+    count: usize,
+    wide: bool,
+) -> Result<Box<dyn FnMut() -> Measured + 'a>, String> {
+    let compiled =
+        Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
+    let levels = compiled.output_levels().to_vec();
+    let mut outputs: Vec<Vec<f32>> = levels.iter().map(|levels| vec![0.0; levels * count]).collect();
+    let ones = vec![1.0; count];
+    let inputs: Vec<String> =
+        kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
+    Ok(Box::new(move || {
+        let inputs: Vec<&[f32]> =
+            inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
+        here(count, || {
+            let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+            compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
+        })
+    }))
+}
+
+/// As many bytes as a kernel reads and writes, half of them read and half written.
+fn copy(bytes: usize) -> Box<dyn FnMut() -> Measured> {
+    let half = bytes / 8;
+    let (from, mut to) = (vec![1.0_f32; half], vec![0.0_f32; half]);
+    Box::new(move || {
+        here(CELLS, || {
+            let parts = to.par_chunks_mut(1 << 16).zip(black_box(&from).par_chunks(1 << 16));
+            parts.for_each(|(to, from)| to.copy_from_slice(from));
+        })
+    })
+}
+
+fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), String> {
+    let mut sides: Vec<(String, Vec<Measured>)> = Vec::new();
+    let mut add = |name: &str, measured: Measured| match sides.iter_mut().find(|(known, _)| known == name) {
+        Some((_, all)) => all.push(measured),
+        None => sides.push((name.to_string(), vec![measured])),
+    };
+    for (_, way) in &mut case.ways {
+        way();
+    }
+    for _ in 0..rounds {
+        for (name, way) in &mut case.ways {
+            add(name, way());
+        }
+        for peer in peers.iter_mut() {
+            if let Some(measured) = peer.measure(case.asked)? {
+                add(peer.name, measured);
+            }
+        }
+    }
+    println!(
+        "\n| {} | processor ms | million a second{} |",
+        case.name,
+        if case.bytes.is_some() { " | GB/s" } else { "" }
+    );
+    println!("|---|---|---|{}", if case.bytes.is_some() { "---|" } else { "" });
+    for (name, mut all) in sides {
+        all.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
+        let median = all[all.len() / 2];
+        print!("| {name} | {:.2} | {:.3} |", 1e3 * median.processor / THREADS as f64, median.rate() / 1e6);
+        match case.bytes {
+            Some(bytes) => println!(" {:.1} |", bytes as f64 * THREADS as f64 / median.processor / 1e9),
+            None => println!(),
+        }
+    }
+    Ok(())
+}
+
+/// Everything in `std.severe`, from text to kernels and from kernels to machine code.
+fn compilation() -> Result<(), String> {
+    let clock = Instant::now();
+    let kernels = recipe::everything()?;
+    let text = clock.elapsed();
+    let mut times: Vec<(f64, usize)> = (0..5)
+        .map(|_| {
+            let clock = Instant::now();
+            let size =
+                kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
+            (clock.elapsed().as_secs_f64(), size)
+        })
+        .collect();
+    times.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (seconds, size) = times[times.len() / 2];
+    println!(
+        "\neverything in std.severe: {} kernels, text to kernels {:.0} ms, kernels to machine code {:.0} ms, {size} bytes",
+        kernels.len(),
+        1e3 * text.as_secs_f64(),
+        1e3 * seconds
+    );
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A plan of fields alone: what is read, what is derived from it, and in which order. `aurorac derive` follows it on
+//! files that belong to no archive; neither data nor a model nor training is needed.
+
+use std::collections::BTreeMap;
+
+use aurora_grammar::tree::ItemKind;
+use aurora_grammar::{Diagnostic, Diagnostics, SourceMap};
+
+use super::assemble::{derived, fields, levels, name_clash, need};
+use super::data::{DerivedPlan, FieldPlan, LevelsPlan};
+use crate::check::{Checked, check_fields};
+use crate::kernel::ir::Module;
+use crate::kernel::verify;
+use crate::resolve::{self, RECIPE, Resolved};
+use crate::site::Site;
+
+/// What is read and what is derived, by the recipe's names.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Derivation {
+    pub levels: BTreeMap<String, LevelsPlan>,
+    /// Fields to be read, each needed by something.
+    pub fields: Vec<FieldPlan>,
+    /// In an order in which each needs only earlier ones.
+    pub derived: Vec<DerivedPlan>,
+    /// What the text says of a derived field, where it says something.
+    pub titles: BTreeMap<String, String>,
+}
+
+/// What came of a text, and what is to be said of it in any case.
+#[derive(Debug)]
+pub struct Derivable {
+    pub sources: SourceMap,
+    pub diagnostics: Diagnostics,
+    pub result: Option<(Derivation, Module)>,
+}
+
+/// Compiles the recipe `text`, shown in messages under `name`, as far as fields go: what it derives itself, and under
+/// the names in `wanted` what its libraries derive. If `wanted` is not empty, only that and what it needs.
+pub fn derivable(name: &str, text: &str, site: &dyn Site, wanted: &[String]) -> Derivable {
+    let mut sources = SourceMap::new();
+    let mut diagnostics = Diagnostics::new();
+    let file = sources.add(name, text);
+    let resolved = resolve::resolve(file, site, &mut sources, &mut diagnostics);
+    let checked = check_fields(&resolved, wanted, &mut diagnostics);
+    let mut result = None;
+    if !diagnostics.has_errors() {
+        result = assemble(&resolved, &checked, wanted, &mut diagnostics);
+    }
+    if let Some((_, module)) = &result
+        && let Err(errors) = verify::verify(module)
+    {
+        for error in errors {
+            diagnostics.push(Diagnostic::error("internal", format!("a kernel is malformed: {error}")));
+        }
+    }
+    if diagnostics.has_errors() {
+        result = None;
+    }
+    diagnostics.sort();
+    diagnostics.dedup();
+    Derivable { sources, diagnostics, result }
+}
+
+fn assemble(
+    resolved: &Resolved,
+    checked: &Checked,
+    wanted: &[String],
+    diagnostics: &mut Diagnostics,
+) -> Option<(Derivation, Module)> {
+    let ids: Vec<String> = if wanted.is_empty() {
+        checked.derived.keys().filter(|id| !id.contains('.')).cloned().collect()
+    } else {
+        wanted.iter().filter_map(|name| resolved.lookup(RECIPE, name)).map(|found| found.id.clone()).collect()
+    };
+    let mut used = Vec::new();
+    for id in &ids {
+        need(checked, id, &mut used);
+    }
+    if name_clash(resolved, &used, diagnostics) {
+        return None;
+    }
+    let mut module = Module::default();
+    let derived = derived(checked, &used, &mut module);
+    let titles = used.iter().filter_map(|id| {
+        let definition = resolved.definitions.get(id)?;
+        let ItemKind::Derive { title, .. } = &definition.item.kind else { return None };
+        Some((definition.name.text.clone(), title.as_ref()?.text.clone()))
+    });
+    let plan = Derivation {
+        levels: levels(checked, &used),
+        fields: fields(checked, &used),
+        derived,
+        titles: titles.collect(),
+    };
+    Some((plan, module))
+}

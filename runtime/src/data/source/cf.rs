@@ -1,0 +1,488 @@
+//! Files of named variables with dimensions, NetCDF or Zarr, understood by the CF conventions where they are followed,
+//! else by the names that are common.
+//!
+//! The last two dimensions of a field are rows and columns; before them may stand a time, a level, and dimensions of
+//! one entry. Coordinates are found by their units (`degrees_north`, `Pa`), as CF section 4 has it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix1, Ix2, Ix3};
+
+use super::place::Mapping;
+use super::units::{ToSi, to_si};
+use super::what::{Hint, What, Where, by_name, by_standard_name};
+use super::{Coordinates, Offer, Place, Source};
+use crate::data::netcdf::{Attribute, NetCdf, Variable};
+
+/// A file of variables.
+pub(super) trait Table: std::fmt::Debug {
+    fn format(&self) -> String;
+
+    fn variables(&self) -> &[Variable];
+
+    /// All values, unpacked, missing ones as NaN.
+    fn read(&self, name: &str) -> Result<ArrayD<f64>, String>;
+
+    /// The values at one index of the first dimension, which is dropped.
+    fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String>;
+
+    /// The instants of a coordinate of time.
+    fn times(&self, name: &str) -> Result<Vec<Timestamp>, String>;
+
+    fn variable(&self, name: &str) -> Option<&Variable> {
+        self.variables().iter().find(|variable| variable.name == name)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Netcdf(pub NetCdf);
+
+impl Table for Netcdf {
+    fn format(&self) -> String {
+        self.0.format().to_string()
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.0.variables
+    }
+
+    fn read(&self, name: &str) -> Result<ArrayD<f64>, String> {
+        self.0.read(name).map_err(|error| error.problem)
+    }
+
+    fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String> {
+        self.0.read_at(name, index).map_err(|error| error.problem)
+    }
+
+    fn times(&self, name: &str) -> Result<Vec<Timestamp>, String> {
+        self.0.times(name).map_err(|error| error.problem)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Cf<T> {
+    table: T,
+    place: Place,
+    offers: Vec<Offer>,
+    /// For each offer, how its variable is read.
+    ways: Vec<Way>,
+    /// The file's rows run from south to north, its columns from east to west.
+    flipped: (bool, bool),
+    reference: Option<Timestamp>,
+    notes: Vec<String>,
+}
+
+/// How a variable becomes levels, rows and columns.
+#[derive(Clone, Debug)]
+struct Way {
+    variable: String,
+    /// The axis of time, and its instants.
+    time: Option<(usize, Vec<Timestamp>)>,
+    /// The axis of levels.
+    level: Option<usize>,
+    to: ToSi,
+}
+
+/// The dimensions of rows and columns, and the variables that hold latitude and longitude.
+struct Grid {
+    rows: String,
+    columns: String,
+    latitude: String,
+    longitude: String,
+}
+
+impl<T: Table> Cf<T> {
+    pub(super) fn new(table: T) -> Result<Self, String> {
+        let grid = grid(&table)?;
+        let (place, flipped) = place(&table, &grid)?;
+        let clocks = clocks(&table);
+        let mut cf = Cf {
+            place,
+            offers: Vec::new(),
+            ways: Vec::new(),
+            flipped,
+            reference: reference(&table),
+            notes: Vec::new(),
+            table,
+        };
+        let variables: Vec<Variable> = cf.table.variables().to_vec();
+        for variable in variables.iter().filter(|variable| variable.numeric) {
+            let on_grid = variable.dimensions.ends_with(&[grid.rows.clone(), grid.columns.clone()])
+                && variable.dimensions.len() >= 2;
+            if !on_grid || [&grid.latitude, &grid.longitude].contains(&&variable.name) {
+                continue;
+            }
+            match cf.understand(variable, &clocks) {
+                Ok((offer, way)) => {
+                    cf.offers.push(offer);
+                    cf.ways.push(way);
+                }
+                Err(reason) => cf.notes.push(format!("`{}` is left out: {reason}", variable.name)),
+            }
+        }
+        if cf.offers.is_empty() {
+            return Err("no variable of it lies on a grid of latitude and longitude".into());
+        }
+        Ok(cf)
+    }
+
+    fn understand(
+        &self,
+        variable: &Variable,
+        clocks: &BTreeMap<String, Vec<Timestamp>>,
+    ) -> Result<(Offer, Way), String> {
+        let leading = variable.dimensions.len() - 2;
+        let (mut time, mut level) = (None, None);
+        for (axis, dimension) in variable.dimensions.iter().take(leading).enumerate() {
+            let size = variable.shape.get(axis).copied().unwrap_or(0);
+            if let Some(instants) = clocks.get(dimension)
+                && time.is_none()
+            {
+                time = Some((axis, instants.clone()));
+            } else if let Some(found) = self.levels(dimension)
+                && level.is_none()
+            {
+                level = Some((axis, found));
+            } else if size != 1 {
+                return Err(format!("its dimension `{dimension}` of {size} is neither time nor levels"));
+            }
+        }
+        let named = by_name(&variable.name);
+        let standard = variable.text("standard_name").and_then(by_standard_name);
+        let what = standard.or(named).map(|(what, _)| what);
+        let hint = named.map_or(Hint::None, |(_, hint)| hint);
+        let hint = if hint == Hint::None { standard.map_or(Hint::None, |(_, hint)| hint) } else { hint };
+        let place = match (&level, hint, self.scalar_height(variable)) {
+            (Some((_, place)), ..) => place.clone(),
+            (None, _, Some(metres)) => Where::Above(metres),
+            (None, Hint::Above(metres), None) => Where::Above(metres),
+            (None, Hint::Surface, None) => Where::Surface,
+            (None, Hint::None, None) => match what {
+                // A map without any word of a level: the ground, for what is only of interest there.
+                Some(What::Height | What::Pressure | What::Geopotential) => Where::Surface,
+                _ => Where::Other(variable.name.clone()),
+            },
+        };
+        let units = variable.text("units").unwrap_or_default();
+        let to = to_si(units).ok_or_else(|| format!("its unit `{units}` is not known"))?;
+        let along_grid = match variable.text("standard_name") {
+            Some("x_wind" | "y_wind" | "grid_eastward_wind" | "grid_northward_wind") => true,
+            Some("eastward_wind" | "northward_wind") | None => false,
+            Some(_) => false,
+        };
+        let offer = Offer {
+            name: variable.name.clone(),
+            what,
+            place,
+            cell: variable.text("cell_methods").filter(|text| interval(text)).map(str::to_string),
+            along_grid,
+            times: time.as_ref().map(|(_, times)| times.clone()).unwrap_or_default(),
+        };
+        let way = Way {
+            variable: variable.name.clone(),
+            time,
+            level: level.and_then(|(axis, place)| place.on_levels().then_some(axis)),
+            to,
+        };
+        Ok((offer, way))
+    }
+
+    /// What a dimension says of the vertical: levels of pressure, of a model, or one height above the ground.
+    fn levels(&self, dimension: &str) -> Option<Where> {
+        let coordinate = self.table.variable(dimension).filter(|variable| variable.numeric);
+        let Some(coordinate) = coordinate else {
+            let lower = dimension.to_ascii_lowercase();
+            let model =
+                ["bottom_top", "lev", "level", "hybrid", "levels", "model_level", "num_metgrid_levels"];
+            let size = self.table.variables().iter().find_map(|variable| {
+                let axis = variable.dimensions.iter().position(|name| name == dimension)?;
+                variable.shape.get(axis).copied()
+            })?;
+            return (model.contains(&lower.as_str()) && size > 1)
+                .then(|| Where::Model((1..=size).map(|level| level as f64).collect()));
+        };
+        let values: Vec<f64> =
+            self.table.read(dimension).ok()?.into_dimensionality::<Ix1>().ok()?.iter().copied().collect();
+        let units = coordinate.text("units").unwrap_or_default();
+        let standard = coordinate.text("standard_name").unwrap_or_default();
+        let of_pressure = ["pa", "hpa", "mb", "mbar", "millibar", "millibars"];
+        if of_pressure.contains(&units.to_ascii_lowercase().as_str()) || standard == "air_pressure" {
+            let to = to_si(units)?;
+            let levels: Vec<f64> =
+                values.iter().map(|value| (to.apply(*value) * 100.0).round() / 100.0).collect();
+            return levels.iter().all(|level| *level > 0.0).then_some(Where::Pressure(levels));
+        }
+        let name = dimension.to_ascii_lowercase();
+        if name.starts_with("height_above_ground") || standard == "height" {
+            let to = to_si(units)?;
+            return match values[..] {
+                [metres] => Some(Where::Above(to.apply(metres))),
+                _ => None,
+            };
+        }
+        if name.starts_with("isobaric") || name.starts_with("plev") || name.starts_with("pressure") {
+            // Without a unit, numbers up to 1100 are hPa.
+            let most = values.iter().copied().fold(0.0, f64::max);
+            let factor = if most <= 1100.0 { 100.0 } else { 1.0 };
+            return Some(Where::Pressure(values.iter().map(|value| value * factor).collect()));
+        }
+        let model = ["level", "lev", "hybrid", "model_level", "bottom_top", "sigma", "eta"];
+        let is_model = model.iter().any(|word| name.starts_with(word)) || standard.starts_with("atmosphere_");
+        (is_model && values.len() > 1).then_some(Where::Model(values))
+    }
+
+    /// Metres above the ground by a scalar coordinate (`height`, CF section 5.7).
+    fn scalar_height(&self, variable: &Variable) -> Option<f64> {
+        let listed = variable.text("coordinates")?;
+        listed.split_whitespace().find_map(|name| {
+            let coordinate =
+                self.table.variable(name).filter(|held| held.shape.iter().all(|size| *size == 1))?;
+            let height = coordinate.text("standard_name") == Some("height") || name.starts_with("height");
+            let value = height.then(|| self.table.read(name).ok()).flatten()?;
+            let to = to_si(coordinate.text("units").unwrap_or("m"))?;
+            value.iter().next().map(|value| to.apply(*value))
+        })
+    }
+
+    /// Levels, rows and columns as in the file.
+    fn raw(&self, way: &Way, index: Option<usize>) -> Result<Array3<f64>, String> {
+        let variable = self.table.variable(&way.variable).ok_or("it is gone")?;
+        let mut level = way.level;
+        let mut values = match (&way.time, index) {
+            (Some((0, _)), Some(index)) => {
+                level = level.map(|axis| axis - 1);
+                self.table.read_at(&way.variable, index as u64)?
+            }
+            (Some((axis, _)), Some(index)) => {
+                let whole = self.table.read(&way.variable)?;
+                level = level.map(|at| if at > *axis { at - 1 } else { at });
+                if index >= whole.len_of(Axis(*axis)) {
+                    return Err("it has fewer times than its coordinate".into());
+                }
+                whole.index_axis_move(Axis(*axis), index)
+            }
+            _ => self.table.read(&way.variable)?,
+        };
+        // Levels come first, all other leading dimensions have one entry.
+        let mut leading = values.ndim().saturating_sub(2);
+        while leading > 0 {
+            let axis = leading - 1;
+            if level != Some(axis) {
+                values = values.index_axis_move(Axis(axis), 0);
+                level = level.map(|at| if at > axis { at - 1 } else { at });
+            }
+            leading -= 1;
+        }
+        if level.is_none() {
+            values.insert_axis_inplace(Axis(0));
+        }
+        values
+            .into_dimensionality::<Ix3>()
+            .map_err(|_| format!("its shape {:?} is not understood", variable.shape))
+    }
+}
+
+impl<T: Table> Source for Cf<T> {
+    fn format(&self) -> String {
+        self.table.format()
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
+    fn reference(&self) -> Option<Timestamp> {
+        self.reference
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.notes.clone()
+    }
+
+    fn read(&self, offer: usize, time: Option<Timestamp>) -> Result<Array3<f32>, String> {
+        let way = &self.ways[offer];
+        let index = match (&way.time, time) {
+            (Some((_, times)), Some(time)) => {
+                Some(times.iter().position(|known| *known == time).ok_or("it is not there at that time")?)
+            }
+            (Some(_), None) => Some(0),
+            (None, _) => None,
+        };
+        let raw = self.raw(way, index)?;
+        let mut values = raw.mapv(|value| way.to.apply(value) as f32);
+        if self.flipped.0 {
+            values.invert_axis(Axis(1));
+        }
+        if self.flipped.1 {
+            values.invert_axis(Axis(2));
+        }
+        Ok(values.as_standard_layout().into_owned())
+    }
+}
+
+/// Whether `cell_methods` speak of time otherwise than of a point in it.
+fn interval(methods: &str) -> bool {
+    methods.split_once("time:").is_some_and(|(_, rest)| !rest.trim_start().starts_with("point"))
+}
+
+/// Coordinates of time by the dimension they count.
+fn clocks(table: &dyn Table) -> BTreeMap<String, Vec<Timestamp>> {
+    let is_clock = |variable: &&Variable| {
+        variable.dimensions.len() <= 2
+            && (variable.name == "Times" || variable.text("units").is_some_and(|units| units.contains(" since ")))
+            // The run's own time counts no dimension of its own.
+            && variable.text("standard_name") != Some("forecast_reference_time")
+    };
+    let mut clocks = BTreeMap::new();
+    for variable in table.variables().iter().filter(is_clock) {
+        let Some(dimension) = variable.dimensions.first() else { continue };
+        // `time(time)` before another clock of the same dimension.
+        if clocks.contains_key(dimension) && variable.name != *dimension {
+            continue;
+        }
+        if let Ok(times) = table.times(&variable.name) {
+            clocks.insert(dimension.clone(), times);
+        }
+    }
+    clocks
+}
+
+fn reference(table: &dyn Table) -> Option<Timestamp> {
+    let variable = table.variables().iter().find(|variable| {
+        variable.text("standard_name") == Some("forecast_reference_time")
+            && variable.shape.iter().all(|size| *size == 1)
+    })?;
+    table.times(&variable.name).ok()?.first().copied()
+}
+
+/// The pair of latitude and longitude on which most variables lie.
+fn grid(table: &dyn Table) -> Result<Grid, String> {
+    let is = |variable: &&Variable, words: [&str; 2]| {
+        let units = variable.text("units").unwrap_or_default().to_lowercase().replace('_', " ");
+        variable.numeric
+            && (units.starts_with("degree") && words.iter().any(|word| units.ends_with(word))
+                || variable.text("standard_name") == Some(words[1]))
+    };
+    let latitudes = || table.variables().iter().filter(|variable| is(variable, ["north", "latitude"]));
+    let longitudes = || table.variables().iter().filter(|variable| is(variable, ["east", "longitude"]));
+    let mut best: Option<(usize, Grid)> = None;
+    for latitude in latitudes() {
+        for longitude in longitudes() {
+            let pair = match (&latitude.dimensions[..], &longitude.dimensions[..]) {
+                ([rows], [columns]) if rows != columns => [rows.clone(), columns.clone()],
+                (one, two) if one == two && one.len() >= 2 => {
+                    [one[one.len() - 2].clone(), one[one.len() - 1].clone()]
+                }
+                _ => continue,
+            };
+            let held =
+                table.variables().iter().filter(|variable| variable.dimensions.ends_with(&pair)).count();
+            if best.as_ref().is_none_or(|(most, _)| held > *most) {
+                let [rows, columns] = pair;
+                let (latitude, longitude) = (latitude.name.clone(), longitude.name.clone());
+                best = Some((held, Grid { rows, columns, latitude, longitude }));
+            }
+        }
+    }
+    best.map(|(_, grid)| grid).ok_or_else(|| {
+        "it has no coordinates with units `degrees_north` and `degrees_east` (CF section 4.1)".to_string()
+    })
+}
+
+/// The place, and whether the file's rows and columns are turned over for it.
+fn place(table: &dyn Table, grid: &Grid) -> Result<(Place, (bool, bool)), String> {
+    let read = |name: &str| -> Result<ArrayD<f64>, String> {
+        let mut values = table.read(name)?;
+        // WRF repeats them for each time.
+        while values.ndim() > 2 {
+            if values.len_of(Axis(0)) == 0 {
+                return Err(format!("`{name}` is empty"));
+            }
+            values = values.index_axis_move(Axis(0), 0);
+        }
+        Ok(values)
+    };
+    let (latitude, longitude) = (read(&grid.latitude)?, read(&grid.longitude)?);
+    if latitude.is_empty() || longitude.is_empty() {
+        return Err(format!("`{}` or `{}` is empty", grid.latitude, grid.longitude));
+    }
+    if latitude.iter().chain(longitude.iter()).any(|value| !value.is_finite()) {
+        return Err(format!("`{}` or `{}` has missing values", grid.latitude, grid.longitude));
+    }
+    let (coordinates, flipped, (height, width)) = match (latitude.ndim(), longitude.ndim()) {
+        (1, 1) => {
+            let line = |values: ArrayD<f64>| values.into_iter().collect::<Vec<f64>>();
+            let (mut latitude, mut longitude) = (line(latitude), line(longitude));
+            let upward = latitude.first() < latitude.last();
+            // Eastward or westward is told by the first step: the date line may lie between.
+            let westward = longitude
+                .get(1)
+                .is_some_and(|second| (second - longitude[0] + 180.0).rem_euclid(360.0) - 180.0 < 0.0);
+            if upward {
+                latitude.reverse();
+            }
+            if westward {
+                longitude.reverse();
+            }
+            let size = (latitude.len(), longitude.len());
+            (Coordinates::Regular { latitude, longitude }, (upward, westward), size)
+        }
+        _ => {
+            let map = |values: ArrayD<f64>| {
+                values
+                    .into_dimensionality::<Ix2>()
+                    .map_err(|_| "latitude and longitude are no maps".to_string())
+            };
+            let (mut latitude, mut longitude): (Array2<f64>, Array2<f64>) = (map(latitude)?, map(longitude)?);
+            if latitude.dim() != longitude.dim() {
+                return Err("latitude and longitude have different shapes".into());
+            }
+            let size = latitude.dim();
+            let upward = latitude[(0, 0)] < latitude[(size.0 - 1, 0)];
+            if upward {
+                latitude.invert_axis(Axis(0));
+                longitude.invert_axis(Axis(0));
+            }
+            let plain = |values: Array2<f64>| values.as_standard_layout().into_owned();
+            (
+                Coordinates::Curved { latitude: plain(latitude), longitude: plain(longitude) },
+                (upward, false),
+                size,
+            )
+        }
+    };
+    let mapping = mapping(table, grid, flipped);
+    let place = Place { height, width, coordinates: Some(coordinates), mapping, angle: None };
+    Ok((place, flipped))
+}
+
+/// The grid mapping that the file names, as it is, with its axes in metres.
+fn mapping(table: &dyn Table, grid: &Grid, flipped: (bool, bool)) -> Option<Mapping> {
+    let named = table.variables().iter().find_map(|variable| variable.text("grid_mapping"))?;
+    let variable = table.variable(named.split([':', ' ']).next()?)?;
+    let attributes: BTreeMap<String, Attribute> = variable
+        .attributes
+        .iter()
+        .filter(|(name, _)| !name.starts_with('_'))
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
+    attributes.get("grid_mapping_name")?;
+    let axis = |name: &str, turned: bool| {
+        let variable = table.variable(name).filter(|variable| variable.text("units").is_some())?;
+        let to = to_si(variable.text("units")?).filter(|to| to.offset == 0.0)?;
+        let mut values: Vec<f64> = table.read(name).ok()?.iter().map(|value| to.apply(*value)).collect();
+        if turned {
+            values.reverse();
+        }
+        Some(values)
+    };
+    let axes = (grid.latitude != grid.rows)
+        .then(|| axis(&grid.columns, flipped.1).zip(axis(&grid.rows, flipped.0)))
+        .flatten();
+    Some(Mapping { attributes, axes })
+}

@@ -1,0 +1,183 @@
+//! A Zarr folder, version 2 or 3, as a table of variables with CF attributes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use ndarray::{ArrayD, IxDyn};
+use serde_json::Value;
+use zarrs::array::{Array, ArraySubset, ElementOwned};
+use zarrs::filesystem::FilesystemStore;
+use zarrs::group::Group;
+
+use super::cf::{Cf, Table};
+use crate::data::netcdf::{Attribute, MOST_VALUES, Variable, instants};
+
+pub(super) fn open(path: &Path) -> Result<Cf<Zarr>, String> {
+    Cf::new(Zarr::open(path)?)
+}
+
+#[derive(Debug)]
+pub(super) struct Zarr {
+    store: Arc<FilesystemStore>,
+    three: bool,
+    variables: Vec<Variable>,
+}
+
+impl Zarr {
+    fn open(path: &Path) -> Result<Zarr, String> {
+        let has = |name: &str| path.join(name).is_file();
+        if !["zarr.json", ".zgroup", ".zmetadata"].iter().any(|name| has(name)) {
+            return Err("a folder, but not a Zarr store: it has neither `zarr.json` nor `.zgroup`".into());
+        }
+        let store = Arc::new(FilesystemStore::new(path).map_err(|error| error.to_string())?);
+        let group = Group::open(store.clone(), "/").map_err(|error| format!("not a Zarr group: {error}"))?;
+        let mut paths: Vec<String> = group
+            .child_array_paths()
+            .map_err(|error| format!("cannot be listed: {error}"))?
+            .iter()
+            .map(|array| array.as_str().trim_start_matches('/').to_string())
+            .collect();
+        paths.sort();
+        let variables = paths.iter().filter_map(|name| describe(&path.join(name), name)).collect();
+        Ok(Zarr { store, three: has("zarr.json"), variables })
+    }
+
+    fn array(&self, name: &str) -> Result<Array<FilesystemStore>, String> {
+        Array::open(self.store.clone(), &format!("/{name}")).map_err(|error| error.to_string())
+    }
+
+    /// The values of a part, unpacked, missing ones as NaN; its shape is the subset's.
+    fn part(&self, name: &str, start: &[u64], shape: &[u64]) -> Result<ArrayD<f64>, String> {
+        let variable = self.variable(name).ok_or_else(|| format!("there is no array `{name}`"))?;
+        if shape.iter().copied().fold(1u64, u64::saturating_mul) > MOST_VALUES {
+            return Err(format!("`{name}` has too many values"));
+        }
+        let array = self.array(name)?;
+        let subset = ArraySubset::new_with_start_shape(start.to_vec(), shape.to_vec())
+            .map_err(|error| error.to_string())?;
+        let values = match variable.kind.as_str() {
+            "float32" => read::<f32>(&array, &subset, f64::from),
+            "float64" => read::<f64>(&array, &subset, |value| value),
+            "int8" => read::<i8>(&array, &subset, f64::from),
+            "int16" => read::<i16>(&array, &subset, f64::from),
+            "int32" => read::<i32>(&array, &subset, f64::from),
+            "int64" => read::<i64>(&array, &subset, |value| value as f64),
+            "uint8" => read::<u8>(&array, &subset, f64::from),
+            "uint16" => read::<u16>(&array, &subset, f64::from),
+            "uint32" => read::<u32>(&array, &subset, f64::from),
+            "uint64" => read::<u64>(&array, &subset, |value| value as f64),
+            other => Err(format!("values of type {other} are not read")),
+        }?;
+        let number = |name: &str| variable.attributes.get(name).and_then(Attribute::number);
+        let absent: Vec<f64> =
+            ["_FillValue", "missing_value"].iter().filter_map(|name| number(name)).collect();
+        let (factor, offset) = (number("scale_factor").unwrap_or(1.0), number("add_offset").unwrap_or(0.0));
+        let unpack = |value: f64| if absent.contains(&value) { f64::NAN } else { value * factor + offset };
+        let shape: Vec<usize> = shape.iter().map(|size| *size as usize).collect();
+        ArrayD::from_shape_vec(IxDyn(&shape), values.into_iter().map(unpack).collect())
+            .map_err(|error| error.to_string())
+    }
+}
+
+impl Table for Zarr {
+    fn format(&self) -> String {
+        if self.three { "Zarr v3".into() } else { "Zarr v2".into() }
+    }
+
+    fn variables(&self) -> &[Variable] {
+        &self.variables
+    }
+
+    fn read(&self, name: &str) -> Result<ArrayD<f64>, String> {
+        let shape = self.variable(name).map(|variable| variable.shape.clone()).unwrap_or_default();
+        self.part(name, &vec![0; shape.len()], &shape)
+    }
+
+    fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String> {
+        let mut shape = self.variable(name).map(|variable| variable.shape.clone()).unwrap_or_default();
+        let mut start = vec![0; shape.len()];
+        match (shape.first_mut(), start.first_mut()) {
+            (Some(size), Some(first)) if index < *size => (*size, *first) = (1, index),
+            _ => return Err(format!("`{name}` has no entry {}", index + 1)),
+        }
+        Ok(self.part(name, &start, &shape)?.index_axis_move(ndarray::Axis(0), 0))
+    }
+
+    fn times(&self, name: &str) -> Result<Vec<Timestamp>, String> {
+        let variable = self.variable(name).ok_or_else(|| format!("there is no array `{name}`"))?;
+        let values: Vec<f64> = self.read(name)?.iter().copied().collect();
+        instants(&values, variable)
+    }
+}
+
+fn read<T: ElementOwned>(
+    array: &Array<FilesystemStore>,
+    subset: &ArraySubset,
+    convert: impl Fn(T) -> f64,
+) -> Result<Vec<f64>, String> {
+    let values: Vec<T> = array.retrieve_array_subset(subset).map_err(|error| error.to_string())?;
+    Ok(values.into_iter().map(convert).collect())
+}
+
+/// An array by its own metadata; nothing if it is listed but not in the folder.
+fn describe(folder: &Path, name: &str) -> Option<Variable> {
+    let json = |file: PathBuf| -> Option<Value> { serde_json::from_slice(&std::fs::read(file).ok()?).ok() };
+    let metadata = json(folder.join("zarr.json")).or_else(|| json(folder.join(".zarray")))?;
+    let attributes = metadata.get("attributes").cloned().or_else(|| json(folder.join(".zattrs")));
+    let attributes = attributes.unwrap_or_default();
+    let shape: Vec<u64> = metadata.get("shape")?.as_array()?.iter().filter_map(Value::as_u64).collect();
+    let names = metadata.get("dimension_names").or_else(|| attributes.get("_ARRAY_DIMENSIONS"));
+    let mut dimensions: Vec<String> = names
+        .and_then(Value::as_array)
+        .map(|names| names.iter().map(|name| name.as_str().unwrap_or_default().to_string()).collect())
+        .unwrap_or_default();
+    dimensions.resize(shape.len(), String::new());
+    let kind = metadata.get("data_type").or_else(|| metadata.get("dtype")).and_then(Value::as_str);
+    let kind = plain_kind(kind.unwrap_or_default());
+    let mut known: BTreeMap<String, Attribute> = BTreeMap::new();
+    for (name, value) in attributes.as_object()? {
+        known.extend(attribute(value).map(|value| (name.clone(), value)));
+    }
+    // Version 2 has no missing values but its fill.
+    if metadata.get("zarr_format").and_then(Value::as_u64) == Some(2)
+        && let Some(fill) = metadata.get("fill_value").and_then(attribute)
+        && kind.starts_with("float")
+    {
+        known.entry("_FillValue".into()).or_insert(fill);
+    }
+    let numeric = ["float", "int", "uint"].iter().any(|start| kind.starts_with(start));
+    Some(Variable { name: name.to_string(), dimensions, shape, kind, numeric, attributes: known })
+}
+
+fn attribute(value: &Value) -> Option<Attribute> {
+    match value {
+        Value::String(text) => Some(Attribute::Text(text.clone())),
+        Value::Number(number) => Some(Attribute::Numbers(vec![number.as_f64()?])),
+        Value::Array(list) => {
+            let numbers: Option<Vec<f64>> = list.iter().map(Value::as_f64).collect();
+            Some(Attribute::Numbers(numbers?))
+        }
+        _ => None,
+    }
+}
+
+/// `<f4` of version 2 is `float32` of version 3.
+fn plain_kind(kind: &str) -> String {
+    let short = kind.trim_start_matches(['<', '>', '|', '=']);
+    match short {
+        "f4" => "float32",
+        "f8" => "float64",
+        "i1" => "int8",
+        "i2" => "int16",
+        "i4" => "int32",
+        "i8" => "int64",
+        "u1" => "uint8",
+        "u2" => "uint16",
+        "u4" => "uint32",
+        "u8" => "uint64",
+        other => other,
+    }
+    .to_string()
+}
