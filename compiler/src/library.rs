@@ -1,7 +1,7 @@
 //! The standard library, written in the language and carried inside the compiler.
 
 /// Every library by name, in alphabetical order.
-pub const LIBRARIES: [(&str, &str); 19] = [
+pub const LIBRARIES: [(&str, &str); 23] = [
     ("std.aurora", include_str!("../../recipes/std/aurora.aurora")),
     ("std.constants.metpy", include_str!("../../recipes/std/constants/metpy.aurora")),
     ("std.constants.sharplib", include_str!("../../recipes/std/constants/sharplib.aurora")),
@@ -9,10 +9,14 @@ pub const LIBRARIES: [(&str, &str); 19] = [
     ("std.era5", include_str!("../../recipes/std/era5.aurora")),
     ("std.hrrr", include_str!("../../recipes/std/hrrr.aurora")),
     ("std.physics", include_str!("../../recipes/std/physics.aurora")),
+    ("std.severe", include_str!("../../recipes/std/severe.aurora")),
     ("std.severe.bolton", include_str!("../../recipes/std/severe/bolton.aurora")),
+    ("std.severe.bottom", include_str!("../../recipes/std/severe/bottom.aurora")),
+    ("std.severe.composite", include_str!("../../recipes/std/severe/composite.aurora")),
     ("std.severe.environment", include_str!("../../recipes/std/severe/environment.aurora")),
     ("std.severe.inversion", include_str!("../../recipes/std/severe/inversion.aurora")),
     ("std.severe.largest", include_str!("../../recipes/std/severe/largest.aurora")),
+    ("std.severe.parcel", include_str!("../../recipes/std/severe/parcel.aurora")),
     ("std.severe.profile", include_str!("../../recipes/std/severe/profile.aurora")),
     ("std.severe.rk4", include_str!("../../recipes/std/severe/rk4.aurora")),
     ("std.severe.romps", include_str!("../../recipes/std/severe/romps.aurora")),

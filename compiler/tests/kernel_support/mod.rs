@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test target uses a part")]
 
 pub mod gradients;
+pub mod parcel;
 
 use aurora_compiler::kernel::ir::*;
 use aurora_compiler::kernel::jit::Compiled;

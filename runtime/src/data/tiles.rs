@@ -9,21 +9,21 @@ use rayon::prelude::*;
 /// Grid points in a band: its columns stay in the processor's cache, and a field falls into enough bands for all cores.
 const POINTS: usize = 4096;
 
-/// The first output of a verified kernel on a grid, (levels, rows, columns); inputs in the kernel's order, of this shape.
-/// It does not depend on the bands: a kernel that looks at neighbouring rows is given them.
+/// The outputs of a verified kernel on a grid, (levels, rows, columns) each; inputs in the kernel's order, of this shape.
+/// They do not depend on the bands: a kernel that looks at neighbouring rows is given them.
 ///
 /// # Errors
 /// Inputs that do not fit the kernel.
 pub fn interpret(
     kernel: &Kernel,
     inputs: &[ArrayView3<'_, f32>],
-    levels: usize,
-    [rows, columns]: [usize; 2],
-) -> Result<Array3<f32>, InterpretError> {
+    results: &mut [Array3<f32>],
+) -> Result<(), InterpretError> {
+    let Some((_, rows, columns)) = inputs.first().map(|input| input.dim()) else { return Ok(()) };
     let reach = kernel.reach();
     let height = (POINTS / columns.max(1)).max(4 * reach).max(1);
     let starts: Vec<usize> = (0..rows).step_by(height).collect();
-    let bands: Vec<Array2<f32>> = starts
+    let bands: Vec<Vec<Array2<f32>>> = starts
         .par_iter()
         .map(|start| {
             let (top, bottom) = (start.saturating_sub(reach), (start + height + reach).min(rows));
@@ -37,22 +37,21 @@ pub fn interpret(
                 })
                 .collect();
             let views: Vec<_> = band.iter().map(|input| input.view()).collect();
-            let extent = Extent { rows: bottom - top, columns };
-            let mut outputs = interpret_on(kernel, &views, extent)?;
-            Ok(if outputs.is_empty() { Array2::default((0, 0)) } else { outputs.swap_remove(0) })
+            interpret_on(kernel, &views, Extent { rows: bottom - top, columns })
         })
         .collect::<Result<_, InterpretError>>()?;
-    let mut result = Array3::from_elem((levels, rows, columns), f32::NAN);
     for (start, band) in starts.iter().zip(bands) {
         let (top, end) = (start.saturating_sub(reach), (start + height).min(rows));
-        for (level, cells) in band.outer_iter().enumerate().take(levels) {
-            let wanted = cells.slice(s![(start - top) * columns..(end - top) * columns]);
-            for (to, from) in result.slice_mut(s![level, *start..end, ..]).iter_mut().zip(wanted) {
-                *to = *from;
+        for (result, output) in results.iter_mut().zip(&band) {
+            for (mut level, cells) in result.outer_iter_mut().zip(output.outer_iter()) {
+                let wanted = cells.slice(s![(start - top) * columns..(end - top) * columns]);
+                for (to, from) in level.slice_mut(s![*start..end, ..]).iter_mut().zip(wanted) {
+                    *to = *from;
+                }
             }
         }
     }
-    Ok(result)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -80,7 +79,9 @@ mod tests {
             |(k, i, j): (usize, usize, usize)| ((k * 31 + i * i * 7 + j * j * 3) % 1009) as f32 / 64.0;
         let a = Array3::from_shape_fn((2, rows, columns), number);
         let b = Array3::from_shape_fn((1, rows, columns), |(_, i, j)| number((5, j, i)));
-        let found = interpret(&kernel, &[a.view(), b.view()], 2, [rows, columns]).unwrap();
+        let mut found = vec![Array3::from_elem((2, rows, columns), f32::NAN)];
+        interpret(&kernel, &[a.view(), b.view()], &mut found).unwrap();
+        let found = found.remove(0);
         let flat = |x: &Array3<f32>| x.clone().into_shape_with_order((x.dim().0, rows * columns)).unwrap();
         let (a, b) = (flat(&a), flat(&b));
         let whole = interpret_on(&kernel, &[a.view(), b.view()], Extent { rows, columns }).unwrap();

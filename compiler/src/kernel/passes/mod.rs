@@ -24,6 +24,8 @@ pub mod rewrite;
 pub mod rules;
 pub mod share;
 
+pub(super) use key::walk_key;
+
 use super::ir::{Domain, Input, Instruction, Kernel, Value};
 
 /// The kernel with other instructions, and its outputs moved with them.
