@@ -140,3 +140,72 @@ fn the_soundings_people_have() {
     }
     assert_eq!(read, 14);
 }
+
+/// The parameters of the soundings in files against those that SHARPlib 1.4.3 (ascent of CM1) and MetPy 1.7.1 gave of them: from the text
+/// to the number. The tolerances are those that separate the peers from each other; `severe` holds the library itself.
+#[test]
+fn parameters_of_real_soundings() {
+    let Some(folder) =
+        std::env::var_os("AURORAC_TEST_DATA").map(|folder| PathBuf::from(folder).join("data/soundings"))
+    else {
+        println!("skipped: AURORAC_TEST_DATA is not set");
+        return;
+    };
+    let place = place();
+    let text = std::fs::read_to_string(folder.join("reference_soundings.json")).expect("the references");
+    let all: Value = serde_json::from_str(&text).expect("JSON");
+    for (name, path) in [
+        ("14061619.OAX", "sharppy_examples/14061619.OAX"),
+        (
+            "20160524_2302_EF3_37.57_-100.13_108_613967.snd",
+            "sharplib/20160524_2302_EF3_37.57_-100.13_108_613967.snd",
+        ),
+        ("metpy_may4_1999_OUN", "may4_sounding.txt"),
+    ] {
+        let reference = all["soundings"].as_array().expect("a list").iter().find(|one| one["name"] == name);
+        let reference = &reference.expect(name)["values"]["SHARPlib 1.4.3 (cm1 lifter)"];
+        let path = folder.join(path);
+        let path = path.to_str().expect("UTF-8");
+        let said = place.done(&["derive", "std.severe", "--sounding", path, "--format", "json"]);
+        let made: Value = serde_json::from_str(&said.stdout).expect("JSON");
+        let value = |name: &str| made["parameters"][name]["value"].as_f64();
+        for (ours, theirs) in [("sbcape", "SBCAPE"), ("mlcape", "MLCAPE"), ("mucape", "MUCAPE")] {
+            let (ours, theirs) = (value(ours).expect("CAPE"), reference[theirs].as_f64().expect("CAPE"));
+            assert!((ours - theirs).abs() <= (0.03 * theirs).max(40.0), "{name}: {ours} {theirs}");
+        }
+        // Levels without wind are no knots of their hodograph, and between knots the wind is linear in height here.
+        for (ours, theirs) in [("srh1", "SRH1000"), ("srh3", "SRH3000")] {
+            let (ours, theirs) = (value(ours).expect("SRH"), reference[theirs].as_f64().expect("SRH"));
+            assert!((ours - theirs).abs() <= 0.5, "{name}: {ours} {theirs}");
+        }
+        let mover = [value("right_mover_u").expect("u"), value("right_mover_v").expect("v")];
+        for (ours, theirs) in mover.iter().zip(reference["bunkers_RM"].as_array().expect("a motion")) {
+            assert!((ours - theirs.as_f64().expect("a number")).abs() <= 0.05, "{name}: {mover:?}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_of_severe_in_a_table_and_a_picture() {
+    let place = place();
+    let said = place.done(&["derive", "std.severe", "--sounding", "dodge.snd", "--output", "dodge.svg"]);
+    let row = |name: &str| {
+        said.stdout
+            .lines()
+            .find(|line| line.split_whitespace().next() == Some(name))
+            .unwrap_or_else(|| panic!("{name}"))
+    };
+    let head = said.stdout.lines().find(|line| line.starts_with("Parcels")).expect("the parcels");
+    assert!(
+        head.contains("surface sb") && head.contains("mixed layer ml") && head.contains("most unstable mu")
+    );
+    assert_eq!(row("cape").split_whitespace().count(), 5, "{}", row("cape"));
+    assert!(row("srh3").contains("m²/s²"));
+    assert!(row("lcl_height").contains(" m "));
+    assert!(row("left").contains("updraught_helicity"));
+    let svg = place.text("dodge.svg");
+    for words in ["RM", "LM", "effective inflow", "CAPE 0–3 km", "Tornado (STP fixed)", "class=\"sweep\""] {
+        assert!(svg.contains(words), "no {words}");
+    }
+    assert!(!svg.contains("NaN"));
+}
