@@ -29,7 +29,11 @@ fn judge(programs: usize, seed: u64) -> [Errors; 2] {
             _ => program(&mut random, 9, along_step),
         };
         let inputs = inputs(&kernel, &mut random);
-        all[0].extend(judged(&kernel, &inputs, CELLS, &gradients::<f64>(&kernel, &inputs, CELLS)));
+        let one = judged(&kernel, &inputs, CELLS, &gradients::<f64>(&kernel, &inputs, CELLS));
+        if std::env::var("SHOW").is_ok() && one.errors.iter().any(|e| *e > 1e-3) {
+            println!("WRONG {} of {}: {}\n{}", one.errors.iter().filter(|e| **e > 1e-3).count(), one.errors.len(), kernel, aurora_compiler::kernel::optimise::remove_dead_code(&kernel));
+        }
+        all[0].extend(one);
         all[1].extend(judged(&kernel, &inputs, CELLS, &gradients::<f32>(&kernel, &inputs, CELLS)));
     }
     all

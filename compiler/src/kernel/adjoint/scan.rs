@@ -170,7 +170,7 @@ impl Walk {
         let mut states: Vec<Kind> = wanted.iter().map(|state| Kind::State(*state)).collect();
         let mask = self.active.map(|_| sweep.tape.push(slots.here(Seen::Active)));
         let base = match mask {
-            Some(mask) => sweep.guards.under(ROOT, Side { mask, when: true }, &sweep.tape),
+            Some(mask) => sweep.guards.under(ROOT, Side::of(mask, true), &sweep.tape),
             None => ROOT,
         };
         wanted.iter().for_each(|state| sweep.used(self.body.next[*state], base));

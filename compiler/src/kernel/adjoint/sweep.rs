@@ -33,6 +33,8 @@ pub(super) struct Sweep {
     pub guards: Guards,
     /// Which choices each value is under; nothing where it has no use.
     pub under: Vec<Option<Chain>>,
+    /// Which values have a choice of their own: whether their gradient is 0.
+    alone: Vec<bool>,
     pub adjoints: Vec<Adjoint>,
 }
 
@@ -48,6 +50,7 @@ impl Sweep {
             groups: BTreeMap::new(),
             guards: Guards::new(),
             under: vec![None; count],
+            alone: vec![false; count],
             adjoints: vec![Adjoint::default(); count],
         }
     }
@@ -70,28 +73,41 @@ impl Sweep {
                 let chain =
                     chains.map(|c| self.guards.by_cell(c)).reduce(|one, two| self.guards.common(one, two));
                 if let Some(chain) = chain {
-                    operands.into_iter().for_each(|operand| self.used(operand, chain));
+                    for operand in operands {
+                        // What a step did not take, too.
+                        self.alone[operand.index()] = true;
+                        self.used(operand, chain);
+                    }
                 }
                 continue;
             }
-            let Some(chain) = self.under[at].filter(|_| self.active[at]) else { continue };
+            let Some(own) = self.under[at].filter(|_| self.active[at]) else { continue };
+            let mixes = mixes(&self.original[at]);
+            let chain = self.onwards(at, if mixes { self.guards.by_cell(own) } else { own });
             if let Some(equal) = self.instead.get(&at) {
                 self.used(*equal, chain);
                 continue;
             }
             for (operand, side) in self.edges(at) {
+                let joins = !mixes && self.tape.domains[at] != self.tape.domain(operand);
                 let mut chain = chain;
-                if mixes(&self.original[at]) || self.tape.domains[at] != self.tape.domain(operand) {
-                    chain = self.guards.by_cell(chain);
-                }
                 if let Some(side) = side {
                     chain = self.guards.under(chain, side, &self.tape);
-                    if !mixes(&self.original[at]) && self.tape.domains[at] != self.tape.domain(operand) {
-                        chain = self.guards.by_cell(chain);
-                    }
                 }
-                self.used(operand, chain);
+                let outer = if joins { self.guards.by_cell(chain) } else { chain };
+                self.alone[operand.index()] |= outer != chain || mixes && self.guards.by_cell(own) != own;
+                self.used(operand, outer);
             }
+        }
+    }
+
+    /// The chain for what an instruction hands on, of the chain that its own gradient is under.
+    fn onwards(&mut self, at: usize, chain: Chain) -> Chain {
+        let by_level = self.tape.domains[at] != Domain::Cell && mixes(&self.original[at]);
+        if self.alone[at] && !by_level {
+            self.guards.under(chain, Side::not_zero(at), &self.tape)
+        } else {
+            chain
         }
     }
 
@@ -100,17 +116,17 @@ impl Sweep {
         match self.original[at].clone() {
             Instruction::Compare { .. } | Instruction::Each { .. } | Instruction::Scan { .. } => Vec::new(),
             Instruction::Select { mask, then, otherwise } => {
-                let side = |when| Some(Side { mask, when });
+                let side = |when| Some(Side::of(mask, when));
                 vec![(then, side(true)), (otherwise, side(false))]
             }
             Instruction::Binary { op: op @ (Binary::Min | Binary::Max), left, right } => {
                 let mask = self.takes_left(op, left, right);
-                let side = |when| Some(Side { mask, when });
+                let side = |when| Some(Side::of(mask, when));
                 vec![(left, side(true)), (right, side(false))]
             }
             Instruction::Reduce { op: op @ (Reduce::Min | Reduce::Max), value, levels, .. } => {
                 let mask = self.attains(op, value, levels, Value::new(at));
-                vec![(value, Some(Side { mask, when: true }))]
+                vec![(value, Some(Side::of(mask, true)))]
             }
             other => other.operands().into_iter().map(|operand| (operand, None)).collect(),
         }
@@ -134,15 +150,20 @@ impl Sweep {
             }
             let Some(chain) = self.under[at].filter(|_| self.active[at]) else { continue };
             let Some(mut adjoint) = self.adjoint(at) else { continue };
+            let mut outer = chain;
+            if mixes(&self.original[at]) {
+                outer = self.guards.by_cell(chain);
+                adjoint = self.guards.leave(&mut self.tape, adjoint, chain, outer);
+            }
+            let chain = self.onwards(at, outer);
+            if chain != outer {
+                let zero = self.tape.constant(0.0);
+                let mask = self.tape.compare(Compare::Eq, adjoint, zero);
+                self.guards.zero.insert(at, mask);
+            }
             if let Some(equal) = self.instead.get(&at).copied() {
                 self.give(equal, adjoint, chain, at);
                 continue;
-            }
-            let mut chain = chain;
-            if mixes(&self.original[at]) {
-                let outer = self.guards.by_cell(chain);
-                adjoint = self.guards.leave(&mut self.tape, adjoint, chain, outer);
-                chain = outer;
             }
             match self.original[at].clone() {
                 Instruction::Reduce { op, value, weights, levels } => {
