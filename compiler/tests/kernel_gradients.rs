@@ -29,11 +29,7 @@ fn judge(programs: usize, seed: u64) -> [Errors; 2] {
             _ => program(&mut random, 9, along_step),
         };
         let inputs = inputs(&kernel, &mut random);
-        let one = judged(&kernel, &inputs, CELLS, &gradients::<f64>(&kernel, &inputs, CELLS));
-        if std::env::var("SHOW").is_ok() && one.errors.iter().any(|e| *e > 1e-3) {
-            println!("WRONG {} of {}: {}\n{}", one.errors.iter().filter(|e| **e > 1e-3).count(), one.errors.len(), kernel, aurora_compiler::kernel::optimise::remove_dead_code(&kernel));
-        }
-        all[0].extend(one);
+        all[0].extend(judged(&kernel, &inputs, CELLS, &gradients::<f64>(&kernel, &inputs, CELLS)));
         all[1].extend(judged(&kernel, &inputs, CELLS, &gradients::<f32>(&kernel, &inputs, CELLS)));
     }
     all
@@ -43,7 +39,7 @@ fn judge(programs: usize, seed: u64) -> [Errors; 2] {
 fn gradients_of_random_programs_equal_differences() {
     let [mut exact, mut rounded] = judge(2000, 31);
     let [median, wide, most] = exact.told("f64");
-    assert!(exact.errors.len() > 40_000 && exact.kinks < exact.errors.len() / 10);
+    assert!(exact.errors.len() > 100_000 && exact.kinks < exact.errors.len() / 10);
     assert!(median <= 1e-7 && wide <= 1e-4, "{most:.1e}");
     let [median, wide, _] = rounded.told("f32");
     assert!(median <= 1e-5 && wide <= 1e-3);

@@ -32,6 +32,8 @@ pub(super) enum Mask {
     Value(Value),
     /// Whether the gradient of the value at that position is 0, which is known on the way back only.
     Zero(usize),
+    /// Whether it is 0 on every level.
+    ZeroEverywhere(usize),
 }
 
 impl Side {
@@ -86,6 +88,7 @@ impl Guards {
             column: match side.mask {
                 Mask::Value(mask) => tape.domain(mask) != Domain::Cell,
                 Mask::Zero(at) => tape.domains[at] != Domain::Cell,
+                Mask::ZeroEverywhere(_) => false,
             },
         };
         *self.known.entry((chain, side)).or_insert_with(|| {
@@ -125,7 +128,7 @@ impl Guards {
             let Node { parent, side, .. } = self.nodes[chain];
             let mask = match side.mask {
                 Mask::Value(mask) => Some(mask),
-                Mask::Zero(at) => self.zero.get(&at).copied(),
+                Mask::Zero(at) | Mask::ZeroEverywhere(at) => self.zero.get(&at).copied(),
             };
             if let Some(mask) = mask {
                 value = tape.only(mask, side.when, value);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::ir::{Binary, Compare, Domain, Instruction, Reduce, Value};
-use super::guards::{Chain, Guards, ROOT, Side};
-use super::scan::Group;
+use super::guards::{Chain, Guards, Mask, ROOT, Side};
+use super::scan::{Group, Member};
 use super::tape::Tape;
 
 /// The gradient of one value, in parts.
@@ -34,7 +34,7 @@ pub(super) struct Sweep {
     /// Which choices each value is under; nothing where it has no use.
     pub under: Vec<Option<Chain>>,
     /// Which values have a choice of their own: whether their gradient is 0.
-    alone: Vec<bool>,
+    pub alone: Vec<bool>,
     pub adjoints: Vec<Adjoint>,
 }
 
@@ -69,15 +69,11 @@ impl Sweep {
         for at in (0..self.original.len()).rev() {
             if let Some(group) = self.groups.get(&at) {
                 let (operands, members) = (group.operands(), group.members.clone());
-                let chains = members.iter().filter_map(|member| self.under[member.at]);
-                let chain =
-                    chains.map(|c| self.guards.by_cell(c)).reduce(|one, two| self.guards.common(one, two));
-                if let Some(chain) = chain {
-                    for operand in operands {
-                        // What a step did not take, too.
-                        self.alone[operand.index()] = true;
-                        self.used(operand, chain);
-                    }
+                let Some((_, chain)) = self.walked(&members) else { continue };
+                for operand in operands {
+                    // What a step did not take, too.
+                    self.alone[operand.index()] = true;
+                    self.used(operand, chain);
                 }
                 continue;
             }
@@ -95,10 +91,24 @@ impl Sweep {
                     chain = self.guards.under(chain, side, &self.tape);
                 }
                 let outer = if joins { self.guards.by_cell(chain) } else { chain };
-                self.alone[operand.index()] |= outer != chain || mixes && self.guards.by_cell(own) != own;
+                let cut = outer != chain || mixes && self.guards.by_cell(own) != own;
+                self.alone[operand.index()] |= cut || drops_levels(&self.original[at]);
                 self.used(operand, outer);
             }
         }
+    }
+
+    /// The chains that the gradients of a walk's results, and then what it hands on, are under; nothing if it has no use.
+    pub fn walked(&mut self, members: &[Member]) -> Option<(Chain, Chain)> {
+        let chains: Vec<Chain> = members.iter().filter_map(|member| self.under[member.at]).collect();
+        let by_cell = chains.iter().map(|chain| self.guards.by_cell(*chain));
+        let outer = by_cell.reduce(|one, two| self.guards.common(one, two))?;
+        let cut = chains.iter().any(|chain| *chain != outer);
+        if !cut && !members.iter().any(|member| self.alone[member.at]) {
+            return Some((outer, outer));
+        }
+        let side = Side { mask: Mask::ZeroEverywhere(members[0].at), when: false };
+        Some((outer, self.guards.under(outer, side, &self.tape)))
     }
 
     /// The chain for what an instruction hands on, of the chain that its own gradient is under.
@@ -249,4 +259,13 @@ fn mixes(instruction: &Instruction) -> bool {
             | Instruction::Select { .. }
             | Instruction::Layer { .. }
     )
+}
+
+/// Whether some levels of a column may not matter to an instruction.
+fn drops_levels(instruction: &Instruction) -> bool {
+    match instruction {
+        Instruction::Reduce { op: Reduce::Sum, weights: None, levels: None, .. } => false,
+        Instruction::Concat { .. } => false,
+        other => mixes(other),
+    }
 }
