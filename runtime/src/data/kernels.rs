@@ -1,12 +1,11 @@
-//! Derived fields by the compiler's kernels: fused into few, compiled for this machine where that can be done, and interpreted
-//! where not.
+//! Derived fields by the compiler's kernels, fused into few and compiled for this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_compiler::kernel::fuse::of_plan;
+use aurora_compiler::kernel::interpret::Extent;
 use aurora_compiler::kernel::ir::{Kernel, Module};
-use aurora_compiler::kernel::jit::{Compiled, JitError};
-use aurora_compiler::kernel::optimise::optimise;
+use aurora_compiler::kernel::jit::Compiled;
 use aurora_compiler::kernel::verify::domains;
 use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use ndarray::{Array3, ArrayView3};
@@ -14,8 +13,6 @@ use rayon::prelude::*;
 
 use super::archive::DataError;
 use super::prepare::Deriver;
-use super::tiles;
-use crate::talk::say;
 
 /// All kernels that some derived fields need, ready to run.
 #[derive(Debug)]
@@ -29,22 +26,14 @@ pub struct Kernels {
 /// One kernel for several fields.
 #[derive(Debug)]
 struct Group {
-    executor: Executor,
+    code: Compiled,
     inputs: Vec<String>,
     /// The fields it yields, each with its number of levels.
     outputs: Vec<(String, usize)>,
 }
 
-/// What runs a kernel.
-#[derive(Debug)]
-enum Executor {
-    Machine(Box<Compiled>),
-    /// For instructions that there is no machine code for.
-    Interpreter(Kernel),
-}
-
 impl Kernels {
-    /// Compiles the kernels that these derived fields need; says which ones it cannot.
+    /// Compiles the kernels that these derived fields need.
     ///
     /// # Errors
     /// A kernel that is missing or that this machine cannot run.
@@ -73,13 +62,6 @@ impl Kernels {
         let mut kernels = fused(&fixed, &needed)?;
         kernels.extend(moving.iter().cloned());
         let groups: Vec<Group> = kernels.par_iter().map(Group::new).collect::<Result<_, _>>()?;
-        let slow: Vec<&str> = groups.iter().filter(|group| !group.is_fast()).flat_map(Group::names).collect();
-        if !slow.is_empty() {
-            say(&format!(
-                "{}: interpreted, since there is no machine code for it yet; this takes longer",
-                slow.join(", ")
-            ));
-        }
         Ok(Kernels { identity: identity(module, derived), groups, wanted: all })
     }
 
@@ -151,16 +133,8 @@ impl Group {
             .iter()
             .map(|output| (output.name.clone(), domains.get(output.value.index()).map_or(1, |d| d.levels())))
             .collect();
-        let executor = match Compiled::new(kernel) {
-            Ok(code) => Executor::Machine(Box::new(code)),
-            Err(JitError::Unsupported(_)) => Executor::Interpreter(optimise::<f32>(kernel)),
-            Err(error) => return Err(refused(error.to_string())),
-        };
-        Ok(Self { executor, inputs: kernel.inputs.iter().map(|input| input.name.clone()).collect(), outputs })
-    }
-
-    fn is_fast(&self) -> bool {
-        matches!(self.executor, Executor::Machine(_))
+        let code = Compiled::new(kernel).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { code, inputs: kernel.inputs.iter().map(|input| input.name.clone()).collect(), outputs })
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -177,18 +151,13 @@ impl Group {
         let (_, height, width) = first.dim();
         let mut results: Vec<Array3<f32>> =
             self.outputs.iter().map(|(_, levels)| Array3::zeros((*levels, height, width))).collect();
-        match &self.executor {
-            Executor::Machine(code) => {
-                let whole: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
-                let slices: Vec<&[f32]> = whole.iter().filter_map(|array| array.as_slice()).collect();
-                let mut outputs: Vec<&mut [f32]> =
-                    results.iter_mut().filter_map(|result| result.as_slice_mut()).collect();
-                code.run(&slices, &mut outputs, height * width)
-                    .map_err(|error| self.refused(&error.to_string()))?;
-            }
-            Executor::Interpreter(kernel) => tiles::interpret(kernel, inputs, &mut results)
-                .map_err(|error| self.refused(&error.to_string()))?,
-        }
+        let whole: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
+        let slices: Vec<&[f32]> = whole.iter().filter_map(|array| array.as_slice()).collect();
+        let mut outputs: Vec<&mut [f32]> =
+            results.iter_mut().filter_map(|result| result.as_slice_mut()).collect();
+        self.code
+            .run_on(&slices, &mut outputs, Extent { rows: height, columns: width })
+            .map_err(|error| self.refused(&error.to_string()))?;
         Ok(results)
     }
 }
@@ -261,7 +230,6 @@ mod tests {
         let kernels = kernels(&[]);
         assert_eq!(kernels.reads(), ["a"]);
         assert_eq!(kernels.groups.len(), 2);
-        assert!(kernels.groups[0].is_fast());
         let a = field();
         let done = kernels.derive_all(&BTreeMap::from([("a".to_string(), a.view())])).unwrap();
         let square = a.mapv(|a| a * a);

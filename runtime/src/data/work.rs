@@ -215,6 +215,14 @@ impl<'a> Work<'a> {
         let there = self.fields.iter().zip(values.iter());
         let given: BTreeMap<String, ArrayView3<'_, f32>> =
             there.filter_map(|(field, value)| Some((field.name.clone(), value.as_ref()?.view()))).collect();
+        for (place, plan) in wanted.iter().enumerate() {
+            let there =
+                |name: &String| given.contains_key(name) || wanted[..place].iter().any(|p| p.name == *name);
+            if let Some(name) = plan.inputs.iter().find(|name| !there(name)) {
+                let reason = format!("its input `{name}` is not computed before it");
+                return Err(DataError::Derive { field: plan.name.clone(), reason });
+            }
+        }
         let mut done = self.derive.derive(&wanted, &given)?;
         for (index, field) in self.fields.iter().enumerate().skip(self.plan.fields.len()) {
             if let Some(value) = done.remove(&field.name) {
