@@ -19,7 +19,8 @@ pub fn compare(path: &Path, executor: Executor, report: &mut Report) -> Result<(
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let arrays = npz::read(path)?;
     let columns = columns(&arrays)?;
-    let surface = |start: &str| arrays.iter().find(|(key, _)| key.starts_with(start)).map(|(key, a)| (key, a));
+    let surface =
+        |start: &str| arrays.iter().find(|(key, _)| key.starts_with(start)).map(|(key, a)| (key, a));
     let mut pairs = Vec::new();
     for (what, field, starts) in [
         ("srh3", "srh3", &["sfc/hlcy|heightAboveGroundLayer|3000-0"][..]),
@@ -42,7 +43,11 @@ pub fn compare(path: &Path, executor: Executor, report: &mut Report) -> Result<(
     for (what, field, key, array) in pairs {
         let least = LEAST.iter().find(|(name, _)| *name == what).map_or(0.98, |(_, least)| *least);
         let r = correlation(&found[field], &array.values);
-        report.holds(&format!("{name} {field}"), r >= least, &format!("r = {r:.5} with {key}, at least {least}"));
+        report.holds(
+            &format!("{name} {field}"),
+            r >= least,
+            &format!("r = {r:.5} with {key}, at least {least}"),
+        );
     }
     Ok(())
 }
@@ -56,7 +61,8 @@ fn columns(arrays: &BTreeMap<String, Array>) -> Result<Columns, String> {
     };
     let levels = |name: &str| of(&format!("{name}_levels_hPa")).map(|array| array.values.clone());
     let sets: Vec<Vec<f64>> = ["t", "gh", "u", "v", "r"].into_iter().map(levels).collect::<Result<_, _>>()?;
-    let shared: Vec<f64> = sets[0].iter().copied().filter(|p| sets.iter().all(|set| set.contains(p))).collect();
+    let shared: Vec<f64> =
+        sets[0].iter().copied().filter(|p| sets.iter().all(|set| set.contains(p))).collect();
     let (sp, orog) = (surface("sfc/sp|")?, surface("sfc/orog|")?);
     let (t2m, u10, v10) = (surface("sfc/2t|")?, surface("sfc/10u|")?, surface("sfc/10v|")?);
     let q2m = match surface("sfc/2sh|") {
@@ -83,7 +89,8 @@ fn columns(arrays: &BTreeMap<String, Array>) -> Result<Columns, String> {
             let at = sets[which].iter().position(|one| *one == p).unwrap_or(0);
             of(name)?.values.get(at * count..(at + 1) * count).ok_or_else(|| format!("{name} is too short"))
         };
-        let (t, gh, u, v, r) = (level(0, "t")?, level(1, "gh")?, level(2, "u")?, level(3, "v")?, level(4, "r")?);
+        let (t, gh, u, v, r) =
+            (level(0, "t")?, level(1, "gh")?, level(2, "u")?, level(3, "v")?, level(4, "r")?);
         let p = p * 100.0;
         for cell in 0..count {
             // Below the ground, or within it by its height: on the ground.
