@@ -17,6 +17,7 @@ pub mod adjoint;
 pub mod builder;
 mod column;
 mod fault;
+pub mod fuse;
 pub mod instruction;
 pub mod interpret;
 pub mod ir;

@@ -72,13 +72,26 @@ pub fn gradients<T: Number>(kernel: &Kernel, inputs: &[Array2<f64>], cells: usiz
 
 /// Compares `found`, the gradients of the sum of all outputs by each input, with central differences.
 pub fn judged(kernel: &Kernel, inputs: &[Array2<f64>], cells: usize, found: &[Array2<f64>]) -> Errors {
-    let mut errors = Errors::default();
+    let mut all = Errors::default();
+    judged_by_input(kernel, inputs, cells, found).into_iter().for_each(|errors| all.extend(errors));
+    all
+}
+
+/// The same, for each input.
+pub fn judged_by_input(
+    kernel: &Kernel,
+    inputs: &[Array2<f64>],
+    cells: usize,
+    found: &[Array2<f64>],
+) -> Vec<Errors> {
+    let mut all = Vec::new();
     let total = |inputs: &[Array2<f64>]| -> Vec<f64> {
         let outputs = interpreted::<f64>(kernel, inputs, cells);
         (0..cells).map(|cell| outputs.iter().map(|output| output.column(cell).sum()).sum()).collect()
     };
     let here = total(inputs);
     for (number, input) in kernel.inputs.iter().enumerate() {
+        let mut errors = Errors::default();
         for level in 0..input.domain.levels() {
             let step = |cell: usize| inputs[number][[level, cell]].abs().max(1e-3) * 1e-6;
             let moved = |sign: f64| {
@@ -108,8 +121,9 @@ pub fn judged(kernel: &Kernel, inputs: &[Array2<f64>], cells: usize, found: &[Ar
                 errors.errors.push(if error.is_nan() { f64::INFINITY } else { error });
             }
         }
+        all.push(errors);
     }
-    errors
+    all
 }
 
 /// As [`judged`], with the gradient kernel interpreted in `T`.

@@ -52,9 +52,10 @@ pub fn ascent(library: &Library, only: &[String], sounding: &Sounding) -> Result
     let views: BTreeMap<String, ArrayView3<'_, f32>> =
         fields.iter().map(|(name, values)| (name.clone(), values.view())).collect();
     let mut made = kernels.derive_all(&views)?;
-    let order: Vec<&str> = library.derived.iter().map(|entry| entry.name.as_str()).collect();
+    let order = super::library::offered(library);
     let mut parameters = Vec::new();
-    for name in order {
+    for (_, entry) in &order {
+        let name = entry.name.as_str();
         let (Some(values), Some(plan_of)) =
             (made.remove(name), plan.derived.iter().find(|field| field.name == name))
         else {

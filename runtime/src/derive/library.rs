@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::explain::library::{Library, library};
+use aurora_compiler::explain::library::{Entry, Library, library};
 use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::data::SupportPlan;
 use aurora_compiler::plan::derivation::{Derivable, Derivation, derivable};
@@ -55,20 +55,78 @@ pub fn named(name: &str) -> Result<Library, DeriveError> {
     })
 }
 
-/// The names that a command asks for, each one that the library derives; all that it derives if none is asked for.
+/// What a library derives: its own, then what the libraries derive that it uses, each with the library that has it.
+pub fn offered(library: &Library) -> Vec<(String, Entry)> {
+    let is_part = |name: &str| name == library.name || name.starts_with(&format!("{}.", library.name));
+    let mut offered: Vec<(String, Entry)> = Vec::new();
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut next = vec![library.clone()];
+    while let Some(library) = next.pop() {
+        if !seen.insert(library.name.clone()) {
+            continue;
+        }
+        for entry in &library.derived {
+            match offered.iter_mut().find(|(_, known)| known.name == entry.name) {
+                None => offered.push((library.name.clone(), entry.clone())),
+                // What a part of the library says comes before what others say.
+                Some(known) if is_part(&library.name) && !is_part(&known.0) => {
+                    *known = (library.name.clone(), entry.clone());
+                }
+                Some(_) => {}
+            }
+        }
+        // The first that is used comes next.
+        next.extend(library.uses.iter().rev().filter_map(|name| self::library(name)));
+    }
+    offered
+}
+
+/// Beginnings of the names of what parameters are worked out from: it is made if it is asked for, and not of itself.
+const STEPS: [&str; 11] = [
+    "turn_",
+    "low_wind_",
+    "shear",
+    "inflow_found",
+    "inflow_low",
+    "inflow_high",
+    "deep",
+    "effective_top",
+    "effective_mean_",
+    "p_sfc",
+    "deviation",
+];
+
+/// Whether a derived field is given out without being asked for: one value for each column, and no mere step to another.
+fn is_parameter(name: &str, entry: &Entry, library: &str) -> bool {
+    let support = entry.support.as_deref().unwrap_or_default();
+    let single = ["column", "surface", "static"].iter().any(|word| support.starts_with(word));
+    let step = STEPS.iter().any(|step| entry.name.starts_with(step))
+        || entry.name.starts_with("ml_")
+        || entry.name.starts_with("mu_");
+    // A library is asked for what it says itself, and for what the parts of it say: std.severe for std.severe.wind.
+    let part = name == library || name.starts_with(&format!("{library}."));
+    single && !step && part
+}
+
+/// The names that a command asks for, each one that the library derives; its parameters if none is asked for.
 ///
 /// # Errors
 /// A name that the library does not derive.
 pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveError> {
-    let all: Vec<&str> = library.derived.iter().map(|entry| entry.name.as_str()).collect();
-    if let Some(unknown) = only.iter().find(|name| !all.contains(&name.as_str())) {
-        let hint = match nearest(unknown, all.iter().copied()) {
+    let all = offered(library);
+    if let Some(unknown) = only.iter().find(|name| !all.iter().any(|(_, entry)| entry.name == **name)) {
+        let names = || all.iter().map(|(_, entry)| entry.name.as_str());
+        let hint = match nearest(unknown, names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it derives {}", all.join(", ")),
+            None => format!("it derives {}", names().collect::<Vec<_>>().join(", ")),
         };
         return Err(DeriveError(format!("{} derives nothing called `{unknown}`; {hint}", library.name)));
     }
-    Ok(if only.is_empty() { all.iter().map(|name| (*name).to_string()).collect() } else { only.to_vec() })
+    if !only.is_empty() {
+        return Ok(only.to_vec());
+    }
+    let parameters = all.iter().filter(|(name, entry)| is_parameter(name, entry, &library.name));
+    Ok(parameters.map(|(_, entry)| entry.name.clone()).collect())
 }
 
 /// The parameters of a library that the input allows.
@@ -78,20 +136,10 @@ pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveE
 pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
     let wanted = wanted(library, only)?;
     let mut left_out: Vec<(String, String)> = Vec::new();
-    let mut kept: Vec<String> = wanted.clone();
-    let mut derived = compile(library, &wanted, written);
-    if derived.result.is_none() {
-        // One by one, to tell which of them cannot be made.
-        kept.clear();
-        for name in &wanted {
-            let one = compile(library, std::slice::from_ref(name), written);
-            match one.result {
-                Some(_) => kept.push(name.clone()),
-                None => left_out.push((name.clone(), complaint(&one))),
-            }
-        }
-        derived = compile(library, &kept, written);
-    }
+    let offered = offered(library);
+    let compile = |names: &[String]| compile(library, &offered, names, written);
+    let kept = possible(&wanted, &compile, &mut left_out);
+    let derived = compile(&kept);
     if let Some((name, why)) = left_out.first().filter(|_| !only.is_empty()) {
         return Err(DeriveError(format!("`{name}` cannot be made: {why}")));
     }
@@ -127,8 +175,37 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
     Ok(Made { plan, module, outputs, left_out })
 }
 
-fn compile(library: &Library, names: &[String], written: &Written) -> Derivable {
-    let text = format!("{}\nuse {} ({})\n", written.text, library.name, names.join(", "));
+/// Those of the names that can be made; of the others it is said why not. Few cannot, so halves are tried before single ones.
+fn possible(
+    names: &[String],
+    compile: &impl Fn(&[String]) -> Derivable,
+    left_out: &mut Vec<(String, String)>,
+) -> Vec<String> {
+    let derived = compile(names);
+    if derived.result.is_some() {
+        return names.to_vec();
+    }
+    if let [name] = names {
+        left_out.push((name.clone(), complaint(&derived)));
+        return Vec::new();
+    }
+    let (first, second) = names.split_at(names.len() / 2);
+    let mut kept = possible(first, compile, left_out);
+    kept.extend(possible(second, compile, left_out));
+    kept
+}
+
+fn compile(library: &Library, offered: &[(String, Entry)], names: &[String], written: &Written) -> Derivable {
+    let mut text = format!("{}\n", written.text);
+    let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(library.name.as_str(), Vec::new())]);
+    for name in names {
+        if let Some((holder, _)) = offered.iter().find(|(_, entry)| entry.name == *name) {
+            used.entry(holder).or_default().push(name);
+        }
+    }
+    for (holder, names) in used.into_iter().filter(|(_, names)| !names.is_empty()) {
+        text.push_str(&format!("use {holder} ({})\n", names.join(", ")));
+    }
     derivable(&format!("{} over the input", library.name), &text, &Site::default(), names)
 }
 

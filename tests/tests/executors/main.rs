@@ -9,3 +9,5 @@ mod kernels;
 mod programs;
 mod run;
 mod values;
+
+use aurora_tests::Random;

@@ -65,7 +65,14 @@ fn what_is_missing_is_named() {
 /// The ground is at 850 hPa and 1500 m: what the archive has at 1000 and 925 hPa does not matter.
 #[test]
 fn levels_below_the_ground_do_not_matter() {
-    let text = recipe("synthetic", "plains", SYNTHETIC, &format!("{WANTED}use std.severe (sbcape, right_mover_u)\nderive d = sbcape\nderive e = right_mover_u\n"));
+    let text = recipe(
+        "synthetic",
+        "plains",
+        SYNTHETIC,
+        &format!(
+            "{WANTED}use std.severe (sbcape, right_mover_u)\nderive d = sbcape\nderive e = right_mover_u\n"
+        ),
+    );
     let module = module(&text);
     let pressures = [50., 100., 150., 200., 250., 300., 400., 500., 600., 700., 850., 925., 1000.];
     let column = |garbage: f64| -> BTreeMap<&str, Vec<f64>> {
@@ -93,7 +100,8 @@ fn levels_below_the_ground_do_not_matter() {
             .inputs
             .iter()
             .map(|input| {
-                let values = fields.get(input.name.as_str()).unwrap_or_else(|| panic!("{}", input.name)).clone();
+                let values =
+                    fields.get(input.name.as_str()).unwrap_or_else(|| panic!("{}", input.name)).clone();
                 Array2::from_shape_vec((values.len(), 1), values).expect("shape")
             })
             .collect();

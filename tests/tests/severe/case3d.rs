@@ -62,7 +62,9 @@ pub fn compare(path: &Path, executor: Executor, report: &mut Report) -> Result<(
     let columns = columns(&arrays)?;
     let mut compared = 0;
     for pair in &PAIRS {
-        let Some((key, array)) = arrays.iter().find(|(key, _)| key.starts_with(pair.theirs)) else { continue };
+        let Some((key, array)) = arrays.iter().find(|(key, _)| key.starts_with(pair.theirs)) else {
+            continue;
+        };
         let found = fields(&columns, pair.options, &[pair.field], executor);
         let every = correlation(found[pair.field].iter().zip(&array.values));
         let some = correlation(found[pair.field].iter().zip(&array.values).skip(3).step_by(7));
@@ -93,7 +95,8 @@ fn columns(arrays: &BTreeMap<String, Array>) -> Result<Columns, String> {
     };
     let levels = |name: &str| of(&format!("{name}_levels_hPa")).map(|array| array.values.clone());
     let sets: Vec<Vec<f64>> = ["t", "gh", "u", "v", "r"].into_iter().map(levels).collect::<Result<_, _>>()?;
-    let shared: Vec<f64> = sets[0].iter().copied().filter(|p| sets.iter().all(|set| set.contains(p))).collect();
+    let shared: Vec<f64> =
+        sets[0].iter().copied().filter(|p| sets.iter().all(|set| set.contains(p))).collect();
     let (sp, orog) = (surface("sfc/sp|")?, surface("sfc/orog|")?);
     let (t2m, u10, v10) = (surface("sfc/2t|")?, surface("sfc/10u|")?, surface("sfc/10v|")?);
     let q2m = match surface("sfc/2sh|") {
@@ -120,7 +123,8 @@ fn columns(arrays: &BTreeMap<String, Array>) -> Result<Columns, String> {
             let at = sets[which].iter().position(|one| *one == p).unwrap_or(0);
             of(name)?.values.get(at * count..(at + 1) * count).ok_or_else(|| format!("{name} is too short"))
         };
-        let (t, gh, u, v, r) = (level(0, "t")?, level(1, "gh")?, level(2, "u")?, level(3, "v")?, level(4, "r")?);
+        let (t, gh, u, v, r) =
+            (level(0, "t")?, level(1, "gh")?, level(2, "u")?, level(3, "v")?, level(4, "r")?);
         let p = p * 100.0;
         for cell in 0..count {
             // Below the ground, or within it by its height: on the ground.

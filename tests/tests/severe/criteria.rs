@@ -140,9 +140,9 @@ const EXCUSED: [(&str, &str, &str, &str); 0] = [];
 
 /// Why a value need not agree: what the list above says, or the file itself of a tool that failed.
 pub fn excused<'a>(sounding: &str, caveat: &'a str, tool: &str, key: &str) -> Option<&'a str> {
-    let known = EXCUSED.iter().find(|(name, whose, what, _)| {
-        sounding.contains(name) && tool.contains(whose) && *what == key
-    });
+    let known = EXCUSED
+        .iter()
+        .find(|(name, whose, what, _)| sounding.contains(name) && tool.contains(whose) && *what == key);
     if let Some((_, _, _, why)) = known {
         return Some(why);
     }

@@ -9,16 +9,49 @@ type Found = BTreeMap<String, Vec<f64>>;
 
 /// Everything that is a number of every column.
 const ALWAYS: [&str; 32] = [
-    "sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin", "lcl_height", "mllcl_height", "lcl_pressure",
-    "sbcape3km", "dcape", "ebwd", "esrh", "bulk_shear1", "bulk_shear6", "bulk_shear8", "right_mover_u",
-    "left_mover_v", "srh500", "srh1", "srh3", "critical_angle", "brn_shear", "brn", "vgp", "pwat", "ehi1",
-    "scp", "scp_cin", "stp", "stp_cin", "stp_effective",
+    "sbcape",
+    "sbcin",
+    "mlcape",
+    "mlcin",
+    "mucape",
+    "mucin",
+    "lcl_height",
+    "mllcl_height",
+    "lcl_pressure",
+    "sbcape3km",
+    "dcape",
+    "ebwd",
+    "esrh",
+    "bulk_shear1",
+    "bulk_shear6",
+    "bulk_shear8",
+    "right_mover_u",
+    "left_mover_v",
+    "srh500",
+    "srh1",
+    "srh3",
+    "critical_angle",
+    "brn_shear",
+    "brn",
+    "vgp",
+    "pwat",
+    "ehi1",
+    "scp",
+    "scp_cin",
+    "stp",
+    "stp_cin",
+    "stp_effective",
 ];
 
 /// A column of 25 hPa between levels up to 100 hPa: 30 °C and a dewpoint of 21 °C at the ground, 7.3 K/km up to 12 km, moist
 /// below 2 km, with a wind that veers and strengthens.
 fn warm() -> Vec<Level> {
-    column(1000e2, 100e2, |z| 303.15 - 0.0073 * z.min(12e3), |z, t| (t - 9.0 - 0.004 * (z - 1500.0).max(0.0)).max(t - 40.0))
+    column(
+        1000e2,
+        100e2,
+        |z| 303.15 - 0.0073 * z.min(12e3),
+        |z, t| (t - 9.0 - 0.004 * (z - 1500.0).max(0.0)).max(t - 40.0),
+    )
 }
 
 fn column(bottom: f64, top: f64, t: impl Fn(f64) -> f64, td: impl Fn(f64, f64) -> f64) -> Vec<Level> {
@@ -54,7 +87,10 @@ fn cases() -> Vec<(&'static str, Vec<Level>)> {
                 levels.iter_mut().for_each(|level| level[3] = level[2] - 35.0);
             })
         }),
-        ("no level of free convection", column(1000e2, 100e2, |z| 300.0 - 0.002 * z.min(12e3), |_, t| t - 5.0)),
+        (
+            "no level of free convection",
+            column(1000e2, 100e2, |z| 300.0 - 0.002 * z.min(12e3), |_, t| t - 5.0),
+        ),
         ("two buoyant layers", {
             changed(|levels| {
                 for level in levels.iter_mut().filter(|level| (5e3..6.2e3).contains(&level[1])) {
@@ -82,7 +118,8 @@ pub fn check(executor: Executor, report: &mut Report) {
     let mut names: Vec<&str> = ALWAYS.to_vec();
     names.extend(["lfc_height", "el_height"]);
     let found = fields(&columns, &[], &names, executor);
-    let bottom = fields(&columns, &["std.severe.bottom"], &["sbcape", "sbcin", "el_height", "lfc_height"], executor);
+    let bottom =
+        fields(&columns, &["std.severe.bottom"], &["sbcape", "sbcin", "el_height", "lfc_height"], executor);
     for (number, (name, levels)) in cases.iter().enumerate() {
         let one = |field: &str| found[field][number];
         let missing: Vec<&str> = ALWAYS.iter().copied().filter(|field| !one(field).is_finite()).collect();
@@ -106,19 +143,27 @@ fn expected(name: &str, levels: &[Level], found: &Found, bottom: &Found, number:
     };
     match name {
         "usual" => {
-            let holds = one("sbcape") > 2000.0 && one("scp") > 1.0 && one("lfc_height") >= one("lcl_height") - 1.0;
+            let holds =
+                one("sbcape") > 2000.0 && one("scp") > 1.0 && one("lfc_height") >= one("lcl_height") - 1.0;
             (holds, format!("a supercell's air: {}", said(&["sbcape", "scp", "lcl_height", "lfc_height"])))
         }
         "superadiabatic surface layer" => {
             let holds = one("sbcape") > usual("sbcape") && one("lfc_height") >= one("lcl_height") - 1.0;
-            (holds, format!("what is buoyant below the cloud does not count: {}", said(&["sbcape", "lfc_height"])))
+            (
+                holds,
+                format!(
+                    "what is buoyant below the cloud does not count: {}",
+                    said(&["sbcape", "lfc_height"])
+                ),
+            )
         }
         "saturated surface" => {
             let holds = (one("lcl_pressure") - 1000e2).abs() < 0.02 && one("lcl_height").abs() < 0.01;
             (holds, format!("cloud from the ground on: {}", said(&["lcl_pressure", "lcl_height"])))
         }
         "dry column" => {
-            let holds = one("sbcape") == 0.0 && one("sbcin") == 0.0 && one("pwat") < 1e-3 && one("stp") == 0.0;
+            let holds =
+                one("sbcape") == 0.0 && one("sbcin") == 0.0 && one("pwat") < 1e-3 && one("stp") == 0.0;
             (holds, format!("nothing condenses: {}", said(&["sbcape", "sbcin", "pwat", "stp"])))
         }
         "condensation level above the top" => {
@@ -126,9 +171,13 @@ fn expected(name: &str, levels: &[Level], found: &Found, bottom: &Found, number:
             (holds, format!("no cloud in the column: {}", said(&["sbcape", "lcl_height"])))
         }
         "no level of free convection" => {
-            let holds = one("mucape") == 0.0 && one("mucin") == 0.0 && one("scp") == 0.0 && one("stp_cin") == 0.0;
+            let holds =
+                one("mucape") == 0.0 && one("mucin") == 0.0 && one("scp") == 0.0 && one("stp_cin") == 0.0;
             let none = one("lfc_height").is_nan() && one("el_height").is_nan();
-            (holds && none, format!("neither CAPE nor CIN nor levels: {}", said(&["mucape", "mucin", "lfc_height"])))
+            (
+                holds && none,
+                format!("neither CAPE nor CIN nor levels: {}", said(&["mucape", "mucin", "lfc_height"])),
+            )
         }
         "two buoyant layers" => {
             let (largest, net) = (one("sbcape"), bottom["sbcape"][number]);
@@ -137,7 +186,13 @@ fn expected(name: &str, levels: &[Level], found: &Found, bottom: &Found, number:
                 && bottom["el_height"][number] >= one("el_height") - 1.0
                 && (largest - net).abs() > 1.0;
             let [low, high] = ["lfc_height", "el_height"].map(|field| bottom[field][number]);
-            (holds, format!("{}; from the lowest {low:.0} m to the highest {high:.0} m net {net:.1}", said(&["sbcape", "lfc_height", "el_height"])))
+            (
+                holds,
+                format!(
+                    "{}; from the lowest {low:.0} m to the highest {high:.0} m net {net:.1}",
+                    said(&["sbcape", "lfc_height", "el_height"])
+                ),
+            )
         }
         "equilibrium level above the top" => {
             let holds = (one("el_height") - top).abs() < 0.01 && one("sbcape") > 0.0;
@@ -152,14 +207,18 @@ fn expected(name: &str, levels: &[Level], found: &Found, bottom: &Found, number:
             (holds, format!("the lowest 100 hPa begin there: {}", said(&["sbcape", "mlcape"])))
         }
         "calm" => {
-            let still = ["srh1", "srh3", "bulk_shear6", "brn_shear"].iter().all(|field| one(field).abs() < 1e-5);
+            let still =
+                ["srh1", "srh3", "bulk_shear6", "brn_shear"].iter().all(|field| one(field).abs() < 1e-5);
             (still && one("scp") == 0.0, format!("no helicity: {}", said(&["srh3", "bulk_shear6", "scp"])))
         }
         _ => {
             let [first, last] = [levels[0], levels[levels.len() - 1]];
             let shear = (last[4] - first[4]).hypot(last[5] - first[5]);
             let holds = (one("bulk_shear6") - shear).abs() < 1e-3;
-            (holds, format!("the last wind stands for those above: {}", said(&["bulk_shear6", "right_mover_u"])))
+            (
+                holds,
+                format!("the last wind stands for those above: {}", said(&["bulk_shear6", "right_mover_u"])),
+            )
         }
     }
 }
@@ -176,12 +235,14 @@ fn missing_level(executor: Executor, report: &mut Report) {
     let found = fields(&columns, &[], &[&names[..], &winds[..]].concat(), executor);
     for name in names {
         let values = &found[name];
-        let holds = values[1].is_nan() && values[0].is_finite() && values[0] == values[2] && values[0] == values[4];
+        let holds =
+            values[1].is_nan() && values[0].is_finite() && values[0] == values[2] && values[0] == values[4];
         report.holds(&format!("missing level, {executor:?} {name}"), holds, &format!("{values:?}"));
     }
     for name in winds {
         let values = &found[name];
-        let holds = values[3].is_nan() && values[0].is_finite() && values[0] == values[1] && values[0] == values[4];
+        let holds =
+            values[3].is_nan() && values[0].is_finite() && values[0] == values[1] && values[0] == values[4];
         report.holds(&format!("missing wind, {executor:?} {name}"), holds, &format!("{values:?}"));
     }
 }

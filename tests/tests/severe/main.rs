@@ -76,7 +76,8 @@ fn columns_that_are_no_ordinary_soundings() {
 fn files(folders: &[PathBuf]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in folders {
-        let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let entries =
+            std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut inside: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
         inside.retain(|path| path.extension().is_some_and(|end| end == "json" || end == "npz"));
         inside.sort();
@@ -109,7 +110,8 @@ fn run(files: &[PathBuf], executor: Executor) -> usize {
     }
     for (path, file) in vectors {
         println!("---- {}", path.display());
-        vectors::compare(&file, &soundings, &mut report).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        vectors::compare(&file, &soundings, &mut report)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let values = report.values;
     report.end("cases");

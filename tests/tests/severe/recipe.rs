@@ -47,7 +47,8 @@ impl Columns {
     pub fn of(soundings: &[Vec<Level>]) -> Columns {
         let levels = soundings.iter().map(Vec::len).max().unwrap_or(0);
         let field = |which: usize| -> Vec<f64> {
-            let at = |k: usize, one: &Vec<Level>| one.get(k).or(one.last()).map_or(f64::NAN, |level| level[which]);
+            let at =
+                |k: usize, one: &Vec<Level>| one.get(k).or(one.last()).map_or(f64::NAN, |level| level[which]);
             (0..levels).flat_map(|k| soundings.iter().map(move |one| at(k, one))).collect()
         };
         let [p, z, t, td, u, v] = [0, 1, 2, 3, 4, 5].map(field);
@@ -135,8 +136,14 @@ pub fn complaint(text: &str) -> String {
 }
 
 /// Fields of `std.severe` by name, one value per column, with the libraries `options` in place of the usual ones.
-pub fn fields(columns: &Columns, options: &[&str], names: &[&str], executor: Executor) -> BTreeMap<String, Vec<f64>> {
-    let wanted: Vec<(String, String)> = names.iter().map(|name| ((*name).to_string(), expression(name))).collect();
+pub fn fields(
+    columns: &Columns,
+    options: &[&str],
+    names: &[&str],
+    executor: Executor,
+) -> BTreeMap<String, Vec<f64>> {
+    let wanted: Vec<(String, String)> =
+        names.iter().map(|name| ((*name).to_string(), expression(name))).collect();
     values(columns, options, &wanted, executor)
 }
 
@@ -186,7 +193,8 @@ fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
         })
         .collect();
     let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
-    let found = interpret(kernel, &views, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+    let found =
+        interpret(kernel, &views, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
     found[0].iter().map(|x| x.to_f64()).collect()
 }
 
@@ -199,6 +207,7 @@ fn compiled(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
         .collect();
     let views: Vec<&[f32]> = arrays.iter().map(Vec::as_slice).collect();
     let mut found = vec![0.0; columns.count];
-    code.run(&views, &mut [&mut found], columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+    code.run(&views, &mut [&mut found], columns.count)
+        .unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
     found.into_iter().map(f64::from).collect()
 }

@@ -44,7 +44,8 @@ impl Report {
             let count = differences.len() as f64;
             let square = differences.iter().map(|d| d * d).sum::<f64>() / count;
             let mean = differences.iter().sum::<f64>() / count;
-            let worst = differences.iter().copied().fold(0.0f64, |a, b| if b.abs() > a.abs() { b } else { a });
+            let worst =
+                differences.iter().copied().fold(0.0f64, |a, b| if b.abs() > a.abs() { b } else { a });
             println!("{kind}: n {count} mean {mean:.4} rms {:.4} worst {worst:.4}", square.sqrt());
         }
         println!("{of}: {} values compared, {} differ", self.values, self.problems.len());

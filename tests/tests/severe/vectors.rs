@@ -18,12 +18,20 @@ pub fn compare(file: &Value, soundings: &[Sounding], report: &mut Report) -> Res
                 composite(key, case, &["mucape", "esrh", "ebwd"], "supercell(x0, x1, x2)", report)?;
             }
             key if key.contains("stp") => {
-                composite(key, case, &["sbcape", "lcl_m", "srh1", "shr6"], "tornado(x0, x1, x2, x3)", report)?;
+                composite(
+                    key,
+                    case,
+                    &["sbcape", "lcl_m", "srh1", "shr6"],
+                    "tornado(x0, x1, x2, x3)",
+                    report,
+                )?;
             }
             key if case.get("new_pres").is_some() => lifter(key, case, report)?,
             key if case.get("p_hPa").is_some() => short_sounding(key, case, report)?,
             key if key.starts_with("sharppy_") => rounded(key, case, soundings, report)?,
-            key => println!("skipped {key}: {}", case["note"].as_str().unwrap_or("nothing to compute it from")),
+            key => {
+                println!("skipped {key}: {}", case["note"].as_str().unwrap_or("nothing to compute it from"))
+            }
         }
     }
     Ok(())
@@ -88,7 +96,12 @@ fn short_sounding(name: &str, case: &Value, report: &mut Report) -> Result<(), S
     let options = ["std.constants.metpy", "std.severe.romps", "std.severe.bottom"];
     let columns = Columns::of(&[levels]);
     for (key, theirs, tolerance) in [("sbcape", 223.93, 20.0), ("sbcin", -52.72, 20.0)] {
-        report.compared(&format!("{name} {key} by MetPy 1.7.1"), one(key, &options, &columns)?, theirs, tolerance);
+        report.compared(
+            &format!("{name} {key} by MetPy 1.7.1"),
+            one(key, &options, &columns)?,
+            theirs,
+            tolerance,
+        );
     }
     println!("told    {name}: {}", case["note"].as_str().unwrap_or_default());
     Ok(())
@@ -104,7 +117,9 @@ fn rounded(name: &str, case: &Value, soundings: &[Sounding], report: &mut Report
     };
     let columns = Columns::of(std::slice::from_ref(&sounding.levels));
     let rate = |low: &str, high: &str| {
-        format!("((tv_profile at {low}) - (tv_profile at {high})) / ((z_profile at {high}) - (z_profile at {low})) * 1000 m / 1 K")
+        format!(
+            "((tv_profile at {low}) - (tv_profile at {high})) / ((z_profile at {high}) - (z_profile at {low})) * 1000 m / 1 K"
+        )
     };
     let known = [
         ("LR_0_3km", rate("0", "3 km"), 0.2),
@@ -115,7 +130,12 @@ fn rounded(name: &str, case: &Value, soundings: &[Sounding], report: &mut Report
     ];
     for (key, expression, tolerance) in known {
         if let Ok(theirs) = number(case, key) {
-            report.compared(&format!("{name} {key}"), one(&expression, &[], &columns)?, theirs, tolerance + 1e-9);
+            report.compared(
+                &format!("{name} {key}"),
+                one(&expression, &[], &columns)?,
+                theirs,
+                tolerance + 1e-9,
+            );
         }
     }
     Ok(())

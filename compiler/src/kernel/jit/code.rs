@@ -101,8 +101,8 @@ impl Code {
 
     /// Runs on all cells: whole groups in parallel tiles, the rest in a padded group of its own.
     pub fn run(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], cells: usize) -> Result<(), RunError> {
-        check(&self.input_levels, inputs.iter().map(|array| array.len()), cells, RunError::inputs)?;
-        check(&self.output_levels, outputs.iter().map(|array| array.len()), cells, RunError::outputs)?;
+        self.check_inputs(inputs, cells)?;
+        self.check_outputs(outputs, cells)?;
         let whole = cells - cells % self.group;
         let arrays = Arrays {
             inputs: inputs.iter().map(|array| array.as_ptr()).collect(),
@@ -121,6 +121,25 @@ impl Code {
             self.run_rest(inputs, outputs, cells, whole);
         }
         Ok(())
+    }
+
+    pub fn output_levels(&self) -> impl Iterator<Item = usize> {
+        self.output_levels.iter().copied()
+    }
+
+    /// Refuses inputs that do not fit.
+    pub fn check_inputs(&self, inputs: &[&[f32]], cells: usize) -> Result<(), RunError> {
+        check(&self.input_levels, inputs.iter().map(|array| array.len()), cells, RunError::inputs)
+    }
+
+    /// The same for so many inputs, where more will come.
+    pub fn check_first_inputs(&self, count: usize, inputs: &[&[f32]], cells: usize) -> Result<(), RunError> {
+        let levels = self.input_levels.get(..count).unwrap_or(&self.input_levels);
+        check(levels, inputs.iter().map(|array| array.len()), cells, RunError::inputs)
+    }
+
+    pub fn check_outputs(&self, outputs: &[&mut [f32]], cells: usize) -> Result<(), RunError> {
+        check(&self.output_levels, outputs.iter().map(|array| array.len()), cells, RunError::outputs)
     }
 
     fn scratch(&self) -> Vec<Line> {

@@ -51,7 +51,9 @@ impl Emitter<'_, '_, '_> {
         for value in here {
             inputs.push(Source::Cell(self.held(*value)));
         }
-        let outer = std::mem::replace(&mut self.frame, Frame::new(schedule, inputs));
+        let mut inner = Frame::new(schedule, inputs);
+        inner.inner = true;
+        let outer = std::mem::replace(&mut self.frame, inner);
         self.steps();
         let mut numbers = match schedule.kernel.outputs.first() {
             Some(output) => self.number(output.value),

@@ -101,6 +101,8 @@ pub(super) enum Source {
 pub(super) struct Frame<'a> {
     pub schedule: &'a Schedule<'a>,
     pub inputs: Vec<Source>,
+    /// Whether it is the body of an `Each`.
+    pub inner: bool,
     /// What has been computed and may be used in the current block.
     values: Vec<Option<Held>>,
     /// The order in which that came about: where a block ends that does not lead everywhere, its values end.
@@ -131,6 +133,7 @@ impl<'a> Frame<'a> {
         Self {
             schedule,
             inputs,
+            inner: false,
             values: vec![None; schedule.kernel.instructions.len()],
             log: Vec::new(),
             slots: BTreeMap::new(),
@@ -183,6 +186,8 @@ impl Emitter<'_, '_, '_> {
                     let numbers = self.number(*value);
                     self.store_row(self.scratch, self.frame.kept[into] + at, &numbers);
                 }
+                // What an `Each` makes of its body's output is its own affair.
+                Step::Output(_) if self.frame.inner => {}
                 Step::Output(output) => self.store(*output, self.cell),
                 Step::Loop(level_loop) => self.level_loop(level_loop),
             }

@@ -19,19 +19,26 @@ mod math;
 mod plan;
 mod reduce;
 mod schedule;
+mod stencil;
 mod walk;
 
 use std::fmt::{self, Display, Formatter};
 
+use super::interpret::Extent;
 use super::ir::{Domain, Instruction, Kernel};
 use super::optimise::optimise;
-use super::text::name_of;
 use super::verify::{self, VerifyError, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
 #[derive(Debug)]
 pub struct Compiled {
-    code: code::Code,
+    /// One for each pass over the grid but the last; none where differences are of inputs only.
+    before: Vec<Option<code::Code>>,
+    /// The last pass, which is all there is but for stencils.
+    last: code::Code,
+    /// After each pass but the last.
+    differences: Vec<Vec<stencil::Difference>>,
+    stencil: bool,
     inputs: Vec<String>,
     outputs: Vec<String>,
     live_values: usize,
@@ -46,36 +53,99 @@ impl Compiled {
 
     fn with_unroll(kernel: &Kernel, unroll: impl Fn(usize, usize) -> usize) -> Result<Self, JitError> {
         domains(kernel).map_err(JitError::Invalid)?;
+        let stencil = kernel.is_stencil();
         let kernel = optimise::<f32>(kernel);
-        let domains = domains(&kernel).map_err(JitError::Invalid)?;
-        if let Some(name) = kernel.instructions.iter().find_map(unsupported) {
-            return Err(JitError::Unsupported(name));
-        }
-        if numbers_wanted(&kernel, &domains) > NUMBERS {
+        let domains_of_all = domains(&kernel).map_err(JitError::Invalid)?;
+        if numbers_wanted(&kernel, &domains_of_all) > NUMBERS {
             return Err(JitError::TooManyConstants);
         }
-        let live_values = schedule::live_values(&kernel);
-        let schedule = plan::plan(&kernel, domains);
-        let loops = schedule.loops();
-        let code = code::Code::compile(&schedule, unroll(live_values, loops))?;
+        let passes = stencil::passes(&kernel, &domains_of_all);
+        let (mut before, mut live_values, mut loops) = (Vec::new(), 0, 0);
+        let mut compile = |pass: &Kernel| {
+            let schedule = plan::plan(pass, domains(pass).map_err(JitError::Invalid)?);
+            let (live, of_pass) = (schedule::live_values(pass), schedule.loops());
+            live_values = live_values.max(live);
+            loops += of_pass;
+            code::Code::compile(&schedule, unroll(live, of_pass))
+        };
+        for pass in &passes.before {
+            before.push(if pass.outputs.is_empty() { None } else { Some(compile(pass)?) });
+        }
+        let last = compile(&passes.last)?;
         let inputs = kernel.inputs.into_iter().map(|input| input.name).collect();
         let outputs = kernel.outputs.into_iter().map(|output| output.name).collect();
-        Ok(Self { code, inputs, outputs, live_values, loops })
+        Ok(Self {
+            before,
+            last,
+            differences: passes.differences,
+            stencil,
+            inputs,
+            outputs,
+            live_values,
+            loops,
+        })
     }
 
     /// Runs the kernel on all cells.
     ///
     /// Arrays follow the kernel's inputs and outputs. A cell array has `cells` numbers; a column array has
     /// levels × `cells`, the cells of the first level first. An array of any other length is an error, and
-    /// nothing is run.
+    /// nothing is run. So is a stencil, which needs [`run_on`](Self::run_on).
     pub fn run(&self, inputs: &[&[f32]], outputs: &mut [&mut [f32]], cells: usize) -> Result<(), RunError> {
-        self.code.run(inputs, outputs, cells).map_err(|error| error.named(&self.inputs, &self.outputs))
+        if self.stencil {
+            return Err(RunError::Stencil);
+        }
+        self.run_on(inputs, outputs, Extent { rows: 1, columns: cells })
+    }
+
+    /// Runs the kernel on a grid; the cells of arrays are its points row by row. Otherwise as [`run`](Self::run).
+    pub fn run_on(
+        &self,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+        extent: Extent,
+    ) -> Result<(), RunError> {
+        let cells = extent.rows.checked_mul(extent.columns).ok_or(RunError::TooLarge(extent))?;
+        let named = |error: RunError| error.named(&self.inputs, &self.outputs);
+        if self.before.is_empty() {
+            return self.last.run(inputs, outputs, cells).map_err(named);
+        }
+        self.last.check_first_inputs(self.inputs.len(), inputs, cells).map_err(named)?;
+        self.last.check_outputs(outputs, cells).map_err(named)?;
+        let mut found: Vec<Vec<f32>> = Vec::new();
+        for (code, differences) in self.before.iter().zip(&self.differences) {
+            let all: Vec<&[f32]> = inputs.iter().copied().chain(found.iter().map(Vec::as_slice)).collect();
+            let mut written: Vec<Vec<f32>> = Vec::new();
+            if let Some(code) = code {
+                written.extend(code.output_levels().map(|levels| vec![0.0; levels * cells]));
+                let mut slices: Vec<&mut [f32]> = written.iter_mut().map(Vec::as_mut_slice).collect();
+                code.run(&all, &mut slices, cells).map_err(named)?;
+            }
+            let next: Vec<Vec<f32>> = differences
+                .iter()
+                .map(|difference| {
+                    let of = match difference.of {
+                        stencil::Operand::Input(input) => all[input],
+                        stencil::Operand::Written(output) => &written[output],
+                    };
+                    debug_assert_eq!(of.len(), difference.levels * cells);
+                    stencil::difference(of, difference.axis, extent)
+                })
+                .collect();
+            found.extend(next);
+        }
+        let all: Vec<&[f32]> = inputs.iter().copied().chain(found.iter().map(Vec::as_slice)).collect();
+        self.last.run(&all, outputs, cells).map_err(named)
+    }
+
+    fn codes(&self) -> impl Iterator<Item = &code::Code> {
+        self.before.iter().flatten().chain([&self.last])
     }
 
     /// Bytes of machine code.
     #[must_use]
     pub fn code_size(&self) -> usize {
-        self.code.size
+        self.codes().map(|code| code.size).sum()
     }
 
     /// The most values wanted later at any point of the kernel: how many registers it wants.
@@ -93,13 +163,8 @@ impl Compiled {
     /// Bytes of scratch memory that each thread works in.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
-        self.code.scratch
+        self.codes().map(|code| code.scratch).max().unwrap_or(0)
     }
-}
-
-/// What the instruction is called, if there is no machine code for it.
-fn unsupported(instruction: &Instruction) -> Option<&'static str> {
-    matches!(instruction, Instruction::Difference { .. }).then(|| name_of(instruction))
 }
 
 /// Per-level constants and rows of scratch that a displacement of 32 bits can reach, with room.
@@ -161,29 +226,40 @@ impl Display for JitError {
 
 impl std::error::Error for JitError {}
 
-/// Why a kernel was not run: arrays that do not fit it.
+/// Why a kernel was not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunError {
-    /// `input` or `output`.
-    side: &'static str,
-    /// Which array, or none if their number is wrong.
-    array: Option<(usize, String)>,
-    expected: usize,
-    found: usize,
+pub enum RunError {
+    /// Arrays that do not fit it.
+    Array {
+        /// `input` or `output`.
+        side: &'static str,
+        /// Which array, or none if their number is wrong.
+        array: Option<(usize, String)>,
+        /// Numbers, or arrays, that the kernel has.
+        expected: usize,
+        /// Those given.
+        found: usize,
+    },
+    /// Grid points that see each other, without a grid.
+    Stencil,
+    /// A grid of more points than can be counted.
+    TooLarge(Extent),
 }
 
 impl RunError {
     fn inputs(array: Option<usize>, expected: usize, found: usize) -> Self {
-        Self { side: "input", array: array.map(|position| (position, String::new())), expected, found }
+        let array = array.map(|position| (position, String::new()));
+        Self::Array { side: "input", array, expected, found }
     }
 
     fn outputs(array: Option<usize>, expected: usize, found: usize) -> Self {
-        Self { side: "output", ..Self::inputs(array, expected, found) }
+        let array = array.map(|position| (position, String::new()));
+        Self::Array { side: "output", array, expected, found }
     }
 
     fn named(mut self, inputs: &[String], outputs: &[String]) -> Self {
-        let names = if self.side == "input" { inputs } else { outputs };
-        if let Some((position, name)) = &mut self.array {
+        if let Self::Array { side, array: Some((position, name)), .. } = &mut self {
+            let names = if *side == "input" { inputs } else { outputs };
             *name = names.get(*position).cloned().unwrap_or_default();
         }
         self
@@ -192,10 +268,19 @@ impl RunError {
 
 impl Display for RunError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { side, array, expected, found } = self;
-        match array {
-            None => write!(f, "the kernel has {expected} {side}s, but {found} arrays were given"),
-            Some((_, name)) => write!(f, "{side} `{name}` should have {expected} numbers, but has {found}"),
+        match self {
+            Self::Array { side, array: None, expected, found } => {
+                write!(f, "the kernel has {expected} {side}s, but {found} arrays were given")
+            }
+            Self::Array { side, array: Some((_, name)), expected, found } => {
+                write!(f, "{side} `{name}` should have {expected} numbers, but has {found}")
+            }
+            Self::Stencil => {
+                write!(f, "the kernel compares neighbouring grid points and needs the grid's shape")
+            }
+            Self::TooLarge(Extent { rows, columns }) => {
+                write!(f, "{rows} rows × {columns} columns are too many")
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ pub(in crate::kernel) fn key(instruction: &Instruction) -> Vec<u64> {
 }
 
 /// The same for a scan, whichever of its states is the result: equal keys mean the same walk.
-pub(super) fn walk_key(instruction: &Instruction) -> Vec<u64> {
+pub(in crate::kernel) fn walk_key(instruction: &Instruction) -> Vec<u64> {
     let mut key = Key(Vec::with_capacity(64));
     key.instruction(instruction, false);
     key.0
