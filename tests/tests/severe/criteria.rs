@@ -147,5 +147,5 @@ pub fn excused<'a>(sounding: &str, caveat: &'a str, tool: &str, key: &str) -> Op
         return Some(why);
     }
     let first = tool.split(' ').next().unwrap_or(tool);
-    (caveat.contains(first) && caveat.contains(key) && caveat.contains("failure")).then_some(caveat)
+    (caveat.starts_with(first) && caveat.contains(key) && caveat.contains("failure")).then_some(caveat)
 }
