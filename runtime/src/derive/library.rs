@@ -57,6 +57,7 @@ pub fn named(name: &str) -> Result<Library, DeriveError> {
 
 /// What a library derives: its own, then what the libraries derive that it uses, each with the library that has it.
 pub fn offered(library: &Library) -> Vec<(String, Entry)> {
+    let is_part = |name: &str| name == library.name || name.starts_with(&format!("{}.", library.name));
     let mut offered: Vec<(String, Entry)> = Vec::new();
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut next = vec![library.clone()];
@@ -65,8 +66,13 @@ pub fn offered(library: &Library) -> Vec<(String, Entry)> {
             continue;
         }
         for entry in &library.derived {
-            if !offered.iter().any(|(_, known)| known.name == entry.name) {
-                offered.push((library.name.clone(), entry.clone()));
+            match offered.iter_mut().find(|(_, known)| known.name == entry.name) {
+                None => offered.push((library.name.clone(), entry.clone())),
+                // What a part of the library says comes before what others say.
+                Some(known) if is_part(&library.name) && !is_part(&known.0) => {
+                    *known = (library.name.clone(), entry.clone());
+                }
+                Some(_) => {}
             }
         }
         // The first that is used comes next.
@@ -130,20 +136,10 @@ pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveE
 pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
     let wanted = wanted(library, only)?;
     let mut left_out: Vec<(String, String)> = Vec::new();
-    let mut kept: Vec<String> = wanted.clone();
-    let mut derived = compile(library, &wanted, written);
-    if derived.result.is_none() {
-        // One by one, to tell which of them cannot be made.
-        kept.clear();
-        for name in &wanted {
-            let one = compile(library, std::slice::from_ref(name), written);
-            match one.result {
-                Some(_) => kept.push(name.clone()),
-                None => left_out.push((name.clone(), complaint(&one))),
-            }
-        }
-        derived = compile(library, &kept, written);
-    }
+    let offered = offered(library);
+    let compile = |names: &[String]| compile(library, &offered, names, written);
+    let kept = possible(&wanted, &compile, &mut left_out);
+    let derived = compile(&kept);
     if let Some((name, why)) = left_out.first().filter(|_| !only.is_empty()) {
         return Err(DeriveError(format!("`{name}` cannot be made: {why}")));
     }
@@ -179,8 +175,27 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
     Ok(Made { plan, module, outputs, left_out })
 }
 
-fn compile(library: &Library, names: &[String], written: &Written) -> Derivable {
-    let offered = offered(library);
+/// Those of the names that can be made; of the others it is said why not. Few cannot, so halves are tried before single ones.
+fn possible(
+    names: &[String],
+    compile: &impl Fn(&[String]) -> Derivable,
+    left_out: &mut Vec<(String, String)>,
+) -> Vec<String> {
+    let derived = compile(names);
+    if derived.result.is_some() {
+        return names.to_vec();
+    }
+    if let [name] = names {
+        left_out.push((name.clone(), complaint(&derived)));
+        return Vec::new();
+    }
+    let (first, second) = names.split_at(names.len() / 2);
+    let mut kept = possible(first, compile, left_out);
+    kept.extend(possible(second, compile, left_out));
+    kept
+}
+
+fn compile(library: &Library, offered: &[(String, Entry)], names: &[String], written: &Written) -> Derivable {
     let mut text = format!("{}\n", written.text);
     let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(library.name.as_str(), Vec::new())]);
     for name in names {
