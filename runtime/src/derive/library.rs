@@ -163,12 +163,12 @@ pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Re
         }
         match lacking(&plan, name, written) {
             None => drop(outputs.insert(name.clone())),
-            Some(why) if only.is_empty() => left_out.push((name.clone(), why)),
+            Some(why) if only.is_empty() => left_out.push((name.clone(), format!("needs {why}"))),
             Some(why) => return Err(DeriveError(format!("`{name}` needs {why}; it has {have}"))),
         }
     }
     if outputs.is_empty() {
-        let why = left_out.first().map(|(name, why)| format!("`{name}` needs {why}"));
+        let why = left_out.first().map(|(name, why)| format!("`{name}` {why}"));
         let why = why.unwrap_or_else(|| "what it derives are constants".into());
         return Err(DeriveError(format!(
             "nothing of {} can be made: {why}; the input has {have}",
