@@ -1,5 +1,7 @@
 //! Random programs: every instruction, in any order that makes sense.
 
+#![allow(dead_code, reason = "each test target uses a part")]
+
 use aurora_compiler::kernel::ir::*;
 
 use super::Random;
@@ -140,16 +142,18 @@ fn whole(random: &mut Random, domains: &[Domain]) -> Value {
     Value::new(fitting[random.below(fitting.len())])
 }
 
-/// The part of a column that is above a level's own number, times another.
+/// How many numbers of a column are above a level's own, times one of two numbers: flat, as a choice is.
 fn each_body() -> Kernel {
     let mut body = Builder::new("above");
     let (all, factor) = (body.input("all", COLUMN), body.input("factor", Domain::Cell));
     let own = body.input("own", Domain::Cell);
-    let (above, zero) = (body.binary(Binary::Sub, all, own), body.constant(0.0));
-    let above = body.binary(Binary::Max, above, zero);
-    let above = body.binary(Binary::Mul, above, factor);
-    let sum = body.reduce(Reduce::Sum, above, None, None);
-    body.output("sum", sum);
+    let above = body.compare(Compare::Gt, all, own);
+    let count = body.reduce(Reduce::Sum, above, None, None);
+    let (half, limit) = (body.constant(0.5), body.constant(1.25));
+    let factor = body.compare(Compare::Gt, factor, limit);
+    let factor = body.binary(Binary::Add, factor, half);
+    let product = body.binary(Binary::Mul, count, factor);
+    body.output("product", product);
     body.finish()
 }
 
