@@ -64,6 +64,9 @@ fn recipe(library: &str, name: &str, parameters: &[aurora_grammar::tree::Paramet
         "std.aurora" => {
             "grid g = latlon(north = 90 deg, west = 0 deg, size = [1440, 721], spacing = 0.25 deg)\n"
         }
+        "std.severe" | "std.severe.parcel" | "std.severe.profile" => {
+            "use std.severe.profile (profile)\nvariable w : vertical_wind on pl from \"W\"\n"
+        }
         "std.wrf" => {
             "grid g = mercator(lat = 20 deg, lon = 140 deg, size = [64, 64], spacing = 9 km)\n\
                       levels pl : pressure = [500, 700, 850] hPa\n"
