@@ -39,12 +39,21 @@ pub struct Made {
     pub left_out: Vec<(String, String)>,
 }
 
+/// A library and all that can be asked of it.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    pub name: String,
+    /// What it derives itself, then what its parts derive, then what the other libraries derive that it uses: each
+    /// with the name of the library that has it.
+    pub offered: Vec<(String, Entry)>,
+}
+
 /// The library called `name`.
 ///
 /// # Errors
 /// There is none of that name.
-pub fn named(name: &str) -> Result<Library, DeriveError> {
-    library(name).ok_or_else(|| {
+pub fn named(name: &str) -> Result<Shelf, DeriveError> {
+    let first = library(name).ok_or_else(|| {
         let all = aurora_compiler::explain::library::all();
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         let hint = match nearest(name, names.iter().copied()) {
@@ -52,33 +61,25 @@ pub fn named(name: &str) -> Result<Library, DeriveError> {
             None => format!("there are {}; a recipe is named by its file", names.join(", ")),
         };
         DeriveError(format!("there is neither a recipe nor a library `{name}`; {hint}"))
-    })
-}
-
-/// What a library derives: its own, then what the libraries derive that it uses, each with the library that has it.
-pub fn offered(library: &Library) -> Vec<(String, Entry)> {
-    let is_part = |name: &str| name == library.name || name.starts_with(&format!("{}.", library.name));
-    let mut offered: Vec<(String, Entry)> = Vec::new();
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut next = vec![library.clone()];
+    })?;
+    let mut found: Vec<Library> = Vec::new();
+    let mut seen: BTreeSet<String> = BTreeSet::from([first.name.clone()]);
+    let mut next = vec![first];
     while let Some(library) = next.pop() {
-        if !seen.insert(library.name.clone()) {
-            continue;
-        }
-        for entry in &library.derived {
-            match offered.iter_mut().find(|(_, known)| known.name == entry.name) {
-                None => offered.push((library.name.clone(), entry.clone())),
-                // What a part of the library says comes before what others say.
-                Some(known) if is_part(&library.name) && !is_part(&known.0) => {
-                    *known = (library.name.clone(), entry.clone());
-                }
-                Some(_) => {}
-            }
-        }
         // The first that is used comes next.
-        next.extend(library.uses.iter().rev().filter_map(|name| self::library(name)));
+        let uses = library.uses.iter().rev().filter(|name| seen.insert((*name).clone()));
+        next.extend(uses.filter_map(|name| self::library(name)));
+        found.push(library);
     }
-    offered
+    let is_part = |library: &Library| library.name == name || library.name.starts_with(&format!("{name}."));
+    let (parts, others): (Vec<Library>, Vec<Library>) = found.into_iter().partition(is_part);
+    let mut offered: Vec<(String, Entry)> = Vec::new();
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for library in parts.into_iter().chain(others) {
+        let fresh = library.derived.into_iter().filter(|entry| names.insert(entry.name.clone()));
+        offered.extend(fresh.map(|entry| (library.name.clone(), entry)));
+    }
+    Ok(Shelf { name: name.to_string(), offered })
 }
 
 /// Beginnings of the names of what parameters are worked out from: it is made if it is asked for, and not of itself.
@@ -112,20 +113,19 @@ fn is_parameter(name: &str, entry: &Entry, library: &str) -> bool {
 ///
 /// # Errors
 /// A name that the library does not derive.
-pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveError> {
-    let all = offered(library);
-    if let Some(unknown) = only.iter().find(|name| !all.iter().any(|(_, entry)| entry.name == **name)) {
-        let names = || all.iter().map(|(_, entry)| entry.name.as_str());
+pub fn wanted(shelf: &Shelf, only: &[String]) -> Result<Vec<String>, DeriveError> {
+    let names = || shelf.offered.iter().map(|(_, entry)| entry.name.as_str());
+    if let Some(unknown) = only.iter().find(|name| !names().any(|known| known == **name)) {
         let hint = match nearest(unknown, names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("it derives {}", names().collect::<Vec<_>>().join(", ")),
         };
-        return Err(DeriveError(format!("{} derives nothing called `{unknown}`; {hint}", library.name)));
+        return Err(DeriveError(format!("{} derives nothing called `{unknown}`; {hint}", shelf.name)));
     }
     if !only.is_empty() {
         return Ok(only.to_vec());
     }
-    let parameters = all.iter().filter(|(name, entry)| is_parameter(name, entry, &library.name));
+    let parameters = shelf.offered.iter().filter(|(name, entry)| is_parameter(name, entry, &shelf.name));
     Ok(parameters.map(|(_, entry)| entry.name.clone()).collect())
 }
 
@@ -133,13 +133,16 @@ pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveE
 ///
 /// # Errors
 /// One of `only` cannot be made, or nothing can.
-pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
-    let wanted = wanted(library, only)?;
+pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
+    let wanted = wanted(shelf, only)?;
     let mut left_out: Vec<(String, String)> = Vec::new();
-    let offered = offered(library);
-    let compile = |names: &[String]| compile(library, &offered, names, written);
-    let kept = possible(&wanted, &compile, &mut left_out);
-    let derived = compile(&kept);
+    let mut kept: Vec<String> = wanted.clone();
+    let mut derived = compile(shelf, &wanted, written);
+    if derived.result.is_none() {
+        kept.clear();
+        sift(shelf, &wanted, written, Some(complaint(&derived)), &mut kept, &mut left_out);
+        derived = compile(shelf, &kept, written);
+    }
     if let Some((name, why)) = left_out.first().filter(|_| !only.is_empty()) {
         return Err(DeriveError(format!("`{name}` cannot be made: {why}")));
     }
@@ -148,7 +151,7 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
         _ => {
             let why =
                 left_out.first().map_or_else(|| "it derives nothing".to_string(), |(_, why)| why.clone());
-            return Err(DeriveError(format!("nothing of {} can be made: {why}", library.name)));
+            return Err(DeriveError(format!("nothing of {} can be made: {why}", shelf.name)));
         }
     };
     let mut outputs = BTreeSet::new();
@@ -160,53 +163,58 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
         }
         match lacking(&plan, name, written) {
             None => drop(outputs.insert(name.clone())),
-            Some(why) if only.is_empty() => left_out.push((name.clone(), why)),
+            Some(why) if only.is_empty() => left_out.push((name.clone(), format!("needs {why}"))),
             Some(why) => return Err(DeriveError(format!("`{name}` needs {why}; it has {have}"))),
         }
     }
     if outputs.is_empty() {
-        let why = left_out.first().map(|(name, why)| format!("`{name}` needs {why}"));
+        let why = left_out.first().map(|(name, why)| format!("`{name}` {why}"));
         let why = why.unwrap_or_else(|| "what it derives are constants".into());
         return Err(DeriveError(format!(
             "nothing of {} can be made: {why}; the input has {have}",
-            library.name
+            shelf.name
         )));
     }
     Ok(Made { plan, module, outputs, left_out })
 }
 
-/// Those of the names that can be made; of the others it is said why not. Few cannot, so halves are tried before single ones.
-fn possible(
+/// Parts `names`, which do not compile together for the reason `known`, into those that do and those that do not, by
+/// halves: most compile, and compiling is what takes the time.
+fn sift(
+    shelf: &Shelf,
     names: &[String],
-    compile: &impl Fn(&[String]) -> Derivable,
+    written: &Written,
+    known: Option<String>,
+    kept: &mut Vec<String>,
     left_out: &mut Vec<(String, String)>,
-) -> Vec<String> {
-    let derived = compile(names);
-    if derived.result.is_some() {
-        return names.to_vec();
+) {
+    let why = known.or_else(|| {
+        let derived = compile(shelf, names, written);
+        derived.result.is_none().then(|| complaint(&derived))
+    });
+    match (why, names) {
+        (None, names) => kept.extend(names.iter().cloned()),
+        (Some(why), [name]) => left_out.push((name.clone(), why)),
+        (Some(_), names) => {
+            let (one, two) = names.split_at(names.len() / 2);
+            sift(shelf, one, written, None, kept, left_out);
+            sift(shelf, two, written, None, kept, left_out);
+        }
     }
-    if let [name] = names {
-        left_out.push((name.clone(), complaint(&derived)));
-        return Vec::new();
-    }
-    let (first, second) = names.split_at(names.len() / 2);
-    let mut kept = possible(first, compile, left_out);
-    kept.extend(possible(second, compile, left_out));
-    kept
 }
 
-fn compile(library: &Library, offered: &[(String, Entry)], names: &[String], written: &Written) -> Derivable {
+fn compile(shelf: &Shelf, names: &[String], written: &Written) -> Derivable {
     let mut text = format!("{}\n", written.text);
-    let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(library.name.as_str(), Vec::new())]);
+    let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(shelf.name.as_str(), Vec::new())]);
     for name in names {
-        if let Some((holder, _)) = offered.iter().find(|(_, entry)| entry.name == *name) {
+        if let Some((holder, _)) = shelf.offered.iter().find(|(_, entry)| entry.name == *name) {
             used.entry(holder).or_default().push(name);
         }
     }
     for (holder, names) in used.into_iter().filter(|(_, names)| !names.is_empty()) {
         text.push_str(&format!("use {holder} ({})\n", names.join(", ")));
     }
-    derivable(&format!("{} over the input", library.name), &text, &Site::default(), names)
+    derivable(&format!("{} over the input", shelf.name), &text, &Site::default(), names)
 }
 
 fn complaint(derived: &Derivable) -> String {
@@ -252,7 +260,7 @@ pub fn write(sources: &Sources) -> Result<Written, DeriveError> {
     let mut written = Written::default();
     let levels = levels(sources, &mut written)?;
     let mut text = String::from("aurora 1.0\nrecipe derived \"What the input holds\"\n\n");
-    text.push_str("use std.physics (saturation_pressure, humidity_ratio, g0)\n\n");
+    text.push_str("use std.physics (saturation_pressure, g0, Rd)\n\n");
     text.push_str(&match &levels {
         Levels::Pressure(values) => {
             let list: Vec<String> = values.iter().map(|value| decimal(value / 100.0)).collect();
@@ -279,7 +287,7 @@ fn decimal(value: f64) -> String {
 
 /// Whether a field is one of those that a column needs on levels.
 fn of_column(what: What) -> bool {
-    !matches!(what, What::Pressure)
+    !matches!(what, What::Pressure | What::Vertical | What::Omega)
 }
 
 /// The levels that all fields of the column share: those of the model if it says where they lie, else of pressure.
@@ -355,6 +363,14 @@ impl Writer<'_> {
             }
         }
         let pressure = if matches!(self.levels, Levels::Model(..)) { "p" } else { "pl" };
+        match (self.on_levels(What::Vertical), self.on_levels(What::Omega)) {
+            (None, Some(found)) => {
+                self.variable("omega", "pressure_velocity", "pl", "vertical wind on levels", Some(found));
+                let density = format!("({pressure} / (Rd * t * (1 + 0.608 * q)))");
+                self.text.push_str(&format!("derive w : vertical_wind on pl = -omega / (g0 * {density})\n"));
+            }
+            (found, _) => self.variable("w", "vertical_wind", "pl", "vertical wind on levels", found),
+        }
         let humidity = HUMIDITY.map(|what| self.on_levels(what));
         self.humidity("q", "pl", "t", pressure, "humidity on levels", humidity);
         Ok(())

@@ -19,7 +19,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Module as _, default_libcall_names};
 use rayon::prelude::*;
 
-use super::emit::{Emitted, LANE, emit};
+use super::emit::{Emitted, LANE, Shape, emit};
 use super::schedule::Schedule;
 use super::{JitError, RunError};
 
@@ -73,22 +73,22 @@ impl Drop for Code {
 
 impl Code {
     /// Compiles a verified kernel as scheduled.
-    pub fn compile(schedule: &Schedule, unroll: usize) -> Result<Self, JitError> {
+    pub fn compile(schedule: &Schedule, shape: Shape) -> Result<Self, JitError> {
         let kernel = schedule.kernel;
         let mut module = JITModule::new(machine()?);
-        match define(&mut module, schedule, unroll) {
+        match define(&mut module, schedule, shape) {
             Ok((function, size, Emitted { tables, rows })) => Ok(Self {
                 function,
                 module: Mutex::new(Some(module)),
                 tables,
-                scratch: rows * 4 * unroll * LANE,
+                scratch: rows * shape.cells() * LANE,
                 input_levels: kernel.inputs.iter().map(|input| input.domain.levels()).collect(),
                 output_levels: kernel
                     .outputs
                     .iter()
                     .map(|output| schedule.domains[output.value.index()].levels())
                     .collect(),
-                group: 4 * unroll,
+                group: shape.cells(),
                 size,
             }),
             Err(error) => {
@@ -252,7 +252,7 @@ extern "C" fn fused_double(x: f64, y: f64, z: f64) -> f64 {
 fn define(
     module: &mut JITModule,
     schedule: &Schedule,
-    unroll: usize,
+    shape: Shape,
 ) -> Result<(Function, usize, Emitted), JitError> {
     let mut context = module.make_context();
     let mut signature = Signature::new(module.isa().default_call_conv());
@@ -264,13 +264,21 @@ fn define(
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
     let parameters = builder.block_params(entry).to_vec();
-    let emitted = emit(&mut builder, &parameters, schedule, unroll);
+    let emitted = emit(&mut builder, &parameters, schedule, shape);
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
 
     let id = module.declare_anonymous_function(&context.func.signature).map_err(JitError::machine)?;
+    if std::env::var("DISASM").is_ok() {
+        context.set_disasm(true);
+    }
     module.define_function(id, &mut context).map_err(|error| JitError::machine(format!("{error:?}")))?;
     let size = context.compiled_code().map_or(0, |code| code.code_buffer().len());
+    if let (Ok(path), Some(code)) = (std::env::var("DISASM"), context.compiled_code()) {
+        if let Some(v) = &code.vcode {
+            std::fs::write(path, v).unwrap();
+        }
+    }
     module.clear_context(&mut context);
     module.finalize_definitions().map_err(JitError::machine)?;
     let address = module.get_finalized_function(id);

@@ -2,11 +2,12 @@
 //!
 //! The function is `(inputs, outputs, tables, scratch, stride, start, end)`: an array of pointers to the inputs, another to
 //! the outputs, a pointer to the per-level constants, one to scratch memory, and three byte counts: from one level of a
-//! column to the next, and the cells to work on. `end − start` is a multiple of a group (`4 × unroll` cells). It reads and
+//! column to the next, and the cells to work on. `end − start` is a multiple of [`Shape::cells`]. It reads and
 //! writes the cells from `start` to `end` on the levels of each array, the tables, and the **rows** of scratch, each of
-//! one group's size, that [`Emitted`] counts; nothing else.
+//! so many cells, that [`Emitted`] counts; nothing else.
 //!
-//! A value of the IR is held as `unroll` vectors of four cells.
+//! A value of the IR is held as `unroll` vectors of four cells. Where there are loops over levels the function works on
+//! tiles of several groups, as `tile` says.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
 use cranelift_frontend::FunctionBuilder;
 
-use super::super::ir::{self, Domain, Instruction};
+use super::super::ir::{self, Binary, Compare, Domain, Instruction};
 use super::lanes::{Lanes, Mask};
 use super::level::Level;
 use super::schedule::{Item, Job, LevelLoop, Schedule, Step, is_leaf};
@@ -23,6 +24,21 @@ use super::schedule::{Item, Job, LevelLoop, Schedule, Step, is_leaf};
 /// Bytes in a lane, and in a vector.
 pub(super) const LANE: usize = 4;
 pub(super) const VECTOR: usize = 16;
+
+/// How many cells the function works on at once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Vectors of four cells in a group.
+    pub unroll: usize,
+    /// Groups in a tile.
+    pub groups: usize,
+}
+
+impl Shape {
+    pub fn cells(self) -> usize {
+        4 * self.unroll * self.groups
+    }
+}
 
 /// What the function needs besides the arrays.
 #[derive(Debug, Default)]
@@ -38,8 +54,9 @@ pub(super) fn emit(
     builder: &mut FunctionBuilder,
     parameters: &[Value],
     schedule: &Schedule,
-    unroll: usize,
+    shape: Shape,
 ) -> Emitted {
+    let unroll = shape.unroll;
     let pointers = |builder: &mut FunctionBuilder, array: Value, count: usize| -> Vec<Value> {
         (0..count).map(|k| builder.ins().load(I64, read(), array, (k * 8) as i32)).collect()
     };
@@ -59,6 +76,7 @@ pub(super) fn emit(
     let mut emitter = Emitter {
         lanes: Lanes { builder },
         unroll,
+        row_bytes: shape.cells() * LANE,
         outputs,
         table: parameters[2],
         scratch: parameters[3],
@@ -66,10 +84,17 @@ pub(super) fn emit(
         cell: offset,
         emitted: Emitted::default(),
         frame: Frame::new(schedule, inputs.into_iter().map(Source::Array).collect()),
+        segment: None,
     };
+    if shape.groups > 1 {
+        emitter.frame.crossing = super::tile::crossing(schedule);
+        emitter.segment = Some(super::tile::Segment::of(parameters[3], offset));
+    }
+    emitter.open_segment();
     emitter.steps();
+    emitter.close_segment();
     let emitted = emitter.emitted;
-    let next = builder.ins().iadd_imm_s(offset, (unroll * VECTOR) as i64);
+    let next = builder.ins().iadd_imm_s(offset, (shape.cells() * LANE) as i64);
     builder.ins().jump(head, &[next.into()]);
     builder.switch_to_block(exit);
     builder.ins().return_(&[]);
@@ -120,10 +145,14 @@ pub(super) struct Frame<'a> {
     pub level: Option<Level>,
     /// The level visited before, or the same on the first.
     pub before: Option<Level>,
+    /// Levels displaced from this one, by how far and in a column of how many levels.
+    pub displaced: BTreeMap<(i32, usize), Level>,
     /// Reductions so far.
     pub sums: BTreeMap<usize, Vec<Value>>,
     /// What the slabs need on every level.
     pub slabs: BTreeMap<usize, super::look::Extent>,
+    /// In tiles: the cell values that are wanted in another segment than the one that computes them.
+    pub crossing: BTreeSet<usize>,
     /// The levels that the current loop visits.
     pub range: std::ops::Range<usize>,
 }
@@ -143,8 +172,10 @@ impl<'a> Frame<'a> {
             tables: BTreeMap::new(),
             level: None,
             before: None,
+            displaced: BTreeMap::new(),
             sums: BTreeMap::new(),
             slabs: BTreeMap::new(),
+            crossing: BTreeSet::new(),
             range: 0..0,
         }
     }
@@ -162,6 +193,8 @@ impl<'a> Frame<'a> {
 pub(super) struct Emitter<'a, 'b, 'c> {
     pub lanes: Lanes<'b, 'c>,
     pub unroll: usize,
+    /// Bytes of a row of scratch.
+    pub row_bytes: usize,
     outputs: Vec<Value>,
     pub table: Value,
     pub scratch: Value,
@@ -170,6 +203,8 @@ pub(super) struct Emitter<'a, 'b, 'c> {
     pub cell: Value,
     pub emitted: Emitted,
     pub frame: Frame<'a>,
+    /// In tiles: the loop over the groups of one.
+    pub segment: Option<super::tile::Segment>,
 }
 
 impl Emitter<'_, '_, '_> {
@@ -194,9 +229,13 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// A loop with its test at the end: its range is never empty. It carries its place and the reductions so far.
+    /// A loop with its test at the end: its range is never empty. It carries its place and, but for tiles, the reductions
+    /// so far.
     fn level_loop(&mut self, level_loop: &LevelLoop) {
-        self.load_cells_before(level_loop);
+        let tiled = self.in_tile() && level_loop.range.len() > 1;
+        if !tiled {
+            self.load_cells_before(level_loop);
+        }
         self.frame.range = level_loop.range.clone();
         let mut reductions = Vec::new();
         for item in &level_loop.items {
@@ -213,9 +252,20 @@ impl Emitter<'_, '_, '_> {
             false => (level_loop.range.start, level_loop.range.end - 1),
             true => (level_loop.range.end - 1, level_loop.range.start),
         };
-        let first = self.lanes.builder.ins().iconst(I64, first as i64);
-        let mut carried = vec![first, first];
-        for reduction in &reductions {
+        let step = if level_loop.reverse { -1 } else { 1 };
+        if tiled {
+            for position in &reductions {
+                let identity = super::reduce::identity(self.frame.instruction(*position));
+                let identity = self.constant(identity);
+                let row = self.rows(1);
+                self.store_row(self.scratch, row, &identity);
+                self.frame.slots.insert(*position, row);
+            }
+            self.close_segment();
+        }
+        let index = self.lanes.builder.ins().iconst(I64, first as i64);
+        let mut carried = vec![index, index];
+        for reduction in reductions.iter().filter(|_| !tiled) {
             let identity = super::reduce::identity(self.frame.instruction(*reduction));
             let identity = self.lanes.constant(identity);
             carried.extend(vec![identity; self.unroll]);
@@ -228,18 +278,35 @@ impl Emitter<'_, '_, '_> {
             self.lanes.builder.ins().jump(body, &arguments);
             self.lanes.builder.switch_to_block(body);
             let types = [I64, I64].into_iter().chain(carried[2..].iter().map(|_| F32X4));
-            let parameters: Vec<Value> =
+            let mut parameters: Vec<Value> =
                 types.map(|of| self.lanes.builder.append_block_param(body, of)).collect();
+            let index = parameters[0];
+            if tiled {
+                self.open_segment();
+                for position in &reductions {
+                    parameters.extend(self.load_row(self.scratch, self.frame.slots[position]));
+                }
+            }
             self.level_body(level_loop, &reductions, &parameters);
-            let step = if level_loop.reverse { -1 } else { 1 };
-            let next = self.lanes.builder.ins().iadd_imm_s(parameters[0], step);
-            let more = self.lanes.builder.ins().icmp_imm_s(IntCC::NotEqual, parameters[0], last as i64);
-            let sums = reductions.iter().flat_map(|position| self.frame.sums[position].clone());
-            let again: Vec<BlockArg> =
-                [next, parameters[0]].into_iter().chain(sums).map(BlockArg::from).collect();
+            if tiled {
+                for position in &reductions {
+                    if let Some(sums) = self.frame.sums.remove(position) {
+                        self.store_row(self.scratch, self.frame.slots[position], &sums);
+                    }
+                }
+                self.close_segment();
+            }
+            let next = self.lanes.builder.ins().iadd_imm_s(index, step);
+            let more = self.lanes.builder.ins().icmp_imm_s(IntCC::NotEqual, index, last as i64);
+            let sums =
+                reductions.iter().filter_map(|position| self.frame.sums.get(position).cloned()).flatten();
+            let again: Vec<BlockArg> = [next, index].into_iter().chain(sums).map(BlockArg::from).collect();
             let exit = self.lanes.builder.create_block();
             self.lanes.builder.ins().brif(more, body, &again, exit, &[]);
             self.lanes.builder.switch_to_block(exit);
+            if tiled {
+                self.open_segment();
+            }
         }
         self.leave_loop(level_loop, mark);
     }
@@ -272,6 +339,7 @@ impl Emitter<'_, '_, '_> {
     fn level_body(&mut self, level_loop: &LevelLoop, reductions: &[usize], carried: &[Value]) {
         let level = self.level(carried[0]);
         self.frame.level = Some(level);
+        self.frame.displaced.clear();
         self.frame.before = Some(if level_loop.before { self.level(carried[1]) } else { level });
         for (position, sums) in reductions.iter().zip(carried[2..].chunks(self.unroll)) {
             self.frame.sums.insert(*position, sums.to_vec());
@@ -295,7 +363,7 @@ impl Emitter<'_, '_, '_> {
 
     /// Column values end with the loop; what its jobs have made become cell values.
     fn leave_loop(&mut self, level_loop: &LevelLoop, mark: usize) {
-        self.forget_values(mark);
+        self.forget_values(mark.min(self.mark_values()));
         (self.frame.level, self.frame.before) = (None, None);
         self.frame.filled.extend(&level_loop.fills);
         let schedule = self.frame.schedule;
@@ -350,6 +418,21 @@ impl Emitter<'_, '_, '_> {
                 let x = self.numbers(x);
                 Held::Number(x.into_iter().map(|x| self.lanes.unary(*op, x)).collect())
             }
+            (
+                Instruction::Binary { op: op @ (Binary::Mul | Binary::Min | Binary::Max), .. },
+                [Held::Mask(x), Held::Mask(y)],
+            ) => {
+                let pairs = x.iter().zip(y);
+                Held::Mask(pairs.filter_map(|(x, y)| self.lanes.join_masks(*op, *x, *y)).collect())
+            }
+            (Instruction::Binary { op: Binary::Sub, .. }, [x, Held::Mask(y)]) if self.is_constant(x, 1.0) => {
+                Held::Mask(y.iter().map(|mask| self.lanes.not_mask(*mask)).collect())
+            }
+            (Instruction::Compare { op: Compare::Gt, .. }, [Held::Mask(x), y])
+                if self.is_constant(y, 0.0) =>
+            {
+                Held::Mask(x.clone())
+            }
             (Instruction::Binary { op, .. }, [x, y]) => {
                 let pairs = self.numbers(x).into_iter().zip(self.numbers(y));
                 Held::Number(pairs.map(|(x, y)| self.lanes.binary(*op, x, y)).collect())
@@ -367,6 +450,14 @@ impl Emitter<'_, '_, '_> {
             (Instruction::Constant(number), _) => Held::Number(self.constant(*number as f32)),
             // The schedule and the verifier let nothing else come here.
             _ => Held::Number(self.constant(f32::NAN)),
+        }
+    }
+
+    /// Whether it is that number everywhere; zeros of either sign are one.
+    fn is_constant(&self, held: &Held, number: f32) -> bool {
+        match held {
+            Held::Number(numbers) => numbers.iter().all(|lanes| self.lanes.known(*lanes) == Some(number)),
+            Held::Mask(_) => false,
         }
     }
 
@@ -424,6 +515,12 @@ impl Emitter<'_, '_, '_> {
     }
 
     pub fn set(&mut self, position: usize, held: Held) {
+        if self.frame.crossing.contains(&position) && !self.frame.slots.contains_key(&position) {
+            let numbers = self.numbers(&held);
+            let row = self.rows(1);
+            self.store_row(self.scratch, row, &numbers);
+            self.frame.slots.insert(position, row);
+        }
         self.frame.values[position] = Some(held);
         self.frame.log.push(position);
     }

@@ -5,7 +5,9 @@
 
 use cranelift_codegen::ir::condcodes::FloatCC;
 use cranelift_codegen::ir::types::{F32X4, I32, I32X4};
-use cranelift_codegen::ir::{Endianness, InstBuilder, MemFlagsData, Type, Value};
+use cranelift_codegen::ir::{
+    Endianness, InstBuilder, InstructionData, MemFlagsData, Opcode, Type, Value, ValueDef,
+};
 use cranelift_frontend::FunctionBuilder;
 
 use super::super::ir::{Binary, Compare, Unary};
@@ -93,6 +95,21 @@ impl Lanes<'_, '_> {
         self.builder.ins().bor(chosen, mask.missing)
     }
 
+    /// Both masks, as their product; or one of them, as the greater; NaN where either is missing.
+    pub fn join_masks(&mut self, op: Binary, x: Mask, y: Mask) -> Option<Mask> {
+        let holds = match op {
+            Binary::Mul | Binary::Min => self.builder.ins().band(x.holds, y.holds),
+            Binary::Max => self.builder.ins().bor(x.holds, y.holds),
+            _ => return None,
+        };
+        Some(Mask { holds, missing: self.builder.ins().bor(x.missing, y.missing) })
+    }
+
+    /// Where the mask does not hold: what is left of 1.
+    pub fn not_mask(&mut self, mask: Mask) -> Mask {
+        Mask { holds: self.builder.ins().bnot(mask.holds), missing: mask.missing }
+    }
+
     /// Not zero (as an integer) if a lane is set anywhere in these masks.
     pub fn any(&mut self, masks: &[Value]) -> Value {
         let Some((first, others)) = masks.split_first() else { return self.builder.ins().iconst(I32, 0) };
@@ -108,8 +125,28 @@ impl Lanes<'_, '_> {
 
     /// The lanes in which a comparison holds, as `F32X4`.
     pub fn test(&mut self, condition: FloatCC, x: Value, y: Value) -> Value {
+        // The other way round, so that a choice between the two becomes one `minps` or `maxps`.
+        let (condition, x, y) = match condition {
+            FloatCC::GreaterThan => (FloatCC::LessThan, y, x),
+            FloatCC::GreaterThanOrEqual => (FloatCC::LessThanOrEqual, y, x),
+            _ => (condition, x, y),
+        };
         let lanes = self.builder.ins().fcmp(condition, x, y);
         self.cast(F32X4, lanes)
+    }
+
+    /// The number that a value is in all lanes, if it is a constant.
+    pub fn known(&self, value: Value) -> Option<f32> {
+        let function = &self.builder.func;
+        let ValueDef::Result(instruction, _) = function.dfg.value_def(value) else { return None };
+        let InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } =
+            function.dfg.insts[instruction]
+        else {
+            return None;
+        };
+        let bytes = function.dfg.constants.get(constant_handle).as_slice();
+        let first = bytes.first_chunk::<4>()?;
+        bytes.chunks(4).all(|lane| lane == first).then(|| f32::from_le_bytes(*first))
     }
 
     /// The same 128 bits as another type.
@@ -123,11 +160,29 @@ impl Lanes<'_, '_> {
         Mask { holds: self.test(FloatCC::NotEqual, x, y), missing: self.test(FloatCC::Unordered, x, y) }
     }
 
-    /// One machine instruction (`minps`, `maxps`), which gives `y` where either is NaN, then NaN put in.
+    /// One machine instruction (`minps`, `maxps`), which gives the second operand where either is NaN, then NaN put in. Beside a
+    /// constant the other operand comes second, and NaN is there already; only where both are zeros that order is wrong.
     fn extreme(&mut self, condition: FloatCC, x: Value, y: Value) -> Value {
+        if self.known(x).is_some_and(|constant| !constant.is_nan()) {
+            return self.first_if(condition, x, y);
+        }
+        match self.known(y) {
+            Some(constant) if !constant.is_nan() && constant != 0.0 => self.first_if(condition, y, x),
+            // −0 that should have become +0 becomes it here.
+            Some(constant) if constant.to_bits() == 0 => {
+                let result = self.first_if(condition, y, x);
+                self.builder.ins().fadd(result, y)
+            }
+            _ => {
+                let chosen = self.first_if(condition, x, y);
+                let missing = self.test(FloatCC::Unordered, x, y);
+                self.builder.ins().bor(chosen, missing)
+            }
+        }
+    }
+
+    fn first_if(&mut self, condition: FloatCC, x: Value, y: Value) -> Value {
         let first = self.test(condition, x, y);
-        let chosen = self.choose(first, x, y);
-        let missing = self.test(FloatCC::Unordered, x, y);
-        self.builder.ins().bor(chosen, missing)
+        self.choose(first, x, y)
     }
 }

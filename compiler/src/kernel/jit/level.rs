@@ -20,11 +20,6 @@ pub(super) struct Level {
 }
 
 impl Emitter<'_, '_, '_> {
-    /// Bytes of a row of scratch.
-    fn row_bytes(&self) -> usize {
-        self.unroll * VECTOR
-    }
-
     /// So many new rows; gives the first.
     pub fn rows(&mut self, count: usize) -> usize {
         let first = self.emitted.rows;
@@ -33,7 +28,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     pub fn level(&mut self, index: Value) -> Level {
-        let bytes = self.row_bytes() as i64;
+        let bytes = self.row_bytes as i64;
         let builder = &mut self.lanes.builder;
         let array = builder.ins().imul(index, self.stride);
         let array = builder.ins().iadd(self.cell, array);
@@ -45,6 +40,9 @@ impl Emitter<'_, '_, '_> {
 
     /// The level that many further on, or the first or last of so many.
     pub fn displaced(&mut self, level: Level, by: i32, levels: usize) -> Level {
+        if let Some(level) = self.frame.displaced.get(&(by, levels)) {
+            return *level;
+        }
         let last = levels.saturating_sub(1) as i64;
         let builder = &mut self.lanes.builder;
         let index = builder.ins().iadd_imm_s(level.index, i64::from(by));
@@ -57,7 +55,9 @@ impl Emitter<'_, '_, '_> {
             let inside = builder.ins().icmp(IntCC::SignedLessThan, index, last);
             builder.ins().select(inside, index, last)
         };
-        self.level(index)
+        let level = self.level(index);
+        self.frame.displaced.insert((by, levels), level);
+        level
     }
 
     /// A value on any level: an input, per-level constants, or a column that has been kept there; cells are the same on all.
@@ -117,13 +117,13 @@ impl Emitter<'_, '_, '_> {
 
     /// A row of scratch, counted from an address.
     pub fn load_row(&mut self, from: Value, row: usize) -> Vec<Value> {
-        let start = row * self.row_bytes();
+        let start = row * self.row_bytes;
         let load = |u| self.lanes.builder.ins().load(F32X4, write(), from, (start + u * VECTOR) as i32);
         (0..self.unroll).map(load).collect()
     }
 
     pub fn store_row(&mut self, from: Value, row: usize, numbers: &[Value]) {
-        let start = row * self.row_bytes();
+        let start = row * self.row_bytes;
         for (u, number) in numbers.iter().enumerate() {
             self.lanes.builder.ins().store(write(), *number, from, (start + u * VECTOR) as i32);
         }

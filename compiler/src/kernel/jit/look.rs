@@ -10,12 +10,10 @@ use super::emit::{Emitter, Held};
 use super::level::Level;
 use super::schedule::{Search, Slab};
 
-/// What a slab needs on every level, in vectors of four cells.
+/// What a slab needs on every level.
 #[derive(Clone)]
 pub(super) struct Extent {
-    low: Vec<Value>,
-    high: Vec<Value>,
-    /// Rows: where a coordinate is missing, the depth so far, and then one for each result.
+    /// Rows: the lower and the upper end, where a coordinate is missing, the depth so far, and then one for each result.
     row: usize,
 }
 
@@ -146,7 +144,7 @@ impl Emitter<'_, '_, '_> {
 
     pub fn begin_slab(&mut self, number: usize) {
         let slab = &self.frame.schedule.slabs[number];
-        let row = self.rows(2 + slab.positions.len());
+        let row = self.rows(4 + slab.positions.len());
         let (from, to) = (self.number(slab.from), self.number(slab.to));
         let (mut low, mut high) = (Vec::new(), Vec::new());
         for (from, to) in from.iter().zip(&to) {
@@ -155,8 +153,10 @@ impl Emitter<'_, '_, '_> {
             high.push(self.lanes.choose(rising, *to, *from));
         }
         let zero = self.constant(0.0);
-        self.store_row(self.scratch, row, &zero);
-        self.store_row(self.scratch, row + 1, &zero);
+        self.store_row(self.scratch, row, &low);
+        self.store_row(self.scratch, row + 1, &high);
+        self.store_row(self.scratch, row + 2, &zero);
+        self.store_row(self.scratch, row + 3, &zero);
         for (result, position) in slab.positions.iter().enumerate() {
             let start = match self.layer_op(*position) {
                 LayerOp::Integral | LayerOp::Mean => 0.0,
@@ -164,9 +164,9 @@ impl Emitter<'_, '_, '_> {
                 LayerOp::Min => f32::INFINITY,
             };
             let start = self.constant(start);
-            self.store_row(self.scratch, row + 2 + result, &start);
+            self.store_row(self.scratch, row + 4 + result, &start);
         }
-        self.frame.slabs.insert(number, Extent { low, high, row });
+        self.frame.slabs.insert(number, Extent { row });
     }
 
     fn layer_op(&self, position: usize) -> LayerOp {
@@ -184,7 +184,9 @@ impl Emitter<'_, '_, '_> {
         };
         let old = self.at_level(slab.coordinate, before);
         let new = self.number(slab.coordinate);
-        let mut missing = self.load_row(self.scratch, extent.row);
+        let (low, high) =
+            (self.load_row(self.scratch, extent.row), self.load_row(self.scratch, extent.row + 1));
+        let mut missing = self.load_row(self.scratch, extent.row + 2);
         let mut pairs = Vec::new();
         for (u, missing) in missing.iter_mut().enumerate() {
             let lanes = &mut self.lanes;
@@ -192,14 +194,14 @@ impl Emitter<'_, '_, '_> {
             *missing = lanes.builder.ins().bor(*missing, unknown);
             let rising = lanes.test(FloatCC::LessThanOrEqual, old[u], new[u]);
             let (a, b) = (lanes.choose(rising, old[u], new[u]), lanes.choose(rising, new[u], old[u]));
-            let inside = lanes.test(FloatCC::GreaterThan, a, extent.low[u]);
-            let start = lanes.choose(inside, a, extent.low[u]);
-            let inside = lanes.test(FloatCC::LessThan, b, extent.high[u]);
-            let end = lanes.choose(inside, b, extent.high[u]);
+            let inside = lanes.test(FloatCC::GreaterThan, a, low[u]);
+            let start = lanes.choose(inside, a, low[u]);
+            let inside = lanes.test(FloatCC::LessThan, b, high[u]);
+            let end = lanes.choose(inside, b, high[u]);
             let taken = lanes.test(FloatCC::LessThan, start, end);
             pairs.push(Pair { rising, a, b, start, end, taken });
         }
-        self.store_row(self.scratch, extent.row, &missing);
+        self.store_row(self.scratch, extent.row + 2, &missing);
         let taken: Vec<Value> = pairs.iter().map(|pair| pair.taken).collect();
         let any = self.lanes.any(&taken);
         self.when(any, |emitter| emitter.take_in(slab, &extent, before, &pairs));
@@ -207,7 +209,7 @@ impl Emitter<'_, '_, '_> {
 
     fn take_in(&mut self, slab: &Slab, extent: &Extent, before: Level, pairs: &[Pair]) {
         let mut shares = Vec::new();
-        let mut depths = self.load_row(self.scratch, extent.row + 1);
+        let mut depths = self.load_row(self.scratch, extent.row + 3);
         for (pair, depth) in pairs.iter().zip(&mut depths) {
             let lanes = &mut self.lanes;
             let thickness = lanes.builder.ins().fsub(pair.b, pair.a);
@@ -222,11 +224,11 @@ impl Emitter<'_, '_, '_> {
             let at_b = lanes.test(FloatCC::Equal, pair.end, pair.b);
             shares.push(Share { first, last, at_a, at_b, part });
         }
-        self.store_row(self.scratch, extent.row + 1, &depths);
+        self.store_row(self.scratch, extent.row + 3, &depths);
         for (result, position) in slab.positions.iter().enumerate() {
             let Instruction::Layer { op, value, .. } = self.frame.instruction(*position) else { continue };
             let (old, new) = (self.at_level(*value, before), self.number(*value));
-            let row = extent.row + 2 + result;
+            let row = extent.row + 4 + result;
             let mut numbers = self.load_row(self.scratch, row);
             for (u, number) in numbers.iter_mut().enumerate() {
                 *number = self.join(*op, *number, (old[u], new[u]), &pairs[u], &shares[u]);
@@ -271,11 +273,11 @@ impl Emitter<'_, '_, '_> {
         let slab = &self.frame.schedule.slabs[number];
         let Some(extent) = self.frame.slabs.remove(&number) else { return };
         let (from, to) = (self.number(slab.from), self.number(slab.to));
-        let missing = self.load_row(self.scratch, extent.row);
-        let depths = self.load_row(self.scratch, extent.row + 1);
+        let missing = self.load_row(self.scratch, extent.row + 2);
+        let depths = self.load_row(self.scratch, extent.row + 3);
         for (result, position) in slab.positions.iter().enumerate() {
             let op = self.layer_op(*position);
-            let mut numbers = self.load_row(self.scratch, extent.row + 2 + result);
+            let mut numbers = self.load_row(self.scratch, extent.row + 4 + result);
             for (u, number) in numbers.iter_mut().enumerate() {
                 let lanes = &mut self.lanes;
                 let zero = lanes.constant(0.0);

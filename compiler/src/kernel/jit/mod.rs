@@ -19,14 +19,17 @@ mod math;
 mod plan;
 mod reduce;
 mod schedule;
+mod split;
 mod stencil;
+mod tile;
 mod walk;
 
 use std::fmt::{self, Display, Formatter};
 
+use self::emit::Shape;
 use super::interpret::Extent;
 use super::ir::{Domain, Instruction, Kernel};
-use super::optimise::optimise;
+use super::optimise::{optimise, remove_dead_code, share_common_subexpressions};
 use super::verify::{self, VerifyError, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
@@ -48,13 +51,14 @@ pub struct Compiled {
 impl Compiled {
     /// Verifies, optimises and compiles a kernel for this machine.
     pub fn new(kernel: &Kernel) -> Result<Self, JitError> {
-        Self::with_unroll(kernel, unroll)
+        Self::with_shape(kernel, shape)
     }
 
-    fn with_unroll(kernel: &Kernel, unroll: impl Fn(usize, usize) -> usize) -> Result<Self, JitError> {
+    fn with_shape(kernel: &Kernel, shape: impl Fn(usize, usize) -> Shape) -> Result<Self, JitError> {
         domains(kernel).map_err(JitError::Invalid)?;
         let stencil = kernel.is_stencil();
-        let kernel = optimise::<f32>(kernel);
+        let kernel = split::split_walks(&optimise::<f32>(kernel));
+        let kernel = remove_dead_code(&share_common_subexpressions(&remove_dead_code(&kernel)));
         let domains_of_all = domains(&kernel).map_err(JitError::Invalid)?;
         if numbers_wanted(&kernel, &domains_of_all) > NUMBERS {
             return Err(JitError::TooManyConstants);
@@ -66,7 +70,7 @@ impl Compiled {
             let (live, of_pass) = (schedule::live_values(pass), schedule.loops());
             live_values = live_values.max(live);
             loops += of_pass;
-            code::Code::compile(&schedule, unroll(live, of_pass))
+            code::Code::compile(&schedule, shape(live, of_pass))
         };
         for pass in &passes.before {
             before.push(if pass.outputs.is_empty() { None } else { Some(compile(pass)?) });
@@ -184,11 +188,16 @@ fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {
     kernel.instructions.iter().zip(domains).map(of_one).fold(0, usize::saturating_add)
 }
 
-/// How many vectors of four cells to work on at once: two if they fit the 16 registers with room for temporaries.
-/// One in kernels with level loops, which wait for memory and gain nothing; four were never better than two
-/// in `benches/kernels.rs`, and much worse where `pow` makes the code long.
-fn unroll(live_values: usize, loops: usize) -> usize {
-    if loops > 0 || live_values > 6 { 1 } else { 2 }
+/// How many cells to work on at once. Without loops over levels, two vectors if they fit the 16 registers with room for
+/// temporaries; four were never better than two in `benches/kernels.rs`, and much worse where `pow` makes the code long.
+/// With loops, tiles of groups of one vector.
+fn shape(live_values: usize, loops: usize) -> Shape {
+    let unroll = std::env::var("UNROLL").map_or(1, |u| u.parse().unwrap());
+    let groups = std::env::var("TILES").map_or(16, |u| u.parse().unwrap());
+    match loops {
+        0 => Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1 },
+        _ => Shape { unroll, groups },
+    }
 }
 
 /// Why a kernel could not be compiled.
@@ -334,14 +343,13 @@ mod tests {
         let cells = 45;
         let q: Vec<f32> = (0..3 * cells).map(|k| (k * 37 % 50) as f32 / 10.0).collect();
         let a: Vec<f32> = (0..cells).map(|k| (k % 7) as f32 - 1.5).collect();
-        let results = [1, 2, 4].map(|unroll| {
+        let results = [(1, 1), (2, 1), (4, 1), (1, 16), (2, 3)].map(|(unroll, groups)| {
             let (mut c, mut m) = (vec![0.0; 3 * cells], vec![0.0; cells]);
-            let compiled = Compiled::with_unroll(&kernel, |_, _| unroll).unwrap();
+            let compiled = Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups }).unwrap();
             compiled.run(&[&q, &a], &mut [&mut c, &mut m], cells).unwrap();
             c.iter().chain(&m).map(|number| number.to_bits()).collect::<Vec<_>>()
         });
-        assert_eq!(results[0], results[1]);
-        assert_eq!(results[0], results[2]);
+        assert!(results.iter().all(|result| *result == results[0]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::super::ir::{Domain, Instruction, Kernel, Reduce, Value};
 use super::schedule::{Draft, Drafts, Job, Schedule, Search, Slab, Step, Walk, cost, is_leaf};
 
 /// States that walks may have together in one loop.
-const STATES: usize = 16;
+const STATES: usize = 32;
 /// A body of this cost shares its loop with no other such walk.
 const HEAVY: usize = 60;
 
