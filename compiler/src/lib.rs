@@ -22,6 +22,7 @@ pub mod plan;
 pub mod range;
 pub mod resolve;
 pub mod site;
+pub mod soften;
 pub mod typed;
 pub mod types;
 pub mod units;

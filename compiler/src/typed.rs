@@ -47,6 +47,8 @@ pub enum TypedKind {
     Binary(Binary, Typed, Typed),
     /// 1 where it holds, else 0.
     Compare(Comparison, Typed, Typed),
+    /// 1 from the second value on, else 0; a ramp where it stands in a loss ([`softened`](crate::soften::softened)).
+    Step(Typed, Typed),
     /// `then` where the mask is not 0.
     Select {
         mask: Typed,
@@ -178,7 +180,7 @@ impl TypedKind {
         match self {
             Constant(_) | PerLevel(_) | Variable(_) | Coordinate(_) | State { .. } => {}
             Same(a) | Unary(_, a) => visit(a),
-            Binary(_, a, b) | Compare(_, a, b) => [a, b].into_iter().for_each(visit),
+            Binary(_, a, b) | Compare(_, a, b) | Step(a, b) => [a, b].into_iter().for_each(visit),
             Select { mask, then, otherwise } => [mask, then, otherwise].into_iter().for_each(visit),
             Weighted { value, .. }
             | Extreme { value, .. }
@@ -198,14 +200,14 @@ impl TypedKind {
     }
 
     /// The same operation on other expressions.
-    fn map(&self, mut change: impl FnMut(&Typed) -> Typed) -> TypedKind {
+    pub fn map(&self, mut change: impl FnMut(&Typed) -> Typed) -> TypedKind {
         let mut kind = self.clone();
         let mut replace = |part: &mut Typed| *part = change(part);
         use TypedKind::*;
         match &mut kind {
             Constant(_) | PerLevel(_) | Variable(_) | Coordinate(_) | State { .. } => {}
             Same(a) | Unary(_, a) => replace(a),
-            Binary(_, a, b) | Compare(_, a, b) => [a, b].into_iter().for_each(replace),
+            Binary(_, a, b) | Compare(_, a, b) | Step(a, b) => [a, b].into_iter().for_each(replace),
             Select { mask, then, otherwise } => [mask, then, otherwise].into_iter().for_each(replace),
             Weighted { value, .. }
             | Extreme { value, .. }
@@ -253,7 +255,7 @@ impl TypedKind {
             // The same field twice is a square, whatever its sign.
             Binary(self::Binary::Multiply, a, b) if Rc::ptr_eq(a, b) => range::power(a.ty.range, 2.0),
             Binary(op, a, b) => op.range(a.ty.range, b.ty.range),
-            Compare(..) => range::SHARE,
+            Compare(..) | Step(..) => range::SHARE,
             Select { then, otherwise, .. } => range::hull(then.ty.range, otherwise.ty.range),
             Weighted { value, weights } => range::weighted(value.ty.range, weights),
             Extreme { value, .. } | Shift { value, .. } | Interpolate { value, .. } => value.ty.range,

@@ -300,7 +300,7 @@ impl Checker<'_> {
         self.agree(&x, &from, "compared with")?;
         let support = self.broadcast(&x, &from)?;
         let ty = FieldType { support, ..FieldType::number() };
-        Some(node(TypedKind::Compare(Comparison::GreaterEqual, x, from), ty, span))
+        Some(node(TypedKind::Step(x, from), ty, span))
     }
 }
 

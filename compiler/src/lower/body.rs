@@ -86,6 +86,10 @@ impl Body<'_, '_> {
                 let (left, right) = (self.value(left), self.value(right));
                 self.builder.compare(compare(*comparison), left, right)
             }
+            TypedKind::Step(left, right) => {
+                let (left, right) = (self.value(left), self.value(right));
+                self.builder.compare(ir::Compare::Ge, left, right)
+            }
             TypedKind::Select { mask, then, otherwise } => {
                 let (mask, then, otherwise) = (self.value(mask), self.value(then), self.value(otherwise));
                 self.builder.select(mask, then, otherwise)

@@ -14,6 +14,7 @@ use crate::check::{Checked, ModelChoice, Projection};
 use crate::kernel::ir::Module;
 use crate::lower::{self, input_name};
 use crate::resolve::{RECIPE, Resolved};
+use crate::soften::{kernel_in_losses, softened};
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind};
 use crate::types::{FieldType, Support};
 
@@ -257,7 +258,9 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         }
         let tolerance = constraint.tolerance.unwrap_or(1.0);
         let kernel_name = format!("constraint.{name}");
-        let kernel = lower::kernel(checked, &kernel_name, &in_tolerances(&constraint.violation, tolerance));
+        let violation = in_tolerances(&constraint.violation, tolerance);
+        softened_beside(checked, &kernel_name, &violation, module);
+        let kernel = lower::kernel(checked, &kernel_name, &violation);
         let inputs = kernel.inputs.iter().map(|i| i.name.clone()).collect();
         module.kernels.push(kernel);
         let projection = constraint.projection.as_ref().map(|p| projection(checked, &name, p, module));
@@ -269,19 +272,39 @@ fn training(resolved: &Resolved, checked: &Checked, module: &mut Module) -> Trai
         .filter(|(name, _)| minimised(name))
         .map(|(name, loss)| (name.clone(), loss.clone()))
         .collect();
+    let derived: BTreeSet<&str> =
+        losses.values().flat_map(|loss| &loss.terms).map(|term| term.field.as_str()).collect();
+    for name in derived {
+        let id = resolved.lookup(RECIPE, name).map(|definition| &definition.id);
+        if let Some(derived) = id.and_then(|id| checked.derived.get(id)) {
+            softened_beside(checked, name, &derived.value, module);
+        }
+    }
     let mut needed: BTreeSet<&str> = BTreeSet::new();
     let terms = losses.values().flat_map(|loss| &loss.terms);
     needed.extend(terms.flat_map(|term| term.when.iter().chain(&term.expression)).map(|c| c.kernel.as_str()));
+    let terms = losses.values().flat_map(|loss| &loss.terms);
+    let expressions: BTreeSet<&str> =
+        terms.flat_map(|term| &term.expression).map(|c| c.kernel.as_str()).collect();
     let favours = checked.phases.iter().flat_map(|phase| &phase.favour);
     needed.extend(favours.map(|favour| favour.condition.kernel.as_str()));
     let scores = checked.evaluations.iter().flat_map(|e| &e.scores);
     needed.extend(scores.flat_map(|score| &score.event).map(|event| event.kernel.as_str()));
     for (name, relation) in &checked.conditions {
         if needed.contains(name.as_str()) {
-            module.kernels.push(lower::kernel(checked, name, relation));
+            // Of a loss written out there is no other kernel.
+            let soft = if expressions.contains(name.as_str()) { softened(relation) } else { None };
+            module.kernels.push(lower::kernel(checked, name, soft.as_ref().unwrap_or(relation)));
         }
     }
     TrainingPlan { losses, constraints, phases: checked.phases.clone() }
+}
+
+/// Where a value has steps that are ramps in losses, the kernel for losses.
+fn softened_beside(checked: &Checked, name: &str, value: &Typed, module: &mut Module) {
+    if let Some(soft) = softened(value) {
+        module.kernels.push(lower::kernel(checked, &kernel_in_losses(name), &soft));
+    }
 }
 
 fn projection(checked: &Checked, name: &str, projection: &Projection, module: &mut Module) -> ProjectionPlan {

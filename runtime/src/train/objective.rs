@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::training::{ErrorTerm, Measure, PhasePlan};
 use aurora_compiler::plan::{Plan, Role};
+use aurora_compiler::soften::kernel_in_losses;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::compiled::LossKernel;
@@ -66,6 +67,8 @@ pub(super) enum Place {
 struct DerivedTerm {
     name: String,
     kernel: LossKernel,
+    /// The kernel has ramps where the field has steps: the truth is computed with it too.
+    softened: bool,
     measure: Measure,
     weight: f64,
     spread: f64,
@@ -153,7 +156,8 @@ impl Objective {
                     objective.add(term, plan, module, spreads)?;
                 }
             } else if let Some(constraint) = plan.training.constraints.get(name) {
-                let kernel = kernel(module, &constraint.kernel, || format!("the constraint `{name}`"))?;
+                let kernel =
+                    kernel_in_loss(module, &constraint.kernel, || format!("the constraint `{name}`"))?;
                 objective.constraints.push(ConstraintTerm { name: name.clone(), kernel, weight: *weight });
             } else {
                 return Err(ObjectiveError::NoSuchLoss { phase: phase.name.clone(), name: name.clone() });
@@ -191,10 +195,11 @@ impl Objective {
         }
         match (place, condition) {
             (None, condition) => {
-                let kernel = kernel(module, &term.field, what)?;
+                let softened = module.kernel(&kernel_in_losses(&term.field)).is_some();
+                let kernel = kernel_in_loss(module, &term.field, what)?;
                 let spread = spreads.get(&term.field).copied().unwrap_or(1.0);
                 let ErrorTerm { field: name, measure, weight, .. } = term;
-                self.derived.push(DerivedTerm { name, kernel, measure, weight, spread, condition });
+                self.derived.push(DerivedTerm { name, kernel, softened, measure, weight, spread, condition });
             }
             (Some(field), Some(condition)) => {
                 self.conditional.push(ConditionalTerm { field, term, condition })
@@ -222,8 +227,11 @@ impl Objective {
     pub fn true_fields(&self) -> Vec<String> {
         let inputs =
             self.conditions().flat_map(|kernel| &kernel.kernel().inputs).map(|input| input.name.clone());
-        let names: BTreeSet<String> =
-            self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
+        let of_term = |term: &DerivedTerm| match term.softened {
+            true => term.kernel.kernel().inputs.iter().map(|input| input.name.clone()).collect(),
+            false => vec![term.name.clone()],
+        };
+        let names: BTreeSet<String> = self.derived.iter().flat_map(of_term).chain(inputs).collect();
         names.into_iter().collect()
     }
 
@@ -296,11 +304,14 @@ impl Objective {
         fields.extend(truth.statics.clone());
         for term in &self.derived {
             let value = term.kernel.run(&fields)?;
-            let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
-                kernel: part(term.measure, &term.name),
-                input: format!("truth of {}", term.name),
-            })?;
-            let difference = (value - true_value.clone()).div_scalar(term.spread as f32);
+            let true_value = match term.softened {
+                true => term.kernel.run(&truth.fields)?,
+                false => truth.fields.get(&term.name).cloned().ok_or_else(|| GraphError::MissingInput {
+                    kernel: part(term.measure, &term.name),
+                    input: format!("truth of {}", term.name),
+                })?,
+            };
+            let difference = (value - true_value).div_scalar(term.spread as f32);
             let error =
                 mean_where(measured(term.measure, difference), term.condition.as_ref(), &truth.fields)?;
             let error = error.mul_scalar(share_of(term.condition.as_ref()));
@@ -340,6 +351,16 @@ impl Objective {
 fn kernel(module: &Module, name: &str, what: impl FnOnce() -> String) -> Result<LossKernel, ObjectiveError> {
     let missing = || ObjectiveError::MissingKernel { what: what(), kernel: name.to_string() };
     module.kernel(name).cloned().map(LossKernel::new).ok_or_else(missing)
+}
+
+/// The kernel as it stands in losses, where that is another one.
+fn kernel_in_loss(
+    module: &Module,
+    name: &str,
+    what: impl FnOnce() -> String,
+) -> Result<LossKernel, ObjectiveError> {
+    let own = kernel_in_losses(name);
+    kernel(module, if module.kernel(&own).is_some() { &own } else { name }, what)
 }
 
 /// What the checkpoint calls a field that a head predicts as quantiles.

@@ -89,13 +89,14 @@ impl Gradients {
     }
 }
 
-/// Whether the outputs depend on an input at all.
-fn tracked(kernel: &Kernel) -> bool {
+/// Whether the outputs depend on an input at all, in a way that has a slope.
+pub fn tracked(kernel: &Kernel) -> bool {
     let mut depends = vec![false; kernel.instructions.len()];
     for (position, instruction) in kernel.instructions.iter().enumerate() {
         depends[position] = match instruction {
             Instruction::Input(_) => true,
-            Instruction::Compare { .. } => false,
+            // What the programs do for each level is flat.
+            Instruction::Compare { .. } | Instruction::Each { .. } => false,
             Instruction::Select { then, otherwise, .. } => {
                 depends[then.index()] || depends[otherwise.index()]
             }

@@ -2,15 +2,18 @@
 //!
 //! A loss asks for something that no small change of the prediction changes.
 //!
-//! `step(x, from = a)` and comparisons are 0 or 1, and flat everywhere else: their gradient is zero almost everywhere,
-//! so a loss of nothing but them teaches the network nothing, however long it runs. They do no harm as a factor
-//! of something that has a slope, nor in `when` and in scores. Where the threshold itself is to be
-//! learnt, give it a width.
+//! Comparisons are 0 or 1, and flat everywhere else: their gradient is zero almost everywhere, so a loss of nothing but
+//! them teaches the network nothing, however long it runs. They do no harm as a factor of something that has a
+//! slope, nor in `when` and in scores. Where the threshold itself is to be learnt, give it a width.
+//!
+//! `step(x, from = a)` has a width where it stands in a loss: there it rises from 0 at 0.9 a to 1 at 1.1 a, of the
+//! prediction and of the truth alike, and stays a step in fields, scores and maps. Of a temperature, of which a
+//! fifth is no small part, at a = 0, and of a threshold that is itself a field, it is a step in losses too.
 //!
 //! Wrong:
 //!
 //! ```aurora
-//! derive severe : index on column = step(sbcape, from = 1000 J/kg)
+//! derive severe : index on column = choose(sbcape >= 1000 J/kg, 1, 0)
 //! loss storms = mae(severe)
 //! ```
 //!
@@ -26,6 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_grammar::{Diagnostic, Span};
 
 use crate::check::Checker;
+use crate::soften::is_softened;
 use crate::typed::{Typed, TypedExpr, TypedKind};
 
 impl Checker<'_> {
@@ -62,6 +66,7 @@ fn slopes(value: &TypedExpr, done: &mut BTreeMap<*const TypedExpr, bool>) -> boo
     let found = match &value.kind {
         TypedKind::Variable(_) => true,
         TypedKind::Compare(..) => false,
+        TypedKind::Step(x, from) => is_softened(x, from) && slopes(x, done),
         TypedKind::Select { then, otherwise, .. } => slopes(then, done) || slopes(otherwise, done),
         kind => {
             let mut any = false;
@@ -74,7 +79,7 @@ fn slopes(value: &TypedExpr, done: &mut BTreeMap<*const TypedExpr, bool>) -> boo
 }
 
 fn first_step(value: &TypedExpr, seen: &mut BTreeSet<*const TypedExpr>) -> Option<Span> {
-    if matches!(value.kind, TypedKind::Compare(..)) {
+    if matches!(value.kind, TypedKind::Compare(..) | TypedKind::Step(..)) {
         return Some(value.span);
     }
     if !seen.insert(std::ptr::from_ref(value)) {

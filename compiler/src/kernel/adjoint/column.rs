@@ -39,7 +39,7 @@ impl Sweep {
                 self.tape.mul(factors, adjoint)
             }
             (Reduce::Min | Reduce::Max, _) => {
-                let mask = self.attains(op, value, levels, Value::new(at));
+                let mask = self.attains(value, levels, Value::new(at));
                 chain = self.guards.under(chain, Side::of(mask, true), &self.tape);
                 adjoint
             }
@@ -48,20 +48,12 @@ impl Sweep {
     }
 
     /// The level that a least or greatest value is taken from, the first if there are several, as a mask.
-    pub(super) fn attains(
-        &mut self,
-        op: Reduce,
-        value: Value,
-        levels: Option<Range<usize>>,
-        result: Value,
-    ) -> Value {
+    pub(super) fn attains(&mut self, value: Value, levels: Option<Range<usize>>, result: Value) -> Value {
         let tape = &mut self.tape;
         let count = tape.domain(value).levels();
         let (places, nowhere) = (tape.levels((0..count).map(|k| k as f64)), tape.constant(f64::INFINITY));
         let equal = tape.compare(Compare::Eq, value, result);
         let candidates = tape.select(equal, places, nowhere);
-        // Of a maximum the first, too: the word of the reduction does not matter.
-        let _ = op;
         let first =
             tape.push(Instruction::Reduce { op: Reduce::Min, value: candidates, weights: None, levels });
         tape.compare(Compare::Eq, places, first)

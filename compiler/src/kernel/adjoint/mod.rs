@@ -9,7 +9,8 @@
 //! | `prepare` | which values have a gradient at all; the kernel with all that the way back needs of the way there |
 //! | `sweep` | the way back: each instruction hands its gradient on to its operands |
 //! | `guards` | keeps what a choice does not take from spoiling the gradient |
-//! | `elementwise`, `column`, `layer`, `scan` | the rule for each instruction |
+//! | `elementwise`, `column`, `layer` | the rule for each instruction |
+//! | `scan`, `back` | that for walks: the step of the walk back, and the walk |
 //! | `tape` | the list that all of it is written to |
 //!
 //! # Conventions
@@ -27,6 +28,7 @@
 //!   is missing on any level makes the gradient NaN.
 //! - What is missing in the result is missing in the gradient, mostly; NaN says so, 0 means that nothing depends on it.
 
+mod back;
 mod column;
 mod elementwise;
 mod guards;

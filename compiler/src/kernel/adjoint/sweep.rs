@@ -134,8 +134,8 @@ impl Sweep {
                 let side = |when| Some(Side::of(mask, when));
                 vec![(left, side(true)), (right, side(false))]
             }
-            Instruction::Reduce { op: op @ (Reduce::Min | Reduce::Max), value, levels, .. } => {
-                let mask = self.attains(op, value, levels, Value::new(at));
+            Instruction::Reduce { op: Reduce::Min | Reduce::Max, value, levels, .. } => {
+                let mask = self.attains(value, levels, Value::new(at));
                 vec![(value, Some(Side::of(mask, true)))]
             }
             other => other.operands().into_iter().map(|operand| (operand, None)).collect(),
