@@ -1,11 +1,12 @@
 //! The standard library, written in the language and carried inside the compiler.
 
 /// Every library by name, in alphabetical order.
-pub const LIBRARIES: [(&str, &str); 23] = [
+pub const LIBRARIES: [(&str, &str); 24] = [
     ("std.aurora", include_str!("../../recipes/std/aurora.aurora")),
     ("std.constants.metpy", include_str!("../../recipes/std/constants/metpy.aurora")),
     ("std.constants.sharplib", include_str!("../../recipes/std/constants/sharplib.aurora")),
     ("std.constants.wrf", include_str!("../../recipes/std/constants/wrf.aurora")),
+    ("std.constraints", include_str!("../../recipes/std/constraints.aurora")),
     ("std.era5", include_str!("../../recipes/std/era5.aurora")),
     ("std.hrrr", include_str!("../../recipes/std/hrrr.aurora")),
     ("std.physics", include_str!("../../recipes/std/physics.aurora")),
@@ -35,7 +36,7 @@ pub fn text(name: &str) -> Option<&'static str> {
 /// Whether `std.NAME` describes an archive of that name, so that a recipe on it can be checked where its data
 /// are not at hand.
 pub fn describes_archive(name: &str) -> bool {
-    !matches!(name, "aurora" | "physics" | "severe")
+    !matches!(name, "aurora" | "constraints" | "physics" | "severe")
         && !name.contains('.')
         && text(&format!("std.{name}")).is_some()
 }

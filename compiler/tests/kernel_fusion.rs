@@ -48,9 +48,9 @@ const PRESSURES: [f32; 14] =
 /// Everything that std.severe derives, but the constants.
 fn severe() -> (Derivation, Module, Vec<String>) {
     let library = aurora_compiler::explain::library::library("std.severe").unwrap();
-    let rotation = "updraught_helicity"; // TEMP
-    let names: Vec<String> =
-        library.derived.iter().map(|entry| entry.name.clone()).filter(|n| n != rotation).collect();
+    // Rotation wants a grid, which fields alone have not.
+    let columns = library.derived.iter().filter(|entry| entry.name != "updraught_helicity");
+    let names: Vec<String> = columns.map(|entry| entry.name.clone()).collect();
     let text = format!("{FIELDS}use std.severe ({})\n", names.join(", "));
     let made = derivable("fields", &text, &Nowhere, &names);
     let (plan, module) = made.result.unwrap_or_else(|| panic!("{:?}", made.diagnostics));

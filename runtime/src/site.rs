@@ -11,6 +11,7 @@ use aurora_compiler::site::{ArchiveField, ArchiveIndex, CheckpointHeader, Machin
 use serde::Deserialize;
 
 use crate::data::archive::{Archive, DataError};
+use crate::data::of_grid;
 use crate::data::synthetic::Synthetic;
 use crate::data::wrf::Wrf;
 use crate::digest;
@@ -221,9 +222,15 @@ impl aurora_compiler::Site for Site {
             levels: field.levels,
             since: None,
         };
+        let of_grid = of_grid::FIELDS.iter().map(|(from, units)| ArchiveField {
+            from: (*from).to_string(),
+            units: (*units).to_string(),
+            levels: None,
+            since: None,
+        });
         let times = archive.times();
         Some(ArchiveIndex {
-            fields: archive.fields().into_iter().map(field).collect(),
+            fields: archive.fields().into_iter().map(field).chain(of_grid).collect(),
             from: times.from,
             to: times.to,
         })

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod kernels;
 pub mod layout;
 pub mod netcdf;
+pub mod of_grid;
 pub mod prefetch;
 pub mod prepare;
 pub mod sample;

@@ -16,6 +16,7 @@ use zarrs::group::GroupBuilder;
 
 use super::archive::{Archive, ArchiveField, DataError};
 use super::layout::{self, FORMAT, StoredField, stored_fields};
+use super::of_grid;
 use super::prepare::{Deriver, Inventory, Progress, selected_times, within};
 use super::statistics::FieldStatistics;
 use super::units::same_unit;
@@ -189,7 +190,10 @@ impl<'a> Work<'a> {
     /// One field at one time as it is read, its levels selected.
     fn read(&self, index: usize, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let field = &self.plan.fields[index];
-        let array = self.archive.read(&field.from, time)?;
+        let array = match of_grid::values(&field.from, &self.archive.grid()) {
+            Some(values) => values,
+            None => self.archive.read(&field.from, time)?,
+        };
         let value = match &self.levels[index] {
             Some(levels) if levels.iter().any(|level| *level >= array.dim().0) => {
                 let levels = array.dim().0;
@@ -311,6 +315,15 @@ fn select(
     field: &FieldPlan,
     offered: &[ArchiveField],
 ) -> Result<Option<Vec<usize>>, DataError> {
+    if let Some(units) = of_grid::units(&field.from) {
+        return match (&field.support, same_unit(&field.units, units)) {
+            (SupportPlan::Static, true) => Ok(None),
+            _ => Err(DataError::Plan(format!(
+                "`{}` belongs to the grid: `{}` is static and in {units}",
+                field.name, field.from
+            ))),
+        };
+    }
     let Some(found) = offered.iter().find(|candidate| candidate.from == field.from) else {
         let names: Vec<String> = offered.iter().map(|field| format!("`{}`", field.from)).collect();
         return Err(DataError::UnknownField {
