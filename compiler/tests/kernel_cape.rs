@@ -4,9 +4,10 @@ mod kernel_support;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::*;
-use kernel_support::Random;
+use aurora_compiler::kernel::jit::Compiled;
 use kernel_support::gradients::{Errors, compared, gradients, interpreted, judged_by_input};
 use kernel_support::parcel::{cape, soundings};
+use kernel_support::{Random, run};
 
 const LEVELS: usize = 40;
 
@@ -74,4 +75,23 @@ fn the_gradient_of_cape_is_small() {
     let ([plain, costly], [all, costly_of_all]) = (work(&kernel), work(&derivative));
     println!("{plain} and {costly} costly; with the gradient {all} and {costly_of_all}");
     assert!(costly_of_all <= costly + 2 && all <= 4 * plain, "{derivative}");
+}
+
+/// Machine code of the gradient gives the interpreter's numbers, but for what 2 ulp of exponentials and logarithms make of them.
+#[test]
+fn machine_code_gives_the_same_gradient() {
+    let kernel = cape(LEVELS);
+    let derivative = value_and_gradient(&kernel, &["cape"], &["t", "r", "p"]).unwrap();
+    let (mut random, cells) = (Random(29), 37);
+    let inputs = soundings(&mut random, LEVELS, cells);
+    let expected = interpreted::<f32>(&derivative, &inputs, cells);
+    let rounded: Vec<_> = inputs.iter().map(|array| array.mapv(|x| x as f32)).collect();
+    let levels = [1, LEVELS, LEVELS, LEVELS];
+    let found = run(&Compiled::new(&derivative).unwrap(), &rounded, &levels, cells);
+    for (found, expected) in found.iter().zip(&expected) {
+        let size = expected.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        let most = found.iter().zip(expected).map(|(x, y)| (f64::from(*x) - y).abs()).fold(0.0, f64::max);
+        println!("at most {:.1e} of the greatest", most / size);
+        assert!(most <= 1e-5 * size);
+    }
 }

@@ -3,11 +3,14 @@
 
 mod kernel_support;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::ir::*;
 use aurora_compiler::kernel::jit::{Compiled, Options, RunError};
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::{domains, verify};
+use kernel_support::gradients::derivative;
 use kernel_support::{Random, difference, run, ulps};
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -260,14 +263,14 @@ fn agree(kernel: &Kernel, inputs: &[Array2<f32>], extent: Extent) {
     }
 }
 
-fn random_case(seed: u64, size: usize, extent: Extent, differences: bool) {
+fn random_case(seed: u64, size: usize, extent: Extent, differences: bool) -> (Kernel, Vec<Array2<f32>>) {
     let mut random = Random(seed);
     let (first, second) = (Domain::Column(1 + random.below(7)), Domain::Column(1 + random.below(5)));
     let domains = [Domain::Cell, first, second, first, Domain::Cell];
     let kernel = program(&mut random, &domains, size, Some(differences));
     let cells = extent.rows * extent.columns;
-    let inputs: Vec<_> = domains.iter().map(|domain| column(&mut random, domain.levels(), cells)).collect();
-    agree(&kernel, &inputs, extent);
+    let inputs = domains.iter().map(|domain| column(&mut random, domain.levels(), cells)).collect();
+    (kernel, inputs)
 }
 
 proptest! {
@@ -275,13 +278,55 @@ proptest! {
 
     #[test]
     fn kernel_machine_code_of_every_instruction(seed: u64, size in 1_usize..30, cells in 1_usize..50) {
-        random_case(seed, size, Extent { rows: 1, columns: cells }, false);
+        let (kernel, inputs) = random_case(seed, size, row(cells), false);
+        agree(&kernel, &inputs, row(cells));
     }
 
     #[test]
     fn kernel_machine_code_of_stencils(seed: u64, size in 1_usize..25, rows in 1_usize..6, columns in 1_usize..9) {
-        random_case(seed, size, Extent { rows, columns }, true);
+        let (kernel, inputs) = random_case(seed, size, Extent { rows, columns }, true);
+        agree(&kernel, &inputs, Extent { rows, columns });
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Of programs without exponentials and the like the derivative has none either.
+    #[test]
+    fn kernel_machine_code_of_derivatives(seed: u64, size in 1_usize..16, cells in 1_usize..20) {
+        let (kernel, inputs) = random_case(seed, size, row(cells), false);
+        agree(&derivative(&kernel), &inputs, row(cells));
+    }
+}
+
+/// The same for 100,000 programs, each of its own seed, a third of them stencils, and for the derivatives of one in ten.
+#[test]
+#[ignore = "minutes: for after a change to kernel/jit, kernel/passes or kernel/adjoint"]
+fn kernel_machine_code_of_a_hundred_thousand_programs() {
+    const PROGRAMS: u64 = 100_000;
+    let next = AtomicU64::new(0);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= PROGRAMS {
+                return;
+            }
+            let mut random = Random(seed ^ 0x5eed);
+            let (size, rows, columns) = (1 + random.below(30), 1 + random.below(4), 1 + random.below(7));
+            let extent = Extent { rows, columns };
+            let (kernel, inputs) = random_case(random.bits(), size, extent, seed % 3 == 0);
+            agree(&kernel, &inputs, extent);
+            if seed % 10 == 1 && seed % 3 != 0 && size < 16 {
+                agree(&derivative(&kernel), &inputs, extent);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        (0..threads).for_each(|_| drop(scope.spawn(work)));
+    });
+    println!("{PROGRAMS} programs");
 }
 
 fn kernel(text: &str) -> Kernel {
@@ -497,14 +542,20 @@ fn wide_vectors_change_no_bit() {
     let mut random = Random(25);
     for cells in [1, 127, 128, 129, 700] {
         let inputs = [column(&mut random, 9, cells), random.array(1, cells)];
-        let run = |compiled: &Compiled| run(compiled, &inputs, &[1, 9, 9, 9], cells);
-        for (wide, narrow) in run(&wide).iter().zip(&run(&narrow)) {
+        let run = |compiled: &Compiled, inputs: &[Array2<f32>]| run(compiled, inputs, &[1, 9, 9, 9], cells);
+        for (wide, narrow) in run(&wide, &inputs).iter().zip(&run(&narrow, &inputs)) {
             assert_eq!(difference(wide, narrow.view(), 0), None);
         }
+        // Numbers near 1, of which nothing in the kernel magnifies the errors of a few ulp.
+        let mut near_one = |levels| {
+            Array2::from_shape_simple_fn((levels, cells), || 0.5 + random.below(1000) as f32 / 1000.0)
+        };
+        let inputs = [near_one(9), near_one(1)];
         let expected = judge(&kernel, &inputs, row(cells));
-        for (found, expected) in run(&wide).iter().zip(&expected) {
-            let off = found.iter().zip(expected).filter(|(x, y)| (**x - **y).abs() > 1e-4 * y.abs().max(1.0));
-            assert_eq!(off.count(), 0);
+        for (found, expected) in run(&wide, &inputs).iter().zip(&expected) {
+            let off =
+                found.iter().zip(expected).map(|(x, y)| (x - y).abs() / y.abs().max(1.0)).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{off}");
         }
     }
 }
@@ -526,8 +577,9 @@ fn wide_functions_are_the_narrow_ones() {
         1 => f32::from_bits(random.bits() as u32),
         _ => (random.bits() >> 40) as f32 / 65536.0 - 128.0,
     });
-    let results = [true, false]
-        .map(|wide| run(&Compiled::with(&kernel, Options { wide }).unwrap(), &[input.clone()], &[2, 2, 2], cells));
+    let results = [true, false].map(|wide| {
+        run(&Compiled::with(&kernel, Options { wide }).unwrap(), &[input.clone()], &[2, 2, 2], cells)
+    });
     for (wide, narrow) in results[0].iter().zip(&results[1]) {
         assert_eq!(difference(wide, narrow.view(), 0), None);
     }

@@ -55,11 +55,17 @@ fn recipe(library: &str, name: &str, parameters: &[aurora_grammar::tree::Paramet
         "std.era5" => "std.era5 (global, pl, t, u, v, q, z, t2m, u10, v10, zs)",
         "std.aurora" => "std.aurora (t, u, v, q, z, t2m, zs)",
         "std.synthetic" => "std.synthetic (plains, pl, t, u, v, q, z, t2m, orog)",
+        _ if library.starts_with("std.severe") || library.starts_with("std.constants") => {
+            "std.synthetic (plains, pl, t, u, v, q, z, t2m, q2m, u10, v10, sp, orog)"
+        }
         _ => "std.wrf (t, u, v, q, z, t2m, orog)",
     };
     let own = match library {
         "std.aurora" => {
             "grid g = latlon(north = 90 deg, west = 0 deg, size = [1440, 721], spacing = 0.25 deg)\n"
+        }
+        "std.severe" | "std.severe.parcel" | "std.severe.profile" => {
+            "use std.severe.profile (profile)\nvariable w : vertical_wind on pl from \"W\"\n"
         }
         "std.wrf" => {
             "grid g = mercator(lat = 20 deg, lon = 140 deg, size = [64, 64], spacing = 9 km)\n\
@@ -71,6 +77,9 @@ fn recipe(library: &str, name: &str, parameters: &[aurora_grammar::tree::Paramet
         "std.hrrr" | "std.physics" => ("conus", "hrrr"),
         "std.era5" => ("global", "era5"),
         "std.synthetic" => ("plains", "synthetic"),
+        _ if library.starts_with("std.severe") || library.starts_with("std.constants") => {
+            ("plains", "synthetic")
+        }
         "std.aurora" => ("g", "era5"),
         _ => ("g", "wrf"),
     };

@@ -9,6 +9,7 @@ mod world;
 use std::path::Path;
 
 use aurora_compiler::diff::{self, Difference};
+use aurora_compiler::explain::kernel::KernelPage;
 use aurora_compiler::explain::library::Library;
 use aurora_compiler::plan::schema;
 use aurora_grammar::Style;
@@ -29,6 +30,7 @@ fn committed(name: &str, schema: &Value) {
 fn schemas_are_those_committed() {
     committed("plan-1.json", &schema::schema());
     committed("diff-1.json", &Value::from(schemars::schema_for!(Difference)));
+    committed("kernel-1.json", &Value::from(schemars::schema_for!(KernelPage)));
     committed("library-1.json", &Value::from(schemars::schema_for!(Library)));
 }
 

@@ -1,6 +1,7 @@
 //! What the tests of the command share: the real binary, a folder with a tiny recipe, commands with a time limit.
 
 pub mod fixture;
+pub mod npz;
 
 use std::ffi::OsStr;
 use std::fs;

@@ -3,6 +3,7 @@
 
 mod cli {
     mod base;
+    mod derive;
     mod files;
     mod fmt;
     mod forecasts;
@@ -10,6 +11,8 @@ mod cli {
     mod hub;
     mod mistakes;
     mod roads;
+    mod soundings;
+    mod state;
     mod tensors;
     mod words;
 }

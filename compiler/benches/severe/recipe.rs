@@ -13,7 +13,7 @@ use crate::columns::LEVELS;
 
 const COLUMN: &str = "aurora 1.0
 recipe severe
-use std.physics
+use std.physics (temperature)
 use std.severe
 
 levels profile : index = 0 .. LAST {
@@ -31,7 +31,7 @@ variable z_profile : height                      on profile  from \"z\"
 
 const CELLS: &str = "aurora 1.0
 recipe composites
-use std.physics
+use std.physics (temperature)
 use std.severe.composite
 
 variable mucape : buoyant_energy >= 0 J/kg on column from \"mucape\"

@@ -93,6 +93,15 @@ impl Checker<'_> {
     /// The distance between the points of the recipe's grid, in metres: on the projection's plane. On the ground it is
     /// that divided by the map factor, which over the projections' usual extent is within a few percent of 1.
     fn spacing(&mut self, span: Span) -> Option<f64> {
+        if self.fields_alone && self.recipe_grid().is_none() {
+            self.error_with_help(
+                "missing-block",
+                "how far the points of the grid are apart is not said",
+                (span, "per which distance?"),
+                "`ddx` and `ddy` work on the grid that `data` names: data { archive …  grid … }",
+            );
+            return None;
+        }
         let id = self.recipe_grid()?;
         let grid = self.checked.grids.get(&id)?;
         if matches!(grid.projection, Projection::LatLon { .. }) {

@@ -22,7 +22,11 @@ impl Checker<'_> {
         let mut made = Vec::new();
         for definition in &all {
             match &definition.item.kind {
-                ItemKind::Levels { value, .. } if Self::grounded(value).is_some() => made.push(definition),
+                ItemKind::Levels { value, .. } if Self::grounded(value).is_some() => {
+                    if !self.gives_way(definition) {
+                        made.push(definition);
+                    }
+                }
                 ItemKind::Levels { coordinate, value, .. } => {
                     if let Some(levels) = self.levels(coordinate, value) {
                         self.checked.levels.insert(definition.id.clone(), levels);

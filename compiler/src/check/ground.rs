@@ -8,7 +8,7 @@ use super::Checker;
 use super::expression::node;
 use super::walk::stored_upward;
 use crate::plan::data::LevelsPlan;
-use crate::resolve::Definition;
+use crate::resolve::{Definition, RECIPE};
 use crate::typed::{Typed, TypedKind};
 use crate::types::{FieldType, Support};
 
@@ -23,6 +23,13 @@ impl Checker<'_> {
             [Input { label: None, value }] => Some(value),
             _ => None,
         })
+    }
+
+    /// Whether a library's set of levels gives way to one of the same name that the recipe has: then the levels that it is
+    /// made of need not be there.
+    pub(super) fn gives_way(&self, definition: &Definition) -> bool {
+        let own = self.resolved.scopes[RECIPE].names.get(&definition.name.text);
+        definition.library.is_some() && own.is_some_and(|id| *id != definition.id)
     }
 
     /// A set of levels that is another with the ground below it. The other is known already.

@@ -195,6 +195,19 @@ impl Checker<'_> {
             .lookup(scope, &support.name.text)
             .filter(|d| matches!(d.item.kind, ItemKind::Levels { .. }));
         match found {
+            Some(definition) if self.gives_way(definition) => {
+                let (name, library) = (&support.name.text, definition.library.clone().unwrap_or_default());
+                let message = format!("`{name}` of {library} is not the recipe's own `{name}`");
+                self.diagnostics.push(
+                    Diagnostic::error("level-mismatch", message)
+                        .label(support.name.span, "on the levels of the library")
+                        .help(format!(
+                            "a recipe with levels of its own called `{name}` defines the fields on them too: write \
+                             this item on `{name}` in the recipe"
+                        )),
+                );
+                None
+            }
             Some(definition) => Some(Support::Levels(definition.id.clone())),
             None => {
                 let message = format!("`{}` is no place where fields live", support.name.text);

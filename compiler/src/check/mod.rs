@@ -182,6 +182,7 @@ fn check_one(
 /// names in `wanted`. Neither data nor a model nor training is asked for.
 pub fn check_fields(resolved: &Resolved, wanted: &[String], diagnostics: &mut Diagnostics) -> Checked {
     let mut checker = Checker::new(resolved, Vec::new(), diagnostics);
+    checker.fields_alone = true;
     checker.declarations();
     checker.own_fields();
     for name in wanted {
@@ -199,6 +200,8 @@ struct Checker<'a> {
     resolved: &'a Resolved,
     diagnostics: &'a mut Diagnostics,
     checked: Checked,
+    /// Neither data nor a model are looked at.
+    fields_alone: bool,
     open: Vec<String>,
     /// What turned out wrong and has been complained of; who uses it is not told again.
     failed: BTreeSet<String>,
@@ -245,6 +248,7 @@ impl<'a> Checker<'a> {
             resolved,
             diagnostics,
             checked,
+            fields_alone: false,
             open: Vec::new(),
             failed: BTreeSet::new(),
             inlined: 0,

@@ -162,10 +162,13 @@ impl Checker<'_> {
         for (start, step) in walk.starts.iter().zip(&steps) {
             self.broadcast(start, step)?;
         }
-        self.not_too_large(&walk.starts, &steps, number as usize, span)?;
+        let size: usize = steps.iter().map(|step| step.size(MOST_WRITTEN)).sum();
+        self.written = self.written.saturating_add(size.saturating_mul(number as usize));
+        self.not_too_large(&walk.starts, span)?;
         let mut values = walk.starts.clone();
         for _ in 0..number as usize {
             values = steps.iter().map(|step| with_states(step, walk.number, &values)).collect();
+            self.not_too_large(&values, span)?;
         }
         let result = values.first()?;
         let mut ty =
@@ -350,11 +353,8 @@ impl Checker<'_> {
     }
 
     /// Refuses what would be too long or too large when written out.
-    fn not_too_large(&mut self, starts: &[Typed], steps: &[Typed], count: usize, span: Span) -> Option<()> {
-        let depth = |values: &[Typed]| values.iter().map(|value| value.depth).max().unwrap_or(0);
-        let size: usize = steps.iter().map(|step| step.size(MOST_WRITTEN)).sum();
-        self.written = self.written.saturating_add(size.saturating_mul(count));
-        let longest = depth(starts).saturating_add(depth(steps).saturating_mul(count));
+    fn not_too_large(&mut self, values: &[Typed], span: Span) -> Option<()> {
+        let longest = values.iter().map(|value| value.depth).max().unwrap_or(0);
         if longest <= MOST_OPERATIONS && self.written <= MOST_WRITTEN {
             return Some(());
         }

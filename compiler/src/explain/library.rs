@@ -1,6 +1,7 @@
 //! `aurorac doc LIBRARY`: what a library holds.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use aurora_grammar::tree::{Bound, ItemKind, Name, Type};
 use aurora_grammar::{Diagnostics, SourceMap, parse, tree};
@@ -77,7 +78,7 @@ pub fn library(name: &str) -> Option<Library> {
     };
     let units = units();
     for item in &file.items {
-        sort_in(&mut library, &item.kind, &units);
+        sort_in(&mut library, &item.kind, units);
     }
     Some(library)
 }
@@ -88,16 +89,19 @@ pub(super) fn parsed(name: &str) -> Option<tree::File> {
     Some(parse(id, &sources, &mut Diagnostics::new()))
 }
 
-/// The unit of every quantity of every library.
-pub(super) fn units() -> BTreeMap<String, String> {
-    let files = LIBRARIES.iter().filter_map(|(name, _)| parsed(name));
-    files
-        .flat_map(|file| file.items)
-        .filter_map(|item| match item.kind {
-            ItemKind::Quantity { name, unit, .. } => Some((name.text, unit.text)),
-            _ => None,
-        })
-        .collect()
+/// The unit of every quantity of every library. Worked out once: it takes the reading of them all.
+pub(super) fn units() -> &'static BTreeMap<String, String> {
+    static UNITS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
+    UNITS.get_or_init(|| {
+        let files = LIBRARIES.iter().filter_map(|(name, _)| parsed(name));
+        files
+            .flat_map(|file| file.items)
+            .filter_map(|item| match item.kind {
+                ItemKind::Quantity { name, unit, .. } => Some((name.text, unit.text)),
+                _ => None,
+            })
+            .collect()
+    })
 }
 
 fn sort_in(library: &mut Library, item: &ItemKind, units: &BTreeMap<String, String>) {

@@ -2,6 +2,7 @@
 
 pub mod code;
 mod judged;
+pub mod kernel;
 mod learning;
 pub mod library;
 pub mod name;

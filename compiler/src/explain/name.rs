@@ -150,7 +150,7 @@ fn block_of(name: &str, resolved: &Resolved) -> Vec<Meaning> {
     resolved.items.iter().filter(named).map(|item| of_item(item, None)).collect()
 }
 
-fn of_library(name: &str, library: &str) -> Vec<Meaning> {
+pub(super) fn of_library(name: &str, library: &str) -> Vec<Meaning> {
     let plain = name.strip_prefix(library).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
     let items = parsed(library).map(|file| file.items).unwrap_or_default();
     let defines = |item: &&Item| defined_name(item).is_some_and(|own| own.text == plain);

@@ -15,16 +15,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ir::{Domain, Input, Instruction, Kernel, Module, Output, Value};
 use super::optimise::{remove_dead_code, share_common_subexpressions};
-use super::passes::domains_of;
+use super::passes::{domain_of, domains_of, key, walk_key};
 use super::verify::verify;
 use crate::plan::data::DerivedPlan;
 
-/// Instructions of a fused kernel at most, those of bodies included. The time that compiling takes grows faster than the kernel,
-/// and above some thousands nothing is shared any more that would be worth it.
+/// Instructions of a fused kernel at most, those of bodies included, unless it saves as much as it adds: the time that compiling
+/// takes grows faster than the kernel.
 pub const INSTRUCTIONS: usize = 3000;
 
-/// Values of a fused kernel that are wanted later, at any point of it, at most. A processor has 16 registers
-/// for them; what does not fit lies in its first cache, which is still nearer than the field that is read twice.
+/// Values of a fused kernel that are wanted later, at any point of it, at most, unless fusing saves as much as it adds. A processor has
+/// 16 registers for them; what does not fit lies in its first cache, which is still nearer than the field that is
+/// read twice.
 pub const LIVE: usize = 48;
 
 /// The fields of these kernels, by few kernels.
@@ -40,17 +41,17 @@ pub fn fuse(kernels: &[Kernel], wanted: &BTreeSet<&str>) -> Vec<Kernel> {
         let kernel = share_common_subexpressions(kernel);
         // A group before one that the kernel reads from would have to run after it.
         let last = groups.iter().rposition(|group| group.makes_any_of(&kernel.inputs)).unwrap_or(0);
-        let mut joined: Vec<(usize, usize, Group)> = (last..groups.len())
-            .filter_map(|place| {
-                let (group, saved) = groups[place].with(&kernel)?;
-                Some((saved, place, group))
-            })
-            .collect();
+        let gains = (last..groups.len()).filter_map(|place| Some((groups[place].gain(&kernel)?, place)));
         // The most saved; among equals the first.
-        joined.sort_by_key(|(saved, place, _)| (std::cmp::Reverse(*saved), *place));
-        match joined.into_iter().next() {
-            Some((_, place, group)) => groups[place] = group,
-            None => groups.push(Group { kernel, members: 1 }),
+        let best = gains.max_by_key(|(saved, place)| (*saved, std::cmp::Reverse(*place)));
+        match best {
+            Some((_, place)) => groups[place].join(&kernel),
+            None => {
+                let mut group = Group::default();
+                group.kernel.name.clone_from(&kernel.name);
+                group.join(&kernel);
+                groups.push(group);
+            }
         }
     }
     finished(groups, wanted)
@@ -69,20 +70,29 @@ fn needed(kernels: &[Kernel], wanted: &BTreeSet<&str>) -> Vec<bool> {
     needed
 }
 
-/// Kernels that have become one.
+/// Kernels that have become one, and what each of its values is.
+#[derive(Clone, Default)]
 struct Group {
     kernel: Kernel,
+    domains: Vec<Domain>,
+    first: BTreeMap<Vec<u64>, Value>,
+    walks: BTreeSet<Vec<u64>>,
+    /// As [`instructions`] counts them.
+    size: usize,
     members: usize,
 }
 
 impl Group {
     fn makes_any_of(&self, inputs: &[Input]) -> bool {
-        inputs.iter().any(|input| self.kernel.outputs.iter().any(|output| output.name == input.name))
+        inputs.iter().any(|input| self.made(&input.name).is_some())
     }
 
-    /// The group with one kernel more and how many instructions that saves; nothing if they have nothing in common, or should
-    /// not be one.
-    fn with(&self, kernel: &Kernel) -> Option<(Group, usize)> {
+    fn made(&self, name: &str) -> Option<Value> {
+        self.kernel.outputs.iter().find(|output| output.name == name).map(|output| output.value)
+    }
+
+    /// How many instructions are saved if the kernel joins; nothing if they have nothing in common, or should not be one.
+    fn gain(&self, kernel: &Kernel) -> Option<usize> {
         if self.kernel.is_stencil() != kernel.is_stencil() {
             return None;
         }
@@ -90,57 +100,102 @@ impl Group {
         if !kernel.inputs.iter().any(read_by_both) && !self.makes_any_of(&kernel.inputs) {
             return None;
         }
-        let both = remove_dead_code(&share_common_subexpressions(&appended(&self.kernel, kernel)?));
-        let size = instructions(&both);
-        if size > INSTRUCTIONS || live(&both) > LIVE {
+        // The two may have different ideas of how many levels a field has.
+        let fits = |input: &Input| match (self.made(&input.name), self.input(&input.name)) {
+            (Some(value), _) => self.domains[value.index()] == input.domain,
+            (None, Some(place)) => self.kernel.inputs[place].domain == input.domain,
+            (None, None) => true,
+        };
+        if !kernel.inputs.iter().all(fits) {
             return None;
         }
-        let saved = (instructions(&self.kernel) + instructions(kernel)).saturating_sub(size);
-        Some((Group { kernel: both, members: self.members + 1 }, saved))
-    }
-}
-
-/// One kernel behind the other. What the second reads and the first reads or makes is not read again; nothing if the two
-/// have different ideas of how many levels it has.
-fn appended(first: &Kernel, second: &Kernel) -> Option<Kernel> {
-    let mut both = first.clone();
-    let domains = domains_of(first);
-    let made: BTreeMap<&str, Value> =
-        first.outputs.iter().map(|output| (output.name.as_str(), output.value)).collect();
-    let mut places: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut inner: BTreeMap<usize, Value> = BTreeMap::new();
-    for (number, input) in second.inputs.iter().enumerate() {
-        if let Some(value) = made.get(input.name.as_str()) {
-            (domains[value.index()] == input.domain).then_some(())?;
-            inner.insert(number, *value);
-        } else if let Some(place) = both.inputs.iter().position(|own| own.name == input.name) {
-            (both.inputs[place].domain == input.domain).then_some(())?;
-            places.insert(number, place);
-        } else {
-            places.insert(number, both.inputs.len());
-            both.inputs.push(input.clone());
-        }
-    }
-    let mut moved: Vec<Value> = Vec::with_capacity(second.instructions.len());
-    for instruction in &second.instructions {
-        let instruction = match instruction {
-            Instruction::Input(input) => match (inner.get(input), places.get(input)) {
-                (Some(value), _) => {
-                    moved.push(*value);
-                    continue;
-                }
-                (_, place) => Instruction::Input(place.copied()?),
-            },
-            other => other.clone().map_operands(|value| moved[value.index()]),
+        let added = self.added(kernel);
+        let saved = instructions(kernel).saturating_sub(added);
+        let fits = || {
+            let mut both = self.clone();
+            both.join(kernel);
+            live(&both.kernel) <= LIVE
         };
-        both.instructions.push(instruction);
-        moved.push(Value::new(both.instructions.len() - 1));
+        (saved >= added || self.size + added <= INSTRUCTIONS && fits()).then_some(saved)
     }
-    let outputs = second.outputs.iter();
-    both.outputs.extend(
-        outputs.map(|output| Output { name: output.name.clone(), value: moved[output.value.index()] }),
-    );
-    Some(both)
+
+    /// How many instructions of the kernel the group has not.
+    fn added(&self, kernel: &Kernel) -> usize {
+        let mut added = 0;
+        let mut walks = BTreeSet::new();
+        let mut moved: Vec<Option<Value>> = Vec::with_capacity(kernel.instructions.len());
+        for instruction in &kernel.instructions {
+            let operands = instruction.operands();
+            let there = operands.iter().all(|operand| moved[operand.index()].is_some());
+            let known = |value: Value| moved[value.index()].unwrap_or(value);
+            let value = match instruction {
+                Instruction::Input(input) => {
+                    let name = &kernel.inputs[*input].name;
+                    let read = || self.input(name).map(|place| key(&Instruction::Input(place)));
+                    self.made(name).or_else(|| self.first.get(&read()?).copied())
+                }
+                other if there => self.first.get(&key(&other.clone().map_operands(known))).copied(),
+                _ => None,
+            };
+            if value.is_none() {
+                added += match instruction {
+                    Instruction::Scan { .. } if !walks.insert(walk_key(instruction)) => 1,
+                    Instruction::Scan { .. } if there => {
+                        let walk = walk_key(&instruction.clone().map_operands(known));
+                        if self.walks.contains(&walk) { 1 } else { size_of(instruction) }
+                    }
+                    other => size_of(other),
+                };
+            }
+            moved.push(value);
+        }
+        added
+    }
+
+    fn input(&self, name: &str) -> Option<usize> {
+        self.kernel.inputs.iter().position(|input| input.name == name)
+    }
+
+    /// Puts the kernel behind. What it reads and the group reads or makes is not read again, what it computes and the group
+    /// computes is not computed again.
+    fn join(&mut self, kernel: &Kernel) {
+        let mut moved: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
+        for instruction in &kernel.instructions {
+            let value = match instruction {
+                Instruction::Input(input) => {
+                    let input = &kernel.inputs[*input];
+                    self.made(&input.name).unwrap_or_else(|| {
+                        let place = self.input(&input.name).unwrap_or_else(|| {
+                            self.kernel.inputs.push(input.clone());
+                            self.kernel.inputs.len() - 1
+                        });
+                        self.value(Instruction::Input(place))
+                    })
+                }
+                other => self.value(other.clone().map_operands(|value| moved[value.index()])),
+            };
+            moved.push(value);
+        }
+        let outputs = kernel.outputs.iter();
+        self.kernel.outputs.extend(
+            outputs.map(|output| Output { name: output.name.clone(), value: moved[output.value.index()] }),
+        );
+        self.members += 1;
+    }
+
+    /// The value that is this already, or is from now on.
+    fn value(&mut self, instruction: Instruction) -> Value {
+        let next = Value::new(self.kernel.instructions.len());
+        let value = *self.first.entry(key(&instruction)).or_insert(next);
+        if value == next {
+            let again =
+                matches!(instruction, Instruction::Scan { .. }) && !self.walks.insert(walk_key(&instruction));
+            self.size += if again { 1 } else { size_of(&instruction) };
+            self.domains.push(domain_of(&instruction, &self.kernel.inputs, &self.domains));
+            self.kernel.instructions.push(instruction);
+        }
+        value
+    }
 }
 
 /// Outputs that nobody wants are left out, and inputs that nothing reads; then the names.
@@ -177,15 +232,24 @@ fn without_unread_inputs(mut kernel: Kernel) -> Kernel {
     kernel
 }
 
-/// How many instructions a kernel has, those of its bodies included.
+/// How many instructions a kernel has, those of its bodies included; a walk with several results is one walk.
 #[must_use]
 pub fn instructions(kernel: &Kernel) -> usize {
-    let of = |instruction: &Instruction| match instruction {
+    let mut walks = BTreeSet::new();
+    let mut count = 0;
+    for instruction in &kernel.instructions {
+        let again = matches!(instruction, Instruction::Scan { .. }) && !walks.insert(walk_key(instruction));
+        count += if again { 1 } else { size_of(instruction) };
+    }
+    count
+}
+
+fn size_of(instruction: &Instruction) -> usize {
+    match instruction {
         Instruction::Scan { body, .. } => 1 + body.instructions.len(),
         Instruction::Each { body, .. } => 1 + instructions(body),
         _ => 1,
-    };
-    kernel.instructions.iter().map(of).sum()
+    }
 }
 
 /// How many loops over levels a kernel has: one for each walk, however many results it has, and one for each level that
@@ -196,9 +260,7 @@ pub fn loops(kernel: &Kernel) -> usize {
     let mut count = 0;
     for instruction in &kernel.instructions {
         match instruction {
-            Instruction::Scan { .. } => {
-                count += usize::from(walks.insert(super::passes::walk_key(instruction)))
-            }
+            Instruction::Scan { .. } => count += usize::from(walks.insert(walk_key(instruction))),
             Instruction::Each { body, .. } => count += 1 + loops(body),
             _ => {}
         }

@@ -94,3 +94,68 @@ fn assemble(
     };
     Some((plan, module))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::ArchiveIndex;
+
+    /// A site without anything.
+    struct Nowhere;
+
+    impl Site for Nowhere {
+        fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
+            Err(format!("{path}: no such file"))
+        }
+
+        fn archive(&self, _: &str) -> Option<ArchiveIndex> {
+            None
+        }
+
+        fn archives(&self) -> Vec<String> {
+            Vec::new()
+        }
+    }
+
+    const FIELDS: &str = "aurora 1.0\nrecipe fields \"Fields alone\"\n\nuse std.physics (speed06)\n\n\
+        levels pl : pressure = [1000, 850, 700, 500, 300] hPa {\n    height  hgt - orog\n}\n\
+        variable u    : eastward_wind  on pl             from \"UGRD\"\n\
+        variable v    : northward_wind on pl             from \"VGRD\"\n\
+        variable hgt  : height         on pl             from \"HGT\"\n\
+        variable orog : height         on static         from \"HGT:surface\"\n\
+        variable u10  : eastward_wind  on surface(10 m)  from \"UGRD:10 m above ground\"\n\
+        variable v10  : northward_wind on surface(10 m)  from \"VGRD:10 m above ground\"\n\
+        derive gust : wind_speed on surface = 1.4 * hypot(u10, v10)  \"a rule of thumb\"\n";
+
+    fn names(plan: &Derivation) -> (Vec<&str>, Vec<&str>) {
+        let derived = plan.derived.iter().map(|field| field.name.as_str()).collect();
+        (plan.fields.iter().map(|field| field.name.as_str()).collect(), derived)
+    }
+
+    #[test]
+    fn a_recipe_of_fields_needs_neither_data_nor_model() {
+        let own = derivable("fields", FIELDS, &Nowhere, &[]);
+        let (plan, module) = own.result.expect("it compiles");
+        assert_eq!(names(&plan), (vec!["u10", "v10"], vec!["gust"]));
+        assert_eq!(plan.titles["gust"], "a rule of thumb");
+        assert!(module.kernel("gust").is_some());
+    }
+
+    #[test]
+    fn what_a_library_derives_is_made_if_it_is_wanted() {
+        let wanted = derivable("fields", FIELDS, &Nowhere, &["speed06".to_string()]);
+        let (plan, module) = wanted.result.expect("it compiles");
+        let (fields, derived) = names(&plan);
+        assert_eq!(derived, ["speed06"]);
+        assert_eq!(fields, ["hgt", "orog", "u", "u10", "v", "v10"]);
+        assert_eq!(module.kernels.len(), 1);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let wrong = FIELDS.replace("1.4 * hypot(u10, v10)", "hypot(u10, t2m)");
+        let derived = derivable("fields", &wrong, &Nowhere, &[]);
+        assert!(derived.result.is_none());
+        assert!(derived.diagnostics.iter().any(|diagnostic| diagnostic.code == "unknown-name"));
+    }
+}

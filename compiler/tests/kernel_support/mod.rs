@@ -24,6 +24,11 @@ impl Random {
         (self.bits() % limit as u64) as usize
     }
 
+    /// Between 0 and 1.
+    pub fn unit(&mut self) -> f64 {
+        (self.bits() >> 40) as f64 / (1u64 << 24) as f64
+    }
+
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
@@ -78,7 +83,15 @@ pub fn random_kernel(random: &mut Random, size: usize, transcendental: bool) -> 
 pub fn random_whole_kernel(random: &mut Random, size: usize) -> (Kernel, Vec<Domain>) {
     random_kernel_of(random, size, |random, domains| match random.below(2) {
         0 => random_instruction(random, domains, true),
-        _ => random_wide_instruction(random, domains),
+        _ => random_wide_instruction(random, domains, true),
+    })
+}
+
+/// The same without differences between grid points; walks are without what is transcendental.
+pub fn random_point_kernel(random: &mut Random, size: usize) -> (Kernel, Vec<Domain>) {
+    random_kernel_of(random, size, |random, domains| match random.below(2) {
+        0 => random_instruction(random, domains, true),
+        _ => random_wide_instruction(random, domains, false),
     })
 }
 
@@ -106,7 +119,7 @@ fn random_kernel_of(
     (builder.finish(), domains)
 }
 
-fn random_instruction(
+pub fn random_instruction(
     random: &mut Random,
     domains: &[Domain],
     transcendental: bool,
@@ -149,13 +162,17 @@ fn random_instruction(
 }
 
 /// An instruction that looks along a column or across the grid, a scan, or a function that machine code lacks.
-fn random_wide_instruction(random: &mut Random, domains: &[Domain]) -> (Instruction, Domain) {
+fn random_wide_instruction(
+    random: &mut Random,
+    domains: &[Domain],
+    differences: bool,
+) -> (Instruction, Domain) {
     let all: Vec<usize> = (0..domains.len()).collect();
     let column = Value::new(random.pick(&of_domain(domains, |domain| domain != Domain::Cell)));
     let levels = domains[column.index()];
     let peers = of_domain(domains, |domain| domain == levels);
     let cells = of_domain(domains, |domain| domain == Domain::Cell);
-    match random.below(10) {
+    match random.below(if differences { 10 } else { 9 }) {
         0 => {
             let value = Value::new(random.pick(&all));
             (Instruction::Unary { op: random.pick(&[Unary::Sin, Unary::Cos]), value }, domains[value.index()])
@@ -175,12 +192,12 @@ fn random_wide_instruction(random: &mut Random, domains: &[Domain]) -> (Instruct
             let [from, to] = [(); 2].map(|()| Value::new(random.pick(&cells)));
             (Instruction::Layer { op, value: column, coordinate, from, to }, Domain::Cell)
         }
-        7 => {
+        9 => {
             let value = Value::new(random.pick(&all));
             let axis = random.pick(&[Axis::X, Axis::Y]);
             (Instruction::Difference { value, axis }, domains[value.index()])
         }
-        _ => (random_scan(random, column, &peers, &cells), levels),
+        _ => (random_scan(random, column, &peers, &cells, differences), levels),
     }
 }
 
@@ -188,7 +205,13 @@ fn of_domain(domains: &[Domain], wanted: impl Fn(Domain) -> bool) -> Vec<usize> 
     (0..domains.len()).filter(|k| wanted(domains[*k])).collect()
 }
 
-fn random_scan(random: &mut Random, column: Value, peers: &[usize], cells: &[usize]) -> Instruction {
+fn random_scan(
+    random: &mut Random,
+    column: Value,
+    peers: &[usize],
+    cells: &[usize],
+    transcendental: bool,
+) -> Instruction {
     let fitting: Vec<usize> = peers.iter().chain(cells).copied().collect();
     let starts: Vec<Value> = (0..1 + random.below(3)).map(|_| Value::new(random.pick(cells))).collect();
     let mut captures = vec![column];
@@ -205,7 +228,7 @@ fn random_scan(random: &mut Random, column: Value, peers: &[usize], cells: &[usi
             (1, _) | (_, 1) => body.here(capture),
             (_, 2) => body.before(capture),
             _ => {
-                let (instruction, _) = random_instruction(random, &inside[..number], true);
+                let (instruction, _) = random_instruction(random, &inside[..number], transcendental);
                 body.push(instruction)
             }
         };

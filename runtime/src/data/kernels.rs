@@ -1,114 +1,77 @@
-//! Derived fields by the compiler's kernels, compiled for this machine where that can be done, and interpreted where not.
+//! Derived fields by the compiler's kernels, fused into few and compiled for this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use aurora_compiler::kernel::fuse::of_plan;
+use aurora_compiler::kernel::interpret::Extent;
 use aurora_compiler::kernel::ir::{Kernel, Module};
-use aurora_compiler::kernel::jit::{Compiled, JitError};
-use aurora_compiler::kernel::optimise::optimise;
-use aurora_compiler::plan::data::DerivedPlan;
+use aurora_compiler::kernel::jit::Compiled;
+use aurora_compiler::kernel::verify::domains;
+use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use ndarray::{Array3, ArrayView3};
+use rayon::prelude::*;
 
 use super::archive::DataError;
 use super::prepare::Deriver;
-use super::tiles;
-use crate::talk::say;
 
-/// Every kernel of a module with one output, ready to run.
+/// All kernels that some derived fields need, ready to run.
 #[derive(Debug)]
 pub struct Kernels {
     identity: String,
-    executors: BTreeMap<String, (Executor, usize)>,
-    plans: Vec<DerivedPlan>,
-    wanted: Vec<String>,
+    /// In an order in which each needs only earlier ones.
+    groups: Vec<Group>,
+    wanted: BTreeSet<String>,
 }
 
-/// What runs a kernel.
+/// One kernel for several fields.
 #[derive(Debug)]
-enum Executor {
-    Machine(Box<Compiled>),
-    /// For instructions that there is no machine code for yet.
-    Interpreter(Kernel),
-}
-
-impl Executor {
-    fn new(kernel: &Kernel) -> Result<Self, JitError> {
-        match Compiled::new(kernel) {
-            Ok(code) => Ok(Self::Machine(Box::new(code))),
-            Err(JitError::Unsupported(_)) => Ok(Self::Interpreter(optimise::<f32>(kernel))),
-            Err(error) => Err(error),
-        }
-    }
+struct Group {
+    code: Compiled,
+    inputs: Vec<String>,
+    /// The fields it yields, each with its number of levels.
+    outputs: Vec<(String, usize)>,
 }
 
 impl Kernels {
-    /// Compiles the kernels that these derived fields need; says which ones it cannot.
+    /// Compiles the kernels that these derived fields need.
     ///
     /// # Errors
     /// A kernel that is missing or that this machine cannot run.
     pub fn new(module: &Module, derived: &[DerivedPlan]) -> Result<Kernels, DataError> {
-        let mut executors = BTreeMap::new();
-        let mut slow: Vec<&str> = Vec::new();
-        let mut text = String::new();
-        for plan in derived {
-            let refused = |reason: String| DataError::Derive { field: plan.name.clone(), reason };
-            let kernel = module
-                .kernel(&plan.kernel)
-                .ok_or_else(|| refused(format!("there is no kernel `{}`", plan.kernel)))?;
-            let output =
-                kernel.outputs.first().ok_or_else(|| refused("its kernel yields nothing".to_string()))?;
-            let domains = aurora_compiler::kernel::verify::domains(kernel)
-                .map_err(|errors| refused(format!("its kernel is malformed: {errors:?}")))?;
-            let levels = domains[output.value.index()].levels();
-            let executor = Executor::new(kernel).map_err(|error| refused(error.to_string()))?;
-            if matches!(executor, Executor::Interpreter(_)) {
-                slow.push(&plan.name);
-            }
-            text.push_str(&Module { kernels: vec![kernel.clone()] }.to_string());
-            executors.insert(plan.kernel.clone(), (executor, levels));
-        }
-        if !slow.is_empty() {
-            say(&format!(
-                "{}: interpreted, since there is no machine code for it yet; this takes longer",
-                slow.join(", ")
-            ));
-        }
-        Ok(Kernels {
-            identity: blake3::hash(text.as_bytes()).to_hex().to_string(),
-            executors,
-            plans: derived.to_vec(),
-            wanted: Vec::new(),
-        })
+        Self::of(module, derived, &[])
     }
-}
 
-impl Kernels {
     /// Compiles what computes the wanted ones (by name; all if none is named) of these derived fields, and what those are
-    /// derived from.
+    /// derived from. What does not change in time has kernels of its own.
     ///
     /// # Errors
-    /// A name that is not derived, a kernel that is missing or that this machine cannot run.
+    /// A kernel that is missing or that this machine cannot run.
     pub fn of(module: &Module, derived: &[DerivedPlan], wanted: &[String]) -> Result<Kernels, DataError> {
-        let mut needed: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        for plan in derived.iter().rev() {
-            if wanted.is_empty() || needed.contains(&plan.name.as_str()) {
-                needed.extend(plan.inputs.iter().map(String::as_str));
-                needed.push(&plan.name);
-            }
-        }
-        let plans: Vec<DerivedPlan> =
-            derived.iter().filter(|plan| needed.contains(&plan.name.as_str())).cloned().collect();
-        let mut kernels = Kernels::new(module, &plans)?;
-        kernels.wanted = wanted.to_vec();
-        kernels.plans = plans;
-        Ok(kernels)
+        let all: BTreeSet<String> = match wanted {
+            [] => derived.iter().map(|plan| plan.name.clone()).collect(),
+            wanted => wanted.iter().cloned().collect(),
+        };
+        let (fixed, moving): (Vec<DerivedPlan>, Vec<DerivedPlan>) =
+            derived.iter().cloned().partition(|plan| plan.support == SupportPlan::Static);
+        let fused = |plans: &[DerivedPlan], wanted: &BTreeSet<&str>| {
+            of_plan(module, plans, wanted).map_err(|(field, reason)| DataError::Derive { field, reason })
+        };
+        let mut needed: BTreeSet<&str> = all.iter().map(String::as_str).collect();
+        let moving = fused(&moving, &needed)?;
+        needed.extend(moving.iter().flat_map(|kernel| &kernel.inputs).map(|input| input.name.as_str()));
+        let mut kernels = fused(&fixed, &needed)?;
+        kernels.extend(moving.iter().cloned());
+        let groups: Vec<Group> = kernels.par_iter().map(Group::new).collect::<Result<_, _>>()?;
+        Ok(Kernels { identity: identity(module, derived), groups, wanted: all })
     }
 
     /// The names of the fields that must be given: what the kernels read and do not compute themselves.
     #[must_use]
     pub fn reads(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for name in self.plans.iter().flat_map(|plan| &plan.inputs) {
-            if !names.contains(name) && !self.plans.iter().any(|plan| plan.name == *name) {
+        let made = |name: &str| self.groups.iter().any(|group| group.names().any(|own| own == name));
+        for name in self.groups.iter().flat_map(|group| &group.inputs) {
+            if !names.contains(name) && !made(name) {
                 names.push(name.clone());
             }
         }
@@ -124,22 +87,78 @@ impl Kernels {
         &self,
         fields: &BTreeMap<String, ArrayView3<'_, f32>>,
     ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
-        let mut done: BTreeMap<String, Array3<f32>> = BTreeMap::new();
-        for plan in &self.plans {
-            let mut inputs = Vec::new();
-            for name in &plan.inputs {
-                let given = fields.get(name).map(|field| field.view());
-                let field = done.get(name).map(|field| field.view()).or(given);
-                inputs.push(field.ok_or_else(|| DataError::Derive {
-                    field: plan.name.clone(),
-                    reason: format!("its input `{name}` is missing"),
-                })?);
-            }
-            let result = self.derive(plan, &inputs)?;
-            done.insert(plan.name.clone(), result);
-        }
-        done.retain(|name, _| self.wanted.is_empty() || self.wanted.contains(name));
+        let mut done = self.run(fields, |_| true)?;
+        done.retain(|name, _| self.wanted.contains(name));
         Ok(done)
+    }
+
+    /// What those kernels yield that `chosen` says, and all before them.
+    fn run(
+        &self,
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+        chosen: impl Fn(&Group) -> bool,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        let mut done: BTreeMap<String, Array3<f32>> = BTreeMap::new();
+        for group in self.groups.iter().filter(|group| chosen(group)) {
+            let mut inputs = Vec::with_capacity(group.inputs.len());
+            for name in &group.inputs {
+                let given = || fields.get(name).map(|field| field.view());
+                let field = done.get(name).map(|field| field.view()).or_else(given);
+                inputs.push(field.ok_or_else(|| group.refused(&format!("its input `{name}` is missing")))?);
+            }
+            let results = group.run(&inputs)?;
+            done.extend(group.names().map(str::to_string).zip(results));
+        }
+        Ok(done)
+    }
+}
+
+/// A digest of the fields' own kernels. Which of them are run as one does not matter, for it does not change a bit.
+fn identity(module: &Module, derived: &[DerivedPlan]) -> String {
+    let mut text = String::new();
+    for kernel in derived.iter().filter_map(|plan| module.kernel(&plan.kernel)) {
+        text.push_str(&Module { kernels: vec![kernel.clone()] }.to_string());
+    }
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+impl Group {
+    fn new(kernel: &Kernel) -> Result<Self, DataError> {
+        let field = kernel.outputs.first().map_or_else(|| kernel.name.clone(), |output| output.name.clone());
+        let refused = |reason: String| DataError::Derive { field: field.clone(), reason };
+        let domains =
+            domains(kernel).map_err(|errors| refused(format!("its kernel is malformed: {errors:?}")))?;
+        let outputs = kernel
+            .outputs
+            .iter()
+            .map(|output| (output.name.clone(), domains.get(output.value.index()).map_or(1, |d| d.levels())))
+            .collect();
+        let code = Compiled::new(kernel).map_err(|error| refused(error.to_string()))?;
+        Ok(Self { code, inputs: kernel.inputs.iter().map(|input| input.name.clone()).collect(), outputs })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.outputs.iter().map(|(name, _)| name.as_str())
+    }
+
+    fn refused(&self, reason: &str) -> DataError {
+        DataError::Derive { field: self.names().collect::<Vec<_>>().join(", "), reason: reason.to_string() }
+    }
+
+    /// The fields it yields, in order.
+    fn run(&self, inputs: &[ArrayView3<'_, f32>]) -> Result<Vec<Array3<f32>>, DataError> {
+        let Some(first) = inputs.first() else { return Err(self.refused("it has no inputs")) };
+        let (_, height, width) = first.dim();
+        let mut results: Vec<Array3<f32>> =
+            self.outputs.iter().map(|(_, levels)| Array3::zeros((*levels, height, width))).collect();
+        let whole: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
+        let slices: Vec<&[f32]> = whole.iter().filter_map(|array| array.as_slice()).collect();
+        let mut outputs: Vec<&mut [f32]> =
+            results.iter_mut().filter_map(|result| result.as_slice_mut()).collect();
+        self.code
+            .run_on(&slices, &mut outputs, Extent { rows: height, columns: width })
+            .map_err(|error| self.refused(&error.to_string()))?;
+        Ok(results)
     }
 }
 
@@ -148,69 +167,88 @@ impl Deriver for Kernels {
         self.identity.clone()
     }
 
-    fn derive(&self, plan: &DerivedPlan, inputs: &[ArrayView3<'_, f32>]) -> Result<Array3<f32>, DataError> {
-        let refused = |reason: String| DataError::Derive { field: plan.name.clone(), reason };
-        let Some((executor, levels)) = self.executors.get(&plan.kernel) else {
-            return Err(refused(format!("there is no kernel `{}`", plan.kernel)));
-        };
-        let Some(first) = inputs.first() else { return Err(refused("it has no inputs".to_string())) };
-        let (_, height, width) = first.dim();
-        let code = match executor {
-            Executor::Machine(code) => code,
-            Executor::Interpreter(kernel) => {
-                return tiles::interpret(kernel, inputs, *levels, [height, width])
-                    .map_err(|error| refused(error.to_string()));
-            }
-        };
-        let whole: Vec<_> = inputs.iter().map(|input| input.as_standard_layout()).collect();
-        let slices: Vec<&[f32]> = whole.iter().filter_map(|array| array.as_slice()).collect();
-        let mut result = Array3::zeros((*levels, height, width));
-        let output = result.as_slice_mut().ok_or_else(|| refused("no room for its values".to_string()))?;
-        code.run(&slices, &mut [output], height * width).map_err(|error| refused(error.to_string()))?;
-        Ok(result)
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        let asked = |name: &str| derived.iter().any(|plan| plan.name == name);
+        if let Some(unknown) = derived.iter().find(|plan| !self.wanted.contains(&plan.name)) {
+            let reason = "no kernel computes it".to_string();
+            return Err(DataError::Derive { field: unknown.name.clone(), reason });
+        }
+        let mut done = self.run(fields, |group| group.names().any(asked))?;
+        done.retain(|name, _| asked(name));
+        Ok(done)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use aurora_compiler::kernel::text::parse;
-    use aurora_compiler::plan::data::SupportPlan;
 
     use super::*;
 
-    /// The same field by machine code and, with an instruction that it lacks, by the interpreter.
-    #[test]
-    fn what_has_no_machine_code_is_interpreted() {
-        let module = parse(
-            "kernel fast(a: cell) {\n%0 = input a\n%1 = mul %0 %0\noutput fast = %1\n}
-            kernel slow(a: cell) {
-                %0 = input a
-                %1 = levels [0.0 1.0]
-                %2 = interpolate %1 on %1 at %0
-                %3 = constant 0.0
-                %4 = mul %2 %3
-                %5 = mul %0 %0
-                %6 = add %5 %4
-                output slow = %6
-            }",
-        )
-        .unwrap();
-        let plan = |name: &str| DerivedPlan {
+    fn plan(name: &str, inputs: &[&str]) -> DerivedPlan {
+        DerivedPlan {
             name: name.to_string(),
             kernel: name.to_string(),
-            inputs: vec!["a".to_string()],
+            inputs: inputs.iter().map(ToString::to_string).collect(),
             quantity: "index".to_string(),
             units: "1".to_string(),
             support: SupportPlan::Column,
             range: (None, None),
-        };
-        let plans = [plan("fast"), plan("slow")];
-        let kernels = Kernels::new(&module, &plans).unwrap();
-        assert!(matches!(kernels.executors["fast"].0, Executor::Machine(_)));
-        assert!(matches!(kernels.executors["slow"].0, Executor::Interpreter(_)));
-        let a = Array3::from_shape_fn((1, 50, 301), |(_, i, j)| ((i * 7 + j * 3) % 97) as f32 / 97.0);
-        let [fast, slow] = plans.each_ref().map(|plan| kernels.derive(plan, &[a.view()]).unwrap());
-        assert_eq!(fast, slow);
-        assert!(kernels.derive(&plans[1], &[Array3::zeros((2, 50, 301)).view()]).is_err());
+        }
+    }
+
+    /// A square, what is made of it and of the field itself, and a difference of that between neighbours.
+    fn kernels(wanted: &[&str]) -> Kernels {
+        let module = parse(
+            "kernel square(a: cell) {\n%0 = input a\n%1 = mul %0 %0\noutput square = %1\n}
+            kernel more(x: cell, b: cell) {
+                %0 = input x
+                %1 = input b
+                %2 = constant 1.0
+                %3 = add %0 %2
+                %4 = div %3 %1
+                output more = %4
+            }
+            kernel front(more: cell) {\n%0 = input more\n%1 = difference %0 x\noutput front = %1\n}",
+        )
+        .unwrap();
+        // `more` reads under the name `x` what the plan calls `square`.
+        let plans = [plan("square", &["a"]), plan("more", &["square", "a"]), plan("front", &["more"])];
+        Kernels::of(&module, &plans, &wanted.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap()
+    }
+
+    fn field() -> Array3<f32> {
+        Array3::from_shape_fn((1, 50, 301), |(_, i, j)| ((i * 7 + j * 3) % 97) as f32 / 97.0 - 0.4)
+    }
+
+    #[test]
+    fn fields_are_derived_together() {
+        let kernels = kernels(&[]);
+        assert_eq!(kernels.reads(), ["a"]);
+        assert_eq!(kernels.groups.len(), 2);
+        let a = field();
+        let done = kernels.derive_all(&BTreeMap::from([("a".to_string(), a.view())])).unwrap();
+        let square = a.mapv(|a| a * a);
+        assert_eq!(done["square"], square);
+        let more = (&square + 1.0) / &a;
+        assert_eq!(done["more"], more);
+        assert_eq!(done["front"][[0, 3, 7]], (more[[0, 3, 8]] - more[[0, 3, 6]]) * 0.5);
+        assert!(kernels.derive_all(&BTreeMap::new()).is_err());
+        let other = Array3::zeros((2, 50, 301));
+        assert!(kernels.derive_all(&BTreeMap::from([("a".to_string(), other.view())])).is_err());
+    }
+
+    #[test]
+    fn only_what_is_wanted_comes_out() {
+        let kernels = kernels(&["front"]);
+        let a = field();
+        let fields = BTreeMap::from([("a".to_string(), a.view())]);
+        let done = kernels.derive_all(&fields).unwrap();
+        assert_eq!(done.keys().collect::<Vec<_>>(), ["front"]);
+        assert!(kernels.derive(&[&plan("square", &["a"])], &fields).is_err());
     }
 }

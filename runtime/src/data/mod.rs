@@ -23,7 +23,6 @@ pub mod store;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
-pub mod tiles;
 pub mod units;
 pub mod vertical;
 mod work;

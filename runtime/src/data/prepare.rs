@@ -29,13 +29,16 @@ pub trait Deriver: Sync {
     /// What distinguishes these kernels from others under the same names, for instance a digest of their text.
     fn identity(&self) -> String;
 
-    /// One derived field at one time, (C, H, W), C = 1 without levels; `inputs` likewise, in the order of
-    /// `derived.inputs`.
+    /// These derived fields at one time, by name, (C, H, W) each, C = 1 without levels; `fields` holds what they are derived
+    /// from, likewise, those among `derived` aside.
     ///
     /// # Errors
-    /// A kernel that is missing or does not take these inputs.
-    fn derive(&self, derived: &DerivedPlan, inputs: &[ArrayView3<'_, f32>])
-    -> Result<Array3<f32>, DataError>;
+    /// A field that is missing or has another shape than its kernel expects.
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError>;
 }
 
 /// For plans without derived fields; refuses any.
@@ -47,8 +50,17 @@ impl Deriver for NoDeriver {
         "none".into()
     }
 
-    fn derive(&self, derived: &DerivedPlan, _: &[ArrayView3<'_, f32>]) -> Result<Array3<f32>, DataError> {
-        Err(DataError::Derive { field: derived.name.clone(), reason: "no kernel computes it".into() })
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        _: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        match derived.first() {
+            None => Ok(BTreeMap::new()),
+            Some(plan) => {
+                Err(DataError::Derive { field: plan.name.clone(), reason: "no kernel computes it".into() })
+            }
+        }
     }
 }
 

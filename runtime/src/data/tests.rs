@@ -27,8 +27,15 @@ impl Deriver for Geopotential {
         "z = g0 * hgt".into()
     }
 
-    fn derive(&self, _: &DerivedPlan, inputs: &[ArrayView3<'_, f32>]) -> Result<Array3<f32>, DataError> {
-        Ok(inputs[0].mapv(|height| 9.806_65 * height))
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        let of = |plan: &&DerivedPlan| {
+            (plan.name.clone(), fields[&plan.inputs[0]].mapv(|height| 9.806_65 * height))
+        };
+        Ok(derived.iter().map(of).collect())
     }
 }
 

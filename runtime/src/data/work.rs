@@ -157,78 +157,91 @@ impl<'a> Work<'a> {
         inventory: &mut Inventory,
     ) -> Result<Vec<Option<Array3<f32>>>, DataError> {
         let mut statics: Vec<Option<Array3<f32>>> = vec![None; self.fields.len()];
-        for index in 0..self.fields.len() {
-            if self.fields[index].support != SupportPlan::Static {
-                continue;
+        let time = self.times[0];
+        for (index, place) in statics.iter_mut().enumerate().take(self.plan.fields.len()) {
+            if self.fields[index].support == SupportPlan::Static {
+                *place = Some(self.read(index, time)?);
             }
-            let field = self.value(index, self.times[0], |other| statics[other].as_ref())?;
-            let hour = vec![field];
-            tally(inventory, &self.fields[index], &hour[0]);
-            inventory.statistics.insert(self.fields[index].name.clone(), FieldStatistics::of(hour[0].view()));
+        }
+        self.derive(&mut statics, time, |support| *support == SupportPlan::Static)?;
+        for (index, field) in statics.iter().enumerate() {
+            let Some(field) = field else { continue };
+            let hour = vec![field.clone()];
+            tally(inventory, &self.fields[index], field);
+            inventory.statistics.insert(self.fields[index].name.clone(), FieldStatistics::of(field.view()));
             store_shard(&arrays[index], &self.fields[index].name, 0, std::slice::from_ref(&hour), 0)?;
-            statics[index] = hour.into_iter().next();
         }
         Ok(statics)
     }
 
     /// All fields at one time, static ones included.
     fn at(&self, time: Timestamp, statics: &[Option<Array3<f32>>]) -> Result<Vec<Array3<f32>>, DataError> {
-        let mut values: Vec<Array3<f32>> = Vec::with_capacity(self.fields.len());
-        for (index, constant) in statics.iter().enumerate() {
-            let value = match constant {
-                Some(constant) => constant.clone(),
-                None => self.value(index, time, |other| values.get(other))?,
-            };
-            values.push(value);
+        let mut values = statics.to_vec();
+        for (index, place) in values.iter_mut().enumerate().take(self.plan.fields.len()) {
+            if place.is_none() {
+                *place = Some(self.read(index, time)?);
+            }
         }
-        Ok(values)
+        self.derive(&mut values, time, |support| *support != SupportPlan::Static)?;
+        Ok(values.into_iter().flatten().collect())
     }
 
-    /// One field at one time: read, its levels selected, or derived from fields before it.
-    fn value<'v>(
-        &self,
-        index: usize,
-        time: Timestamp,
-        earlier: impl Fn(usize) -> Option<&'v Array3<f32>>,
-    ) -> Result<Array3<f32>, DataError> {
-        let field = &self.fields[index];
-        let value = if let Some(read) = self.plan.fields.get(index) {
-            let array = self.archive.read(&read.from, time)?;
-            match &self.levels[index] {
-                Some(levels) if levels.iter().any(|level| *level >= array.dim().0) => {
-                    return Err(DataError::Archive(format!(
-                        "`{}` came with {} levels only",
-                        read.from,
-                        array.dim().0
-                    )));
-                }
-                Some(levels) => array.select(Axis(0), levels),
-                None => array,
+    /// One field at one time as it is read, its levels selected.
+    fn read(&self, index: usize, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        let field = &self.plan.fields[index];
+        let array = self.archive.read(&field.from, time)?;
+        let value = match &self.levels[index] {
+            Some(levels) if levels.iter().any(|level| *level >= array.dim().0) => {
+                let levels = array.dim().0;
+                return Err(DataError::Archive(format!("`{}` came with {levels} levels only", field.from)));
             }
-        } else {
-            let derived = &self.plan.derived[index - self.plan.fields.len()];
-            let inputs: Vec<ArrayView3<'_, f32>> = derived
-                .inputs
-                .iter()
-                .map(|name| {
-                    self.fields
-                        .iter()
-                        .position(|other| other.name == *name)
-                        .and_then(&earlier)
-                        .map(|array| array.view())
-                        .ok_or_else(|| DataError::Derive {
-                            field: field.name.clone(),
-                            reason: format!("its input `{name}` is not computed before it"),
-                        })
-                })
-                .collect::<Result<_, _>>()?;
-            self.derive.derive(derived, &inputs)?
+            Some(levels) => array.select(Axis(0), levels),
+            None => array,
         };
+        self.whole(index, value, time)
+    }
+
+    /// Fills the places of the derived fields with these supports, all at once.
+    fn derive(
+        &self,
+        values: &mut [Option<Array3<f32>>],
+        time: Timestamp,
+        chosen: impl Fn(&SupportPlan) -> bool,
+    ) -> Result<(), DataError> {
+        let wanted: Vec<_> = self.plan.derived.iter().filter(|plan| chosen(&plan.support)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let there = self.fields.iter().zip(values.iter());
+        let given: BTreeMap<String, ArrayView3<'_, f32>> =
+            there.filter_map(|(field, value)| Some((field.name.clone(), value.as_ref()?.view()))).collect();
+        for (place, plan) in wanted.iter().enumerate() {
+            let there =
+                |name: &String| given.contains_key(name) || wanted[..place].iter().any(|p| p.name == *name);
+            if let Some(name) = plan.inputs.iter().find(|name| !there(name)) {
+                let reason = format!("its input `{name}` is not computed before it");
+                return Err(DataError::Derive { field: plan.name.clone(), reason });
+            }
+        }
+        let mut done = self.derive.derive(&wanted, &given)?;
+        for (index, field) in self.fields.iter().enumerate().skip(self.plan.fields.len()) {
+            if let Some(value) = done.remove(&field.name) {
+                values[index] = Some(self.whole(index, value, time)?);
+            } else if chosen(&field.support) {
+                let reason = "it was not computed".to_string();
+                return Err(DataError::Derive { field: field.name.clone(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The field, if it has the shape that the plan says.
+    fn whole(&self, index: usize, value: Array3<f32>, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let expected = (self.depths[index], self.plan.grid.height, self.plan.grid.width);
         if value.dim() != expected {
             return Err(DataError::Archive(format!(
                 "`{}` at {time} has the shape {:?} instead of {expected:?}",
-                field.name,
+                self.fields[index].name,
                 value.dim()
             )));
         }

@@ -102,6 +102,11 @@ impl Wrf {
         self.file.variable("P").and_then(|variable| variable.shape.get(1).copied()).unwrap_or(0)
     }
 
+    /// Upward wind on model levels in m/s, (K, H, W) as in the file: the mean of the faces below and above.
+    pub(super) fn vertical_wind(&self, index: u64) -> Result<Array3<f64>, DataError> {
+        Ok(centred(&self.volume("W", index)?, Axis(0)))
+    }
+
     /// Whether the file has a variable.
     pub(super) fn holds(&self, name: &str) -> bool {
         self.file.variable(name).is_some()

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::explain::library::Library;
 use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use ndarray::{Array3, ArrayView3};
 
 use super::DeriveError;
-use super::library::{Made, Written, make};
+use super::library::{Made, Shelf, Written, make};
 use crate::data::kernels::Kernels;
 use crate::data::sounding::Sounding;
 
@@ -43,18 +42,18 @@ impl Ascent {
 ///
 /// # Errors
 /// A name that the library does not derive, one that needs what a sounding has not, a kernel that cannot run.
-pub fn ascent(library: &Library, only: &[String], sounding: &Sounding) -> Result<Ascent, DeriveError> {
+pub fn ascent(shelf: &Shelf, only: &[String], sounding: &Sounding) -> Result<Ascent, DeriveError> {
     let (written, fields) = written(sounding);
     let have = "pressure, height, temperature, dewpoint and wind";
-    let Made { plan, module, outputs, left_out } = make(library, only, &written, have)?;
+    let Made { plan, module, outputs, left_out } = make(shelf, only, &written, have)?;
     let outputs: Vec<String> = outputs.into_iter().collect();
     let kernels = Kernels::of(&module, &plan.derived, &outputs)?;
     let views: BTreeMap<String, ArrayView3<'_, f32>> =
         fields.iter().map(|(name, values)| (name.clone(), values.view())).collect();
     let mut made = kernels.derive_all(&views)?;
-    let order: Vec<&str> = library.derived.iter().map(|entry| entry.name.as_str()).collect();
     let mut parameters = Vec::new();
-    for name in order {
+    for (_, entry) in &shelf.offered {
+        let name = entry.name.as_str();
         let (Some(values), Some(plan_of)) =
             (made.remove(name), plan.derived.iter().find(|field| field.name == name))
         else {
@@ -127,7 +126,8 @@ fn written(sounding: &Sounding) -> (Written, BTreeMap<String, Array3<f32>>) {
     declare("u10", "eastward_wind", "surface(10 m)", first(|level| level.u));
     declare("v10", "northward_wind", "surface(10 m)", first(|level| level.v));
     declare("orog", "height", "static", first(|level| level.height));
-    text.push_str("derive z : geopotential on pl = g0 * hgt\n");
+    text.push_str("derive z : geopotential on pl = g0 * hgt\nvariable w : vertical_wind on pl from \"w\"\n");
+    written.absent.insert("w".into(), "vertical wind");
     written.text = text;
     (written, fields)
 }

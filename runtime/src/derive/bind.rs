@@ -189,7 +189,10 @@ fn find(
     };
     let by_file = |offer: &Offer| plain(&offer.name) == plain(&field.from);
     let by_recipe = |offer: &Offer| offer.name == field.name || Some(offer.name.as_str()) == named;
-    let meant = by_from(&field.from).or_else(|| by_name(&field.name));
+    let meant = by_from(&field.from).or_else(|| by_name(&field.name)).map(|(what, hint)| match what {
+        What::Vertical | What::Omega if field.quantity == "pressure_velocity" => (What::Omega, hint),
+        other => (other, hint),
+    });
     let by_meaning = |offer: &Offer| match meant {
         Some((what, hint)) => offer.what == Some(what) && (on_levels || at(&offer.place, hint)),
         None => false,

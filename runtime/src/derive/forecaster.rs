@@ -64,6 +64,72 @@ pub fn direction(u: f64, v: f64) -> (f64, f64) {
     (if from < 0.5 { from + 360.0 } else { from }, u.hypot(v))
 }
 
+/// What forecasters call a parameter of std.severe; nothing for names that say it themselves or are not known.
+pub fn label(name: &str) -> Option<&'static str> {
+    LABELS.iter().find(|(known, _)| *known == name).map(|(_, label)| *label)
+}
+
+/// The two components of a wind go by the name that they share.
+const LABELS: [(&str, &str); 57] = [
+    ("cape", "CAPE"),
+    ("cin", "CIN"),
+    ("cape3km", "CAPE 0–3 km"),
+    ("lcl_height", "LCL"),
+    ("lfc_height", "LFC"),
+    ("el_height", "EL"),
+    ("lcl_pressure", "LCL"),
+    ("lfc_pressure", "LFC"),
+    ("el_pressure", "EL"),
+    ("dcape", "Downdraught CAPE"),
+    ("inflow_base", "Inflow base"),
+    ("inflow_top", "Inflow top"),
+    ("ebwd", "Effective shear"),
+    ("esrh", "Effective SRH"),
+    ("bulk_shear1", "Shear 0–1 km"),
+    ("bulk_shear3", "Shear 0–3 km"),
+    ("bulk_shear6", "Shear 0–6 km"),
+    ("bulk_shear8", "Shear 0–8 km"),
+    ("speed06", "Shear 0–6 km"),
+    ("shear05", "Shear vector 0–500 m"),
+    ("shear1", "Shear vector 0–1 km"),
+    ("shear3", "Shear vector 0–3 km"),
+    ("shear6", "Shear vector 0–6 km"),
+    ("shear8", "Shear vector 0–8 km"),
+    ("mean_wind", "Mean wind"),
+    ("low_wind", "Mean wind 0–500 m"),
+    ("right_mover", "Bunkers right"),
+    ("left_mover", "Bunkers left"),
+    ("effective_right", "Right, effective"),
+    ("effective_left", "Left, effective"),
+    ("srh500", "SRH 0–500 m"),
+    ("srh1", "SRH 0–1 km"),
+    ("srh3", "SRH 0–3 km"),
+    ("left_srh500", "SRH left 0–500 m"),
+    ("left_srh1", "SRH left 0–1 km"),
+    ("left_srh3", "SRH left 0–3 km"),
+    ("critical_angle", "Critical angle"),
+    ("brn_shear", "BRN shear"),
+    ("brn", "Bulk Richardson no."),
+    ("lr03", "Lapse rate 0–3 km"),
+    ("lr36", "Lapse rate 3–6 km"),
+    ("lr75", "Lapse rate 700–500"),
+    ("lr85", "Lapse rate 850–500"),
+    ("pwat", "Precipitable water"),
+    ("freezing_height", "Freezing level"),
+    ("wet_bulb_zero", "Wet-bulb zero"),
+    ("ehi1", "EHI 0–1 km"),
+    ("ehi3", "EHI 0–3 km"),
+    ("vgp", "Vorticity gen. (VGP)"),
+    ("scp", "Supercell (SCP)"),
+    ("scp_cin", "SCP with CIN"),
+    ("stp", "Tornado (STP fixed)"),
+    ("stp_cin", "STP fixed with CIN"),
+    ("stp_effective", "STP effective"),
+    ("ship", "Large hail (SHIP)"),
+    ("updraught_helicity", "Updraught helicity"),
+    ("theta_e_difference", "θe difference"),
+];
+
 #[cfg(test)]
 mod tests {
     use aurora_compiler::plan::data::SupportPlan;

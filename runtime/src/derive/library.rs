@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::explain::library::{Library, library};
+use aurora_compiler::explain::library::{Entry, Library, library};
 use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::data::SupportPlan;
 use aurora_compiler::plan::derivation::{Derivable, Derivation, derivable};
@@ -39,12 +39,21 @@ pub struct Made {
     pub left_out: Vec<(String, String)>,
 }
 
+/// A library and all that can be asked of it.
+#[derive(Clone, Debug)]
+pub struct Shelf {
+    pub name: String,
+    /// What it derives itself, then what its parts derive, then what the other libraries derive that it uses: each
+    /// with the name of the library that has it.
+    pub offered: Vec<(String, Entry)>,
+}
+
 /// The library called `name`.
 ///
 /// # Errors
 /// There is none of that name.
-pub fn named(name: &str) -> Result<Library, DeriveError> {
-    library(name).ok_or_else(|| {
+pub fn named(name: &str) -> Result<Shelf, DeriveError> {
+    let first = library(name).ok_or_else(|| {
         let all = aurora_compiler::explain::library::all();
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
         let hint = match nearest(name, names.iter().copied()) {
@@ -52,45 +61,87 @@ pub fn named(name: &str) -> Result<Library, DeriveError> {
             None => format!("there are {}; a recipe is named by its file", names.join(", ")),
         };
         DeriveError(format!("there is neither a recipe nor a library `{name}`; {hint}"))
-    })
+    })?;
+    let mut found: Vec<Library> = Vec::new();
+    let mut seen: BTreeSet<String> = BTreeSet::from([first.name.clone()]);
+    let mut next = vec![first];
+    while let Some(library) = next.pop() {
+        // The first that is used comes next.
+        let uses = library.uses.iter().rev().filter(|name| seen.insert((*name).clone()));
+        next.extend(uses.filter_map(|name| self::library(name)));
+        found.push(library);
+    }
+    let is_part = |library: &Library| library.name == name || library.name.starts_with(&format!("{name}."));
+    let (parts, others): (Vec<Library>, Vec<Library>) = found.into_iter().partition(is_part);
+    let mut offered: Vec<(String, Entry)> = Vec::new();
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for library in parts.into_iter().chain(others) {
+        let fresh = library.derived.into_iter().filter(|entry| names.insert(entry.name.clone()));
+        offered.extend(fresh.map(|entry| (library.name.clone(), entry)));
+    }
+    Ok(Shelf { name: name.to_string(), offered })
 }
 
-/// The names that a command asks for, each one that the library derives; all that it derives if none is asked for.
+/// Beginnings of the names of what parameters are worked out from: it is made if it is asked for, and not of itself.
+const STEPS: [&str; 11] = [
+    "turn_",
+    "low_wind_",
+    "shear",
+    "inflow_found",
+    "inflow_low",
+    "inflow_high",
+    "deep",
+    "effective_top",
+    "effective_mean_",
+    "p_sfc",
+    "deviation",
+];
+
+/// Whether a derived field is given out without being asked for: one value for each column, and no mere step to another.
+fn is_parameter(name: &str, entry: &Entry, library: &str) -> bool {
+    let support = entry.support.as_deref().unwrap_or_default();
+    let single = ["column", "surface", "static"].iter().any(|word| support.starts_with(word));
+    let step = STEPS.iter().any(|step| entry.name.starts_with(step))
+        || entry.name.starts_with("ml_")
+        || entry.name.starts_with("mu_");
+    // A library is asked for what it says itself, and for what the parts of it say: std.severe for std.severe.wind.
+    let part = name == library || name.starts_with(&format!("{library}."));
+    single && !step && part
+}
+
+/// The names that a command asks for, each one that the library derives; its parameters if none is asked for.
 ///
 /// # Errors
 /// A name that the library does not derive.
-pub fn wanted(library: &Library, only: &[String]) -> Result<Vec<String>, DeriveError> {
-    let all: Vec<&str> = library.derived.iter().map(|entry| entry.name.as_str()).collect();
-    if let Some(unknown) = only.iter().find(|name| !all.contains(&name.as_str())) {
-        let hint = match nearest(unknown, all.iter().copied()) {
+pub fn wanted(shelf: &Shelf, only: &[String]) -> Result<Vec<String>, DeriveError> {
+    let names = || shelf.offered.iter().map(|(_, entry)| entry.name.as_str());
+    if let Some(unknown) = only.iter().find(|name| !names().any(|known| known == **name)) {
+        let hint = match nearest(unknown, names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("it derives {}", all.join(", ")),
+            None => format!("it derives {}", names().collect::<Vec<_>>().join(", ")),
         };
-        return Err(DeriveError(format!("{} derives nothing called `{unknown}`; {hint}", library.name)));
+        return Err(DeriveError(format!("{} derives nothing called `{unknown}`; {hint}", shelf.name)));
     }
-    Ok(if only.is_empty() { all.iter().map(|name| (*name).to_string()).collect() } else { only.to_vec() })
+    if !only.is_empty() {
+        return Ok(only.to_vec());
+    }
+    let parameters = shelf.offered.iter().filter(|(name, entry)| is_parameter(name, entry, &shelf.name));
+    Ok(parameters.map(|(_, entry)| entry.name.clone()).collect())
 }
 
 /// The parameters of a library that the input allows.
 ///
 /// # Errors
 /// One of `only` cannot be made, or nothing can.
-pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
-    let wanted = wanted(library, only)?;
+pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Result<Made, DeriveError> {
+    let wanted = wanted(shelf, only)?;
     let mut left_out: Vec<(String, String)> = Vec::new();
     let mut kept: Vec<String> = wanted.clone();
-    let mut derived = compile(library, &wanted, written);
+    let mut derived = compile(shelf, &wanted, written);
     if derived.result.is_none() {
-        // One by one, to tell which of them cannot be made.
         kept.clear();
-        for name in &wanted {
-            let one = compile(library, std::slice::from_ref(name), written);
-            match one.result {
-                Some(_) => kept.push(name.clone()),
-                None => left_out.push((name.clone(), complaint(&one))),
-            }
-        }
-        derived = compile(library, &kept, written);
+        sift(shelf, &wanted, written, Some(complaint(&derived)), &mut kept, &mut left_out);
+        derived = compile(shelf, &kept, written);
     }
     if let Some((name, why)) = left_out.first().filter(|_| !only.is_empty()) {
         return Err(DeriveError(format!("`{name}` cannot be made: {why}")));
@@ -100,7 +151,7 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
         _ => {
             let why =
                 left_out.first().map_or_else(|| "it derives nothing".to_string(), |(_, why)| why.clone());
-            return Err(DeriveError(format!("nothing of {} can be made: {why}", library.name)));
+            return Err(DeriveError(format!("nothing of {} can be made: {why}", shelf.name)));
         }
     };
     let mut outputs = BTreeSet::new();
@@ -112,24 +163,58 @@ pub fn make(library: &Library, only: &[String], written: &Written, have: &str) -
         }
         match lacking(&plan, name, written) {
             None => drop(outputs.insert(name.clone())),
-            Some(why) if only.is_empty() => left_out.push((name.clone(), why)),
+            Some(why) if only.is_empty() => left_out.push((name.clone(), format!("needs {why}"))),
             Some(why) => return Err(DeriveError(format!("`{name}` needs {why}; it has {have}"))),
         }
     }
     if outputs.is_empty() {
-        let why = left_out.first().map(|(name, why)| format!("`{name}` needs {why}"));
+        let why = left_out.first().map(|(name, why)| format!("`{name}` {why}"));
         let why = why.unwrap_or_else(|| "what it derives are constants".into());
         return Err(DeriveError(format!(
             "nothing of {} can be made: {why}; the input has {have}",
-            library.name
+            shelf.name
         )));
     }
     Ok(Made { plan, module, outputs, left_out })
 }
 
-fn compile(library: &Library, names: &[String], written: &Written) -> Derivable {
-    let text = format!("{}\nuse {} ({})\n", written.text, library.name, names.join(", "));
-    derivable(&format!("{} over the input", library.name), &text, &Site::default(), names)
+/// Parts `names`, which do not compile together for the reason `known`, into those that do and those that do not, by
+/// halves: most compile, and compiling is what takes the time.
+fn sift(
+    shelf: &Shelf,
+    names: &[String],
+    written: &Written,
+    known: Option<String>,
+    kept: &mut Vec<String>,
+    left_out: &mut Vec<(String, String)>,
+) {
+    let why = known.or_else(|| {
+        let derived = compile(shelf, names, written);
+        derived.result.is_none().then(|| complaint(&derived))
+    });
+    match (why, names) {
+        (None, names) => kept.extend(names.iter().cloned()),
+        (Some(why), [name]) => left_out.push((name.clone(), why)),
+        (Some(_), names) => {
+            let (one, two) = names.split_at(names.len() / 2);
+            sift(shelf, one, written, None, kept, left_out);
+            sift(shelf, two, written, None, kept, left_out);
+        }
+    }
+}
+
+fn compile(shelf: &Shelf, names: &[String], written: &Written) -> Derivable {
+    let mut text = format!("{}\n", written.text);
+    let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(shelf.name.as_str(), Vec::new())]);
+    for name in names {
+        if let Some((holder, _)) = shelf.offered.iter().find(|(_, entry)| entry.name == *name) {
+            used.entry(holder).or_default().push(name);
+        }
+    }
+    for (holder, names) in used.into_iter().filter(|(_, names)| !names.is_empty()) {
+        text.push_str(&format!("use {holder} ({})\n", names.join(", ")));
+    }
+    derivable(&format!("{} over the input", shelf.name), &text, &Site::default(), names)
 }
 
 fn complaint(derived: &Derivable) -> String {
@@ -175,7 +260,7 @@ pub fn write(sources: &Sources) -> Result<Written, DeriveError> {
     let mut written = Written::default();
     let levels = levels(sources, &mut written)?;
     let mut text = String::from("aurora 1.0\nrecipe derived \"What the input holds\"\n\n");
-    text.push_str("use std.physics (saturation_pressure, humidity_ratio, g0)\n\n");
+    text.push_str("use std.physics (saturation_pressure, g0, Rd)\n\n");
     text.push_str(&match &levels {
         Levels::Pressure(values) => {
             let list: Vec<String> = values.iter().map(|value| decimal(value / 100.0)).collect();
@@ -202,7 +287,7 @@ fn decimal(value: f64) -> String {
 
 /// Whether a field is one of those that a column needs on levels.
 fn of_column(what: What) -> bool {
-    !matches!(what, What::Pressure)
+    !matches!(what, What::Pressure | What::Vertical | What::Omega)
 }
 
 /// The levels that all fields of the column share: those of the model if it says where they lie, else of pressure.
@@ -278,6 +363,14 @@ impl Writer<'_> {
             }
         }
         let pressure = if matches!(self.levels, Levels::Model(..)) { "p" } else { "pl" };
+        match (self.on_levels(What::Vertical), self.on_levels(What::Omega)) {
+            (None, Some(found)) => {
+                self.variable("omega", "pressure_velocity", "pl", "vertical wind on levels", Some(found));
+                let density = format!("({pressure} / (Rd * t * (1 + 0.608 * q)))");
+                self.text.push_str(&format!("derive w : vertical_wind on pl = -omega / (g0 * {density})\n"));
+            }
+            (found, _) => self.variable("w", "vertical_wind", "pl", "vertical wind on levels", found),
+        }
         let humidity = HUMIDITY.map(|what| self.on_levels(what));
         self.humidity("q", "pl", "t", pressure, "humidity on levels", humidity);
         Ok(())

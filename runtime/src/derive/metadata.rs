@@ -7,7 +7,7 @@ use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 pub fn standard_name(field: &DerivedPlan) -> Option<&'static str> {
     // Of a parcel from the surface, and of any other.
     let parcel = |rest: &str| field.name.strip_suffix(rest).filter(|parcel| PARCELS.contains(parcel));
-    let surface = |parcel: &str| parcel == "sb";
+    let surface = |parcel: &str| matches!(parcel, "sb" | "");
     for (suffix, unit, general, of_surface) in OF_PARCELS {
         if let Some(parcel) = parcel(suffix).filter(|_| field.units == unit) {
             return Some(if surface(parcel) { of_surface } else { general });
@@ -20,7 +20,7 @@ pub fn standard_name(field: &DerivedPlan) -> Option<&'static str> {
 }
 
 /// The parcels of std.severe, by the beginnings of names.
-const PARCELS: [&str; 3] = ["sb", "ml", "mu"];
+const PARCELS: [&str; 4] = ["sb", "ml", "mu", ""];
 
 const OF_PARCELS: [(&str, &str, &str, &str); 4] = [
     (
@@ -32,7 +32,7 @@ const OF_PARCELS: [(&str, &str, &str, &str); 4] = [
     ("cin", "J/kg", "atmosphere_convective_inhibition", "atmosphere_convective_inhibition_wrt_surface"),
     ("lfc", "m", "atmosphere_level_of_free_convection", "atmosphere_level_of_free_convection_wrt_surface"),
     (
-        "lcl",
+        "lcl_height",
         "m",
         "atmosphere_lifting_condensation_level",
         "atmosphere_lifting_condensation_level_wrt_surface",
@@ -116,7 +116,7 @@ mod tests {
             standard_name(&field("mlcape", "J/kg")),
             Some("atmosphere_convective_available_potential_energy")
         );
-        assert_eq!(standard_name(&field("mllcl", "Pa")), None);
+        assert_eq!(standard_name(&field("mllcl_height", "Pa")), None);
         assert_eq!(standard_name(&field("stp", "1")), None);
     }
 }

@@ -94,8 +94,11 @@ impl Dataset {
             if let Some(name) = standard_name(field) {
                 attributes.insert("standard_name".into(), text(name));
             }
-            if rows == "y" && about.place.coordinates.is_some() {
-                attributes.insert("coordinates".into(), text("latitude longitude"));
+            let curved = (rows == "y" && about.place.coordinates.is_some()).then_some("latitude longitude");
+            let run = about.reference.map(|_| "reference_time");
+            let others: Vec<&str> = curved.into_iter().chain(run).collect();
+            if !others.is_empty() {
+                attributes.insert("coordinates".into(), text(&others.join(" ")));
             }
             if mapped {
                 attributes.insert("grid_mapping".into(), text("crs"));

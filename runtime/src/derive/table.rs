@@ -7,7 +7,7 @@ use std::fmt::Write;
 use aurora_grammar::Style;
 
 use super::ascent::{Ascent, Parameter, is_single};
-use super::forecaster::{Shown, direction, shown};
+use super::forecaster::{Shown, direction, label, shown};
 use crate::data::sounding::{KNOT, Sounding};
 
 /// Parcels by the beginnings of names, and what forecasters call them.
@@ -57,6 +57,8 @@ pub struct Row {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
     pub name: String,
+    /// What forecasters call it, else its name.
+    pub label: String,
     pub value: String,
     pub unit: String,
     /// The same in a second unit.
@@ -140,8 +142,11 @@ fn heading(out: &mut String, sounding: &Sounding, paint: &Paint) {
 
 /// Kinds of parameters that at least two parcels have.
 fn parcels<'a>(all: &[&'a Parameter], told: &mut BTreeSet<&'a str>) -> Option<Matrix> {
+    let named = |name: &str| all.iter().copied().find(|one| one.plan.name == name);
+    // The surface parcel's heights have no beginning: `lcl_height` beside `mllcl_height`.
     let of = |parcel: &str, kind: &str| {
-        all.iter().copied().find(|one| one.plan.name.strip_prefix(parcel) == Some(kind))
+        let bare = || named(kind).filter(|_| parcel == "sb" && named(&format!("ml{kind}")).is_some());
+        named(&format!("{parcel}{kind}")).or_else(bare)
     };
     let mut kinds: Vec<&str> = Vec::new();
     for one in all {
@@ -207,7 +212,9 @@ fn lines(all: &[&Parameter], told: &BTreeSet<&str>) -> Vec<Line> {
             continue;
         }
         let value = one.values.first().map_or(f64::NAN, |value| f64::from(*value));
-        let title = one.title.clone().unwrap_or_default();
+        let called = |name: &str| label(name).map_or_else(|| name.to_string(), str::to_string);
+        let title =
+            |name: &str| one.title.clone().or_else(|| label(name).map(str::to_string)).unwrap_or_default();
         if let Some(partner) = other("_u", "_v").filter(|_| one.plan.units == "m/s") {
             let (from, speed) =
                 direction(value, partner.values.first().map_or(f64::NAN, |value| f64::from(*value)));
@@ -219,10 +226,11 @@ fn lines(all: &[&Parameter], told: &BTreeSet<&str>) -> Vec<Line> {
             lines.push(Line {
                 section: "m/s".into(),
                 name: format!("{stem}_u, _v"),
+                label: called(stem),
                 value: text,
                 unit: "kt".into(),
                 other: second,
-                title,
+                title: title(stem),
             });
             continue;
         }
@@ -230,10 +238,11 @@ fn lines(all: &[&Parameter], told: &BTreeSet<&str>) -> Vec<Line> {
         lines.push(Line {
             section: one.plan.units.clone(),
             name: name.to_string(),
+            label: called(name),
             value: shown.number(),
             unit: shown.unit.to_string(),
             other: shown.second().filter(|_| value.is_finite()).unwrap_or_default(),
-            title,
+            title: title(name),
         });
     }
     lines

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod checkpoint;
+pub mod compiled;
 mod distribution;
 pub mod events;
 mod gradient;

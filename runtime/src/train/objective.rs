@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::kernel::ir::{Kernel, Module};
+use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::training::{ErrorTerm, Measure, PhasePlan};
 use aurora_compiler::plan::{Plan, Role};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::compiled::LossKernel;
 use super::distribution::DistributionTerm;
-use super::graph::{self, Field, GraphError};
+use super::graph::{Field, GraphError};
 use super::scaling::Scalings;
 use crate::model::Prediction;
 
@@ -30,7 +31,7 @@ pub struct Truth {
 pub struct Objective {
     groups: Vec<Group>,
     conditional: Vec<ConditionalTerm>,
-    distributions: Vec<(DistributionTerm, Option<Kernel>)>,
+    distributions: Vec<(DistributionTerm, Option<LossKernel>)>,
     derived: Vec<DerivedTerm>,
     constraints: Vec<ConstraintTerm>,
     scalings: Scalings,
@@ -51,7 +52,7 @@ struct Group {
 struct ConditionalTerm {
     field: Place,
     term: ErrorTerm,
-    condition: Kernel,
+    condition: LossKernel,
 }
 
 /// Where a variable stands among those of the model.
@@ -64,17 +65,17 @@ pub(super) enum Place {
 #[derive(Debug)]
 struct DerivedTerm {
     name: String,
-    kernel: Kernel,
+    kernel: LossKernel,
     measure: Measure,
     weight: f64,
     spread: f64,
-    condition: Option<Kernel>,
+    condition: Option<LossKernel>,
 }
 
 #[derive(Debug)]
 struct ConstraintTerm {
     name: String,
-    kernel: Kernel,
+    kernel: LossKernel,
     weight: f64,
 }
 
@@ -219,7 +220,8 @@ impl Objective {
 
     /// Names of the fields whose physical truth is needed.
     pub fn true_fields(&self) -> Vec<String> {
-        let inputs = self.conditions().flat_map(|kernel| &kernel.inputs).map(|input| input.name.clone());
+        let inputs =
+            self.conditions().flat_map(|kernel| &kernel.kernel().inputs).map(|input| input.name.clone());
         let names: BTreeSet<String> =
             self.derived.iter().map(|term| term.name.clone()).chain(inputs).collect();
         names.into_iter().collect()
@@ -227,11 +229,11 @@ impl Objective {
 
     /// For each term with a condition, the points of the truth where it holds.
     pub fn holding(&self, truth: &Truth) -> Result<Vec<f64>, GraphError> {
-        self.conditions().map(|kernel| Ok(scalar(&first(graph::run(kernel, &truth.fields)?).sum()))).collect()
+        self.conditions().map(|kernel| Ok(scalar(&kernel.run(&truth.fields)?.sum()))).collect()
     }
 
     /// The conditions of all terms, in the order in which `value` takes the terms.
-    fn conditions(&self) -> impl Iterator<Item = &Kernel> {
+    fn conditions(&self) -> impl Iterator<Item = &LossKernel> {
         let conditions = self.conditional.iter().map(|term| &term.condition);
         let conditions = conditions.chain(self.distributions.iter().filter_map(|(_, when)| when.as_ref()));
         conditions.chain(self.derived.iter().filter_map(|term| term.condition.as_ref()))
@@ -243,7 +245,7 @@ impl Objective {
         let mut total = Tensor::<1>::zeros([1], &device);
         let mut parts = BTreeMap::new();
         let mut conditions = share.conditions.iter();
-        let mut share_of = |condition: Option<&Kernel>| {
+        let mut share_of = |condition: Option<&LossKernel>| {
             condition.and_then(|_| conditions.next()).copied().unwrap_or(share.samples)
         };
         for group in &self.groups {
@@ -293,7 +295,7 @@ impl Objective {
         let mut fields = self.physical(prediction);
         fields.extend(truth.statics.clone());
         for term in &self.derived {
-            let value = first(graph::run(&term.kernel, &fields)?);
+            let value = term.kernel.run(&fields)?;
             let true_value = truth.fields.get(&term.name).ok_or_else(|| GraphError::MissingInput {
                 kernel: part(term.measure, &term.name),
                 input: format!("truth of {}", term.name),
@@ -306,7 +308,7 @@ impl Objective {
             total = total + error.mul_scalar(term.weight as f32);
         }
         for term in &self.constraints {
-            let violation = first(graph::run(&term.kernel, &fields)?).powi_scalar(2).mean();
+            let violation = term.kernel.run(&fields)?.powi_scalar(2).mean();
             let violation = violation.mul_scalar(share.samples);
             parts.insert(term.name.clone(), scalar(&violation));
             total = total + violation.mul_scalar(term.weight as f32);
@@ -318,7 +320,7 @@ impl Objective {
     fn physical(&self, prediction: &Prediction) -> BTreeMap<String, Field> {
         let mut fields = BTreeMap::new();
         let wanted = |name: &str| {
-            let reads = |kernel: &Kernel| kernel.inputs.iter().any(|input| input.name == name);
+            let reads = |kernel: &LossKernel| kernel.kernel().inputs.iter().any(|input| input.name == name);
             self.derived.iter().any(|t| reads(&t.kernel)) || self.constraints.iter().any(|t| reads(&t.kernel))
         };
         for (slot, name) in self.surface.iter().enumerate().filter(|(_, name)| wanted(name)) {
@@ -335,9 +337,9 @@ impl Objective {
     }
 }
 
-fn kernel(module: &Module, name: &str, what: impl FnOnce() -> String) -> Result<Kernel, ObjectiveError> {
+fn kernel(module: &Module, name: &str, what: impl FnOnce() -> String) -> Result<LossKernel, ObjectiveError> {
     let missing = || ObjectiveError::MissingKernel { what: what(), kernel: name.to_string() };
-    module.kernel(name).cloned().ok_or_else(missing)
+    module.kernel(name).cloned().map(LossKernel::new).ok_or_else(missing)
 }
 
 /// What the checkpoint calls a field that a head predicts as quantiles.
@@ -362,11 +364,11 @@ fn per_variable<const D: usize>(measure: Measure, difference: Tensor<D>) -> Tens
 /// holds nowhere.
 fn mean_where(
     errors: Field,
-    condition: Option<&Kernel>,
+    condition: Option<&LossKernel>,
     truth: &BTreeMap<String, Field>,
 ) -> Result<Tensor<1>, GraphError> {
     let Some(condition) = condition else { return Ok(errors.mean()) };
-    let holds = first(graph::run(condition, truth)?).expand(errors.dims());
+    let holds = condition.run(truth)?.expand(errors.dims());
     let count = holds.clone().sum().clamp_min(1.0);
     Ok((errors * holds).sum() / count)
 }
@@ -423,10 +425,6 @@ fn vector(values: &[f32], device: &Device) -> Tensor<1> {
 
 fn scalar(value: &Tensor<1>) -> f64 {
     f64::from(value.clone().into_scalar::<f32>())
-}
-
-fn first(mut outputs: Vec<Field>) -> Field {
-    outputs.swap_remove(0)
 }
 
 impl Value {

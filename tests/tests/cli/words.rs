@@ -97,6 +97,35 @@ fn explain_teaches_codes_and_names() {
 }
 
 #[test]
+fn explain_shows_what_becomes_of_a_field() {
+    let place = Place::tiny();
+    place.write("r.aurora", QUICKSTART);
+    let pwat = place.done(&["explain", "pwat", "r.aurora", "--kernel"]).stdout;
+    for part in ["integral(q over", "before", "kernel pwat(q: column", "passes", "after", "machine code"] {
+        assert!(pwat.contains(part), "{part}: {pwat}");
+    }
+    let pages = json(&place.done(&["explain", "pwat", "r.aurora", "--kernel", "--format", "json"]).stdout);
+    assert_eq!(pages[0]["schema"], "aurora-kernel/1");
+    assert!(pages[0]["machine"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    // Of a library, over the usual fields; the composite that everybody asks for has two definitions.
+    let stp = json(&place.done(&["explain", "std.severe.stp", "--kernel", "--format", "json"]).stdout);
+    assert_eq!(stp[0]["kind"], "derive of std.severe");
+    assert!(stp[0]["fused"]["with"].as_array().is_some_and(|with| with.contains(&"sbcape".into())));
+    let short = place.done(&["explain", "std.severe.stp", "--kernel", "--format", "short"]).stdout;
+    assert!(short.starts_with("stp: derive of std.severe: "), "{short}");
+    for (asked, said) in [
+        (vec!["explain", "saturation", "r.aurora", "--kernel"], "function"),
+        (vec!["explain", "t", "r.aurora", "--kernel"], "read, not computed"),
+        (vec!["explain", "g0", "r.aurora", "--kernel"], "constant"),
+        (vec!["explain", "std.physics.scp", "--kernel"], "mucape"),
+        (vec!["explain", "saturatoin", "--kernel"], "did you mean `saturation`?"),
+    ] {
+        let refused = place.refused(&asked);
+        assert!(refused.contains(said), "{asked:?}: {refused}");
+    }
+}
+
+#[test]
 fn doc_lists_libraries() {
     let place = Place::empty();
     let all = place.done(&["doc"]).stdout;

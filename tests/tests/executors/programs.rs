@@ -1,7 +1,10 @@
 //! Random programs: every instruction, in any order that makes sense.
 
+#![allow(dead_code, reason = "each test target uses a part")]
+
 use aurora_compiler::kernel::ir::*;
-use aurora_tests::Random;
+
+use super::Random;
 
 /// One more instruction; the domain of its value.
 type Step = fn(&mut Random, &mut Builder, &[Domain]) -> Domain;
@@ -24,7 +27,7 @@ pub fn program(random: &mut Random, size: usize, step: Step) -> Kernel {
 
 /// What one level can do by itself, and reductions.
 pub fn plain_step(random: &mut Random, builder: &mut Builder, domains: &[Domain]) -> Domain {
-    let any = |random: &mut Random| Value::new(random.below(domains.len()));
+    let any = |random: &mut Random| whole(random, domains);
     let (left, right, mask) = (any(random), any(random), any(random));
     let of = |values: &[Value]| values.iter().map(|v| domains[v.index()]).max().unwrap_or(Domain::Cell);
     match random.below(14) {
@@ -75,8 +78,8 @@ pub fn along_step(random: &mut Random, builder: &mut Builder, domains: &[Domain]
     let (columns, cells) = (of(COLUMN), of(Domain::Cell));
     let column = |random: &mut Random| Value::new(columns[random.below(columns.len())]);
     let cell = |random: &mut Random| Value::new(cells[random.below(cells.len())]);
-    let any = Value::new(random.below(domains.len()));
-    match random.below(12) {
+    let any = whole(random, domains);
+    match random.below(16) {
         0 => {
             builder.unary([Unary::Sin, Unary::Cos][random.below(2)], any);
             domains[any.index()]
@@ -110,8 +113,48 @@ pub fn along_step(random: &mut Random, builder: &mut Builder, domains: &[Domain]
             builder.scan(random.below(2) == 0, starts, captures, active, body, random.below(2));
             COLUMN
         }
+        6 => {
+            let value = column(random);
+            builder.slice(value, 1..3);
+            Domain::Column(2)
+        }
+        7 => {
+            let parts = (0..domains.len()).filter(|k| domains[*k] == Domain::Column(2)).next_back();
+            match parts {
+                Some(part) => builder.concat(vec![cell(random), Value::new(part)]),
+                None => builder.concat(vec![cell(random), cell(random), cell(random)]),
+            };
+            COLUMN
+        }
+        8 => {
+            let (captures, here) = (vec![column(random), cell(random)], vec![column(random)]);
+            let active = (random.below(3) == 0).then(|| column(random));
+            builder.each(captures, here, active, each_body());
+            COLUMN
+        }
         _ => plain_step(random, builder, domains),
     }
+}
+
+/// A value with a number for every level of the program's column, or one for all.
+fn whole(random: &mut Random, domains: &[Domain]) -> Value {
+    let fitting: Vec<usize> = (0..domains.len()).filter(|k| domains[*k] != Domain::Column(2)).collect();
+    Value::new(fitting[random.below(fitting.len())])
+}
+
+/// How many numbers of a column are above a level's own, times one of two numbers: flat, as a choice is.
+fn each_body() -> Kernel {
+    let mut body = Builder::new("above");
+    let (all, factor) = (body.input("all", COLUMN), body.input("factor", Domain::Cell));
+    let own = body.input("own", Domain::Cell);
+    let above = body.compare(Compare::Gt, all, own);
+    let count = body.reduce(Reduce::Sum, above, None, None);
+    let (half, limit) = (body.constant(0.5), body.constant(1.25));
+    let factor = body.compare(Compare::Gt, factor, limit);
+    let factor = body.binary(Binary::Add, factor, half);
+    let product = body.binary(Binary::Mul, count, factor);
+    body.output("product", product);
+    body.finish()
 }
 
 /// That, and differences between grid points.
@@ -119,7 +162,7 @@ pub fn any_step(random: &mut Random, builder: &mut Builder, domains: &[Domain]) 
     if random.below(10) > 0 {
         return along_step(random, builder, domains);
     }
-    let value = Value::new(random.below(domains.len()));
+    let value = whole(random, domains);
     builder.difference(value, [Axis::X, Axis::Y][random.below(2)]);
     domains[value.index()]
 }

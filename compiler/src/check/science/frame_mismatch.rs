@@ -100,7 +100,11 @@ impl Checker<'_> {
         definition: &Definition,
         variable: &Variable,
     ) -> Option<()> {
-        let archive = self.archive_name()?;
+        let archive = match self.archive_name() {
+            // Fields alone belong to no archive.
+            None if self.fields_alone => return Some(()),
+            archive => archive?,
+        };
         let name = format!("std.{archive}");
         if definition.library.as_deref() == Some(name.as_str()) {
             return Some(());

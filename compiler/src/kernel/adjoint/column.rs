@@ -40,7 +40,7 @@ impl Sweep {
             }
             (Reduce::Min | Reduce::Max, _) => {
                 let mask = self.attains(op, value, levels, Value::new(at));
-                chain = self.guards.under(chain, Side { mask, when: true }, &self.tape);
+                chain = self.guards.under(chain, Side::of(mask, true), &self.tape);
                 adjoint
             }
         };

@@ -31,7 +31,7 @@ impl Sweep {
 
     fn choice(&mut self, at: usize, chain: Chain, adjoint: Value, mask: Value, sides: [Value; 2]) {
         for (value, when) in sides.into_iter().zip([true, false]) {
-            let chain = self.guards.under(chain, Side { mask, when }, &self.tape);
+            let chain = self.guards.under(chain, Side::of(mask, when), &self.tape);
             self.give(value, adjoint, chain, at);
         }
     }
@@ -93,9 +93,10 @@ impl Sweep {
             Binary::Div => {
                 let zero = tape.constant(0.0);
                 let (none, share) = (tape.compare(Compare::Eq, right, zero), tape.div(adjoint, right));
-                let share = tape.only(none, false, share);
                 let other = if wanted[1] { tape.mul(share, y) } else { share };
-                [share, if wanted[1] { tape.neg(other) } else { other }]
+                // The quotient by 0 is no number either.
+                let other = tape.only(none, false, other);
+                [tape.only(none, false, share), if wanted[1] { tape.neg(other) } else { other }]
             }
             Binary::Pow => self.power(left, right, y, adjoint, wanted),
             Binary::Atan2 => {

@@ -4,6 +4,9 @@
 //! below zero, of a quotient by zero) is no number. So a gradient that flows into one side of a choice is
 //! not made 0 where the other side is taken: everything that only this side needs is *under* the choice, may be
 //! any number there, and is replaced by 0 where it leaves for what others need as well.
+//!
+//! Where levels are mixed a choice by level is at its end, and what it did not take has the gradient 0. Such a value
+//! has a choice of its own: whether its gradient is 0.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +21,30 @@ pub(super) const ROOT: Chain = 0;
 /// One side of a choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Side {
-    pub mask: Value,
+    pub mask: Mask,
     /// The side taken where the mask is true.
     pub when: bool,
+}
+
+/// What decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mask {
+    Value(Value),
+    /// Whether the gradient of the value at that position is 0, which is known on the way back only.
+    Zero(usize),
+    /// Whether it is 0 on every level.
+    ZeroEverywhere(usize),
+}
+
+impl Side {
+    pub fn of(mask: Value, when: bool) -> Self {
+        Self { mask: Mask::Value(mask), when }
+    }
+
+    /// Where the gradient of a value is not 0.
+    pub fn not_zero(at: usize) -> Self {
+        Self { mask: Mask::Zero(at), when: false }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,13 +61,15 @@ struct Node {
 pub(super) struct Guards {
     nodes: Vec<Node>,
     known: BTreeMap<(Chain, Side), Chain>,
+    /// The masks of values that have a choice of their own.
+    pub zero: BTreeMap<usize, Value>,
 }
 
 impl Guards {
     pub fn new() -> Self {
-        let side = Side { mask: Value::new(0), when: true };
+        let side = Side::not_zero(0);
         let root = Node { parent: ROOT, side, depth: 0, column: false };
-        Self { nodes: vec![root], known: BTreeMap::new() }
+        Self { nodes: vec![root], known: BTreeMap::new(), zero: BTreeMap::new() }
     }
 
     /// A chain with one more choice, innermost; the same if it is in it already.
@@ -59,7 +85,11 @@ impl Guards {
             parent: chain,
             side,
             depth: self.nodes[chain].depth + 1,
-            column: tape.domain(side.mask) != Domain::Cell,
+            column: match side.mask {
+                Mask::Value(mask) => tape.domain(mask) != Domain::Cell,
+                Mask::Zero(at) => tape.domains[at] != Domain::Cell,
+                Mask::ZeroEverywhere(_) => false,
+            },
         };
         *self.known.entry((chain, side)).or_insert_with(|| {
             self.nodes.push(node);
@@ -96,7 +126,13 @@ impl Guards {
     pub fn leave(&self, tape: &mut Tape, mut value: Value, mut chain: Chain, outer: Chain) -> Value {
         while chain != outer && chain != ROOT {
             let Node { parent, side, .. } = self.nodes[chain];
-            value = tape.only(side.mask, side.when, value);
+            let mask = match side.mask {
+                Mask::Value(mask) => Some(mask),
+                Mask::Zero(at) | Mask::ZeroEverywhere(at) => self.zero.get(&at).copied(),
+            };
+            if let Some(mask) = mask {
+                value = tape.only(mask, side.when, value);
+            }
             chain = parent;
         }
         value

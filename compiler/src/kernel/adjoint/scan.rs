@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::super::ir::{Binary, Body, Domain, Instruction, Unary, Value};
+use super::super::ir::{Binary, Body, Compare, Domain, Instruction, Reduce, Unary, Value};
 use super::guards::{ROOT, Side};
 use super::prepare::slopes;
 use super::sweep::Sweep;
@@ -170,10 +170,14 @@ impl Walk {
         let mut states: Vec<Kind> = wanted.iter().map(|state| Kind::State(*state)).collect();
         let mask = self.active.map(|_| sweep.tape.push(slots.here(Seen::Active)));
         let base = match mask {
-            Some(mask) => sweep.guards.under(ROOT, Side { mask, when: true }, &sweep.tape),
+            Some(mask) => sweep.guards.under(ROOT, Side::of(mask, true), &sweep.tape),
             None => ROOT,
         };
-        wanted.iter().for_each(|state| sweep.used(self.body.next[*state], base));
+        for state in &wanted {
+            let next = self.body.next[*state];
+            sweep.alone[self.of_itself(next).index()] = true;
+            sweep.used(next, base);
+        }
         sweep.find_uses();
         let mut after = Vec::with_capacity(wanted.len());
         for (place, state) in wanted.iter().enumerate() {
@@ -208,6 +212,17 @@ impl Walk {
         let body = Body { instructions: sweep.tape.instructions, next };
         let (body, seen) = without_idle(body, &slots.seen);
         Back { states, seen, body }
+    }
+
+    /// The value of the step that may be no number where nothing asks for what a state becomes: that, or what is added to the
+    /// state.
+    fn of_itself(&self, next: Value) -> Value {
+        let state = |value: &Value| matches!(self.body.instructions[value.index()], Instruction::State(_));
+        match &self.body.instructions[next.index()] {
+            Instruction::Binary { op: Binary::Add | Binary::Sub, left, right } if state(left) => *right,
+            Instruction::Binary { op: Binary::Add | Binary::Sub, left, right } if state(right) => *left,
+            _ => next,
+        }
     }
 
     /// The body's values as the way back has them.
@@ -306,26 +321,29 @@ impl Sweep {
     /// The walk back, and what each of its results is the gradient of.
     pub(super) fn scan(&mut self, group: &Group) {
         let Group { members, walk, written, back } = group;
-        let chains = members.iter().filter_map(|member| self.under[member.at]);
-        let chain = chains.map(|c| self.guards.by_cell(c)).reduce(|one, two| self.guards.common(one, two));
-        let Some(chain) = chain else { return };
+        let Some((outer, chain)) = self.walked(members) else { return };
         let levels = self.tape.domains[members[0].at].levels();
         // The level that the original walk visits first is where the way back ends.
         let end = if walk.reverse { levels - 1..levels } else { 0..1 };
         let zero = self.tape.constant(0.0);
         let (mut columns, mut lasts) = (BTreeMap::new(), BTreeMap::new());
         for member in members {
-            let own = self.under[member.at].unwrap_or(chain);
+            let own = self.under[member.at].unwrap_or(outer);
             let (column, last) = (self.adjoint(member.at), self.adjoints[member.at].last);
             for (all, part) in [(&mut columns, column), (&mut lasts, last)] {
                 let Some(part) = part else { continue };
-                let part = self.guards.leave(&mut self.tape, part, own, chain);
+                let part = self.guards.leave(&mut self.tape, part, own, outer);
                 let sum = all.get(&member.state).map_or(part, |sum| self.tape.add(*sum, part));
                 all.insert(member.state, sum);
             }
         }
         if columns.is_empty() && lasts.is_empty() {
             return;
+        }
+        if chain != outer {
+            let all: Vec<Value> = columns.values().chain(lasts.values()).copied().collect();
+            let mask = self.all_zero(&all);
+            self.guards.zero.insert(members[0].at, mask);
         }
         let starts: Vec<Value> = back
             .states
@@ -373,6 +391,28 @@ impl Sweep {
             };
             self.give_as_it_is(target, part, chain);
         }
+    }
+}
+
+impl Sweep {
+    /// Whether cells, and columns on every level, are 0.
+    fn all_zero(&mut self, values: &[Value]) -> Value {
+        let tape = &mut self.tape;
+        let (mut all, zero) = (tape.constant(1.0), tape.constant(0.0));
+        for value in values {
+            let mut size = tape.unary(Unary::Abs, *value);
+            if tape.domain(size) != Domain::Cell {
+                size = tape.push(Instruction::Reduce {
+                    op: Reduce::Max,
+                    value: size,
+                    weights: None,
+                    levels: None,
+                });
+            }
+            let none = tape.compare(Compare::Eq, size, zero);
+            all = tape.mul(all, none);
+        }
+        all
     }
 }
 

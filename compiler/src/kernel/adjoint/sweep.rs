@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::ir::{Binary, Compare, Domain, Instruction, Reduce, Value};
-use super::guards::{Chain, Guards, ROOT, Side};
-use super::scan::Group;
+use super::guards::{Chain, Guards, Mask, ROOT, Side};
+use super::scan::{Group, Member};
 use super::tape::Tape;
 
 /// The gradient of one value, in parts.
@@ -33,6 +33,8 @@ pub(super) struct Sweep {
     pub guards: Guards,
     /// Which choices each value is under; nothing where it has no use.
     pub under: Vec<Option<Chain>>,
+    /// Which values have a choice of their own: whether their gradient is 0.
+    pub alone: Vec<bool>,
     pub adjoints: Vec<Adjoint>,
 }
 
@@ -48,6 +50,7 @@ impl Sweep {
             groups: BTreeMap::new(),
             guards: Guards::new(),
             under: vec![None; count],
+            alone: vec![false; count],
             adjoints: vec![Adjoint::default(); count],
         }
     }
@@ -66,32 +69,55 @@ impl Sweep {
         for at in (0..self.original.len()).rev() {
             if let Some(group) = self.groups.get(&at) {
                 let (operands, members) = (group.operands(), group.members.clone());
-                let chains = members.iter().filter_map(|member| self.under[member.at]);
-                let chain =
-                    chains.map(|c| self.guards.by_cell(c)).reduce(|one, two| self.guards.common(one, two));
-                if let Some(chain) = chain {
-                    operands.into_iter().for_each(|operand| self.used(operand, chain));
+                let Some((_, chain)) = self.walked(&members) else { continue };
+                for operand in operands {
+                    // What a step did not take, too.
+                    self.alone[operand.index()] = true;
+                    self.used(operand, chain);
                 }
                 continue;
             }
-            let Some(chain) = self.under[at].filter(|_| self.active[at]) else { continue };
+            let Some(own) = self.under[at].filter(|_| self.active[at]) else { continue };
+            let mixes = mixes(&self.original[at]);
+            let chain = self.onwards(at, if mixes { self.guards.by_cell(own) } else { own });
             if let Some(equal) = self.instead.get(&at) {
                 self.used(*equal, chain);
                 continue;
             }
             for (operand, side) in self.edges(at) {
+                let joins = !mixes && self.tape.domains[at] != self.tape.domain(operand);
                 let mut chain = chain;
-                if mixes(&self.original[at]) || self.tape.domains[at] != self.tape.domain(operand) {
-                    chain = self.guards.by_cell(chain);
-                }
                 if let Some(side) = side {
                     chain = self.guards.under(chain, side, &self.tape);
-                    if !mixes(&self.original[at]) && self.tape.domains[at] != self.tape.domain(operand) {
-                        chain = self.guards.by_cell(chain);
-                    }
                 }
-                self.used(operand, chain);
+                let outer = if joins { self.guards.by_cell(chain) } else { chain };
+                let cut = outer != chain || mixes && self.guards.by_cell(own) != own;
+                self.alone[operand.index()] |= cut || drops_levels(&self.original[at]);
+                self.used(operand, outer);
             }
+        }
+    }
+
+    /// The chains that the gradients of a walk's results, and then what it hands on, are under; nothing if it has no use.
+    pub fn walked(&mut self, members: &[Member]) -> Option<(Chain, Chain)> {
+        let chains: Vec<Chain> = members.iter().filter_map(|member| self.under[member.at]).collect();
+        let by_cell = chains.iter().map(|chain| self.guards.by_cell(*chain));
+        let outer = by_cell.reduce(|one, two| self.guards.common(one, two))?;
+        let cut = chains.iter().any(|chain| *chain != outer);
+        if !cut && !members.iter().any(|member| self.alone[member.at]) {
+            return Some((outer, outer));
+        }
+        let side = Side { mask: Mask::ZeroEverywhere(members[0].at), when: false };
+        Some((outer, self.guards.under(outer, side, &self.tape)))
+    }
+
+    /// The chain for what an instruction hands on, of the chain that its own gradient is under.
+    fn onwards(&mut self, at: usize, chain: Chain) -> Chain {
+        let by_level = self.tape.domains[at] != Domain::Cell && mixes(&self.original[at]);
+        if self.alone[at] && !by_level {
+            self.guards.under(chain, Side::not_zero(at), &self.tape)
+        } else {
+            chain
         }
     }
 
@@ -100,17 +126,17 @@ impl Sweep {
         match self.original[at].clone() {
             Instruction::Compare { .. } | Instruction::Each { .. } | Instruction::Scan { .. } => Vec::new(),
             Instruction::Select { mask, then, otherwise } => {
-                let side = |when| Some(Side { mask, when });
+                let side = |when| Some(Side::of(mask, when));
                 vec![(then, side(true)), (otherwise, side(false))]
             }
             Instruction::Binary { op: op @ (Binary::Min | Binary::Max), left, right } => {
                 let mask = self.takes_left(op, left, right);
-                let side = |when| Some(Side { mask, when });
+                let side = |when| Some(Side::of(mask, when));
                 vec![(left, side(true)), (right, side(false))]
             }
             Instruction::Reduce { op: op @ (Reduce::Min | Reduce::Max), value, levels, .. } => {
                 let mask = self.attains(op, value, levels, Value::new(at));
-                vec![(value, Some(Side { mask, when: true }))]
+                vec![(value, Some(Side::of(mask, true)))]
             }
             other => other.operands().into_iter().map(|operand| (operand, None)).collect(),
         }
@@ -134,15 +160,20 @@ impl Sweep {
             }
             let Some(chain) = self.under[at].filter(|_| self.active[at]) else { continue };
             let Some(mut adjoint) = self.adjoint(at) else { continue };
+            let mut outer = chain;
+            if mixes(&self.original[at]) {
+                outer = self.guards.by_cell(chain);
+                adjoint = self.guards.leave(&mut self.tape, adjoint, chain, outer);
+            }
+            let chain = self.onwards(at, outer);
+            if chain != outer {
+                let zero = self.tape.constant(0.0);
+                let mask = self.tape.compare(Compare::Eq, adjoint, zero);
+                self.guards.zero.insert(at, mask);
+            }
             if let Some(equal) = self.instead.get(&at).copied() {
                 self.give(equal, adjoint, chain, at);
                 continue;
-            }
-            let mut chain = chain;
-            if mixes(&self.original[at]) {
-                let outer = self.guards.by_cell(chain);
-                adjoint = self.guards.leave(&mut self.tape, adjoint, chain, outer);
-                chain = outer;
             }
             match self.original[at].clone() {
                 Instruction::Reduce { op, value, weights, levels } => {
@@ -228,4 +259,13 @@ fn mixes(instruction: &Instruction) -> bool {
             | Instruction::Select { .. }
             | Instruction::Layer { .. }
     )
+}
+
+/// Whether some levels of a column may not matter to an instruction.
+fn drops_levels(instruction: &Instruction) -> bool {
+    match instruction {
+        Instruction::Reduce { op: Reduce::Sum, weights: None, levels: None, .. } => false,
+        Instruction::Concat { .. } => false,
+        other => mixes(other),
+    }
 }

@@ -140,7 +140,10 @@ impl Emitter<'_, '_, '_> {
             let Some(cuts) = &self.frame.cuts else { return };
             let wanted = cuts.last_use.get(&position).is_some_and(|last| *last >= cuts.item);
             let elsewhere = cuts.saved.contains_key(&position) || self.is_read_again(position);
-            if wanted && !elsewhere && let Some(held) = self.frame.values[position].clone() {
+            if wanted
+                && !elsewhere
+                && let Some(held) = self.frame.values[position].clone()
+            {
                 let saved = self.save(&held);
                 if let Some(cuts) = &mut self.frame.cuts {
                     cuts.saved.insert(position, saved);
@@ -185,8 +188,10 @@ impl Emitter<'_, '_, '_> {
             Held::Mask(masks) => {
                 // Two rows, one behind the other.
                 let row = self.rows(2);
-                let [holds, missing]: [Vec<Value>; 2] =
-                    [masks.iter().map(|mask| mask.holds).collect(), masks.iter().map(|mask| mask.missing).collect()];
+                let [holds, missing]: [Vec<Value>; 2] = [
+                    masks.iter().map(|mask| mask.holds).collect(),
+                    masks.iter().map(|mask| mask.missing).collect(),
+                ];
                 self.store_row(self.scratch, row, &holds);
                 self.store_row(self.scratch, row + 1, &missing);
                 Saved::Mask(row)
@@ -198,7 +203,8 @@ impl Emitter<'_, '_, '_> {
         match saved {
             Saved::Number(row) => Held::Number(self.load_row(self.scratch, row)),
             Saved::Mask(row) => {
-                let (holds, missing) = (self.load_row(self.scratch, row), self.load_row(self.scratch, row + 1));
+                let (holds, missing) =
+                    (self.load_row(self.scratch, row), self.load_row(self.scratch, row + 1));
                 let masks = holds.into_iter().zip(missing).map(|(holds, missing)| Mask { holds, missing });
                 Held::Mask(masks.collect())
             }

@@ -110,7 +110,8 @@ impl Compiled {
             inputs,
             outputs,
             live_values,
-            loops, wide: is_wide,
+            loops,
+            wide: is_wide,
         })
     }
 
@@ -376,7 +377,8 @@ mod tests {
         let a: Vec<f32> = (0..cells).map(|k| (k % 7) as f32 - 1.5).collect();
         let results = [(1, 1), (2, 1), (4, 1), (1, 16), (2, 3)].map(|(unroll, groups)| {
             let (mut c, mut m) = (vec![0.0; 3 * cells], vec![0.0; cells]);
-            let compiled = Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups, wide: None }).unwrap();
+            let compiled =
+                Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups, wide: None }).unwrap();
             compiled.run(&[&q, &a], &mut [&mut c, &mut m], cells).unwrap();
             c.iter().chain(&m).map(|number| number.to_bits()).collect::<Vec<_>>()
         });

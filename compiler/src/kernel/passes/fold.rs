@@ -5,6 +5,7 @@ use ndarray::aview1;
 use super::super::column::{displaced, interpolate, layer};
 use super::super::interpret::{Number, binary, compare, reduce, select, unary};
 use super::super::ir::{Body, Instruction, Kernel, Value};
+use super::Walks;
 
 /// Replaces what does not depend on any input by a constant: each operation on constants, and each operation of
 /// constants and per-level constants by per-level constants. What looks along a column too, but for loops, in whose bodies
@@ -14,21 +15,36 @@ use super::super::ir::{Body, Instruction, Kernel, Value};
 #[must_use]
 pub fn fold_constants<T: Number>(kernel: &Kernel) -> Kernel {
     let mut folded: Vec<Instruction> = Vec::with_capacity(kernel.instructions.len());
+    let mut walks = Walks::new();
     for instruction in &kernel.instructions {
         let known = fold::<T>(instruction, &folded);
-        folded.push(known.unwrap_or_else(|| in_body::<T>(instruction, &folded)));
+        folded.push(known.unwrap_or_else(|| in_body::<T>(instruction, &folded, &mut walks)));
     }
-    Kernel { instructions: folded, ..kernel.clone() }
+    Kernel {
+        name: kernel.name.clone(),
+        inputs: kernel.inputs.clone(),
+        instructions: folded,
+        outputs: kernel.outputs.clone(),
+    }
 }
 
 /// `before` is what the kernel makes before the instruction.
-fn in_body<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Instruction {
-    match instruction.clone() {
-        Instruction::Scan { reverse, starts, captures, active, body, result } => {
-            let body = fold_scan::<T>(body, &captures, before);
-            Instruction::Scan { reverse, starts, captures, active, body, result }
-        }
-        Instruction::Each { captures, here, active, mut body } => {
+fn in_body<T: Number>(
+    instruction: &Instruction,
+    before: &[Instruction],
+    walks: &mut Walks<Body>,
+) -> Instruction {
+    match instruction {
+        Instruction::Scan { reverse, starts, captures, active, body, result } => Instruction::Scan {
+            reverse: *reverse,
+            starts: starts.clone(),
+            captures: captures.clone(),
+            active: *active,
+            body: walks.of(instruction, || fold_scan::<T>(body, captures, before)),
+            result: *result,
+        },
+        Instruction::Each { captures, here, active, body } => {
+            let (captures, mut body) = (captures.clone(), body.clone());
             for inner in &mut body.instructions {
                 if let Instruction::Input(input) = inner
                     && let Some(capture) = captures.get(*input)
@@ -38,13 +54,14 @@ fn in_body<T: Number>(instruction: &Instruction, before: &[Instruction]) -> Inst
                     *inner = known.clone();
                 }
             }
-            Instruction::Each { captures, here, active, body: Box::new(fold_constants::<T>(&body)) }
+            let body = Box::new(fold_constants::<T>(&body));
+            Instruction::Each { captures, here: here.clone(), active: *active, body }
         }
-        other => other,
+        other => other.clone(),
     }
 }
 
-fn fold_scan<T: Number>(mut body: Body, captures: &[Value], before: &[Instruction]) -> Body {
+fn fold_scan<T: Number>(body: &Body, captures: &[Value], before: &[Instruction]) -> Body {
     let mut folded: Vec<Instruction> = Vec::with_capacity(body.instructions.len());
     for instruction in &body.instructions {
         let known = match instruction {
@@ -59,8 +76,7 @@ fn fold_scan<T: Number>(mut body: Body, captures: &[Value], before: &[Instructio
         };
         folded.push(known.unwrap_or_else(|| instruction.clone()));
     }
-    body.instructions = folded;
-    body
+    Body { instructions: folded, next: body.next.clone() }
 }
 
 /// The constant that the instruction amounts to, if all its operands are constants.

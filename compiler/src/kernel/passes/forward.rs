@@ -4,7 +4,7 @@
 use super::super::interpret::Number;
 use super::super::ir::{Body, Domain, Input, Instruction, Kernel, Value};
 use super::facts::{Facts, facts_of};
-use super::{domain_of, with_outputs};
+use super::{Walks, domain_of, with_outputs};
 
 /// What has been kept so far, and what is known of it.
 pub(super) struct Code<'a, T> {
@@ -41,9 +41,10 @@ fn kernel_with<T: Number>(kernel: &Kernel, known: &[Facts<T>], simplify: &Simpli
     let mut code =
         Code { instructions: Vec::new(), domains: Vec::new(), facts: Vec::new(), inputs: &kernel.inputs };
     let mut moved: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
+    let mut walks = Walks::new();
     for instruction in &kernel.instructions {
         let instruction = instruction.clone().map_operands(|value| moved[value.index()]);
-        let instruction = code.in_body(instruction, simplify);
+        let instruction = code.in_body(instruction, &mut walks, simplify);
         let leaf = match &instruction {
             Instruction::Input(input) => known.get(*input).copied(),
             _ => None,
@@ -119,14 +120,22 @@ impl<T: Number> Code<'_, T> {
     }
 
     /// The instruction with its body done, if it has one.
-    fn in_body(&self, instruction: Instruction, simplify: &Simplify<T>) -> Instruction {
+    fn in_body(
+        &self,
+        mut instruction: Instruction,
+        walks: &mut Walks<Body>,
+        simplify: &Simplify<T>,
+    ) -> Instruction {
         let of = |value: &Value| self.facts[value.index()];
-        match instruction {
-            Instruction::Scan { reverse, starts, captures, active, body, result } => {
-                let known: Vec<Facts<T>> = captures.iter().map(of).collect();
-                let body = body_with(&body, &known, simplify);
-                Instruction::Scan { reverse, starts, captures, active, body, result }
+        if let Instruction::Scan { captures, body, .. } = &instruction {
+            let known = || captures.iter().map(of).collect::<Vec<Facts<T>>>();
+            let simplified = walks.of(&instruction, || body_with(body, &known(), simplify));
+            if let Instruction::Scan { body, .. } = &mut instruction {
+                *body = simplified;
             }
+            return instruction;
+        }
+        match instruction {
             Instruction::Each { captures, here, active, body } => {
                 let known: Vec<Facts<T>> = captures.iter().chain(&here).map(of).collect();
                 let body = Box::new(kernel_with(&body, &known, simplify));

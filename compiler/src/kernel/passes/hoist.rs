@@ -9,26 +9,25 @@
 use std::collections::BTreeMap;
 
 use super::super::ir::{Binary, Body, Domain, Input, Instruction, Kernel, Unary, Value};
-use super::{domain_of, domains_of, is_leaf, with_outputs};
+use super::{Walks, domain_of, domains_of, is_leaf, with_outputs};
 
 /// Moves loop invariants out of all bodies.
 #[must_use]
 pub fn hoist_invariants(kernel: &Kernel) -> Kernel {
     let mut outside = Outside { instructions: Vec::new(), domains: Vec::new(), inputs: &kernel.inputs };
     let mut moved: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
+    let mut walks = Walks::new();
     for instruction in &kernel.instructions {
-        let instruction = instruction.clone().map_operands(|value| moved[value.index()]);
-        let instruction = match instruction {
-            Instruction::Scan { reverse, starts, captures, active, body, result } => {
-                let (captures, body) = outside.of_scan(captures, &body);
-                Instruction::Scan { reverse, starts, captures, active, body, result }
+        let mut instruction = instruction.clone().map_operands(|value| moved[value.index()]);
+        if let Instruction::Scan { captures, body, .. } = &instruction {
+            let done = walks.of(&instruction, || outside.of_scan(captures.clone(), body));
+            if let Instruction::Scan { captures, body, .. } = &mut instruction {
+                (*captures, *body) = done;
             }
-            Instruction::Each { captures, here, active, body } => {
-                let (captures, body) = outside.of_each(captures, &hoist_invariants(&body));
-                Instruction::Each { captures, here, active, body: Box::new(body) }
-            }
-            other => other,
-        };
+        } else if let Instruction::Each { captures, body, .. } = &mut instruction {
+            let done = outside.of_each(captures.clone(), &hoist_invariants(body));
+            (*captures, **body) = done;
+        }
         moved.push(outside.push(instruction));
     }
     with_outputs(kernel, outside.instructions, |value| moved[value.index()])

@@ -24,9 +24,25 @@ pub mod rewrite;
 pub mod rules;
 pub mod share;
 
-pub(super) use key::walk_key;
+pub(super) use key::{key, walk_key};
+
+use std::collections::BTreeMap;
 
 use super::ir::{Domain, Input, Instruction, Kernel, Value};
+
+/// What a pass makes of each walk. A walk with several results stands in a kernel once for each of them, and is worked on once.
+struct Walks<T>(BTreeMap<Vec<u64>, T>);
+
+impl<T: Clone> Walks<T> {
+    fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// What was made of the walk that this scan is, or is made of it now.
+    fn of(&mut self, scan: &Instruction, make: impl FnOnce() -> T) -> T {
+        self.0.entry(walk_key(scan)).or_insert_with(make).clone()
+    }
+}
 
 /// The kernel with other instructions, and its outputs moved with them.
 fn with_outputs(kernel: &Kernel, instructions: Vec<Instruction>, replace: impl Fn(Value) -> Value) -> Kernel {
@@ -49,7 +65,7 @@ pub(super) fn domains_of(kernel: &Kernel) -> Vec<Domain> {
 
 /// The domain of an instruction of a verified kernel, or of the body of a scan, where all are cells; `domains` are those
 /// of the instructions before it.
-fn domain_of(instruction: &Instruction, inputs: &[Input], domains: &[Domain]) -> Domain {
+pub(super) fn domain_of(instruction: &Instruction, inputs: &[Input], domains: &[Domain]) -> Domain {
     let of = |value: &Value| domains.get(value.index()).copied().unwrap_or(Domain::Cell);
     let joined = |values: &[Value]| {
         values.iter().map(of).find(|domain| *domain != Domain::Cell).unwrap_or(Domain::Cell)

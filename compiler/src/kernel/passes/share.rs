@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::ir::{Body, Instruction, Kernel, Value};
 use super::key::key;
-use super::with_outputs;
+use super::{Walks, with_outputs};
 
 /// Makes later occurrences of an instruction refer to the first one, walks and what is done for each level among them.
 #[must_use]
@@ -12,8 +12,9 @@ pub fn share_common_subexpressions(kernel: &Kernel) -> Kernel {
     let mut instructions = Vec::with_capacity(kernel.instructions.len());
     let mut replaced: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
     let mut first = BTreeMap::new();
+    let mut walks = Walks::new();
     for (position, instruction) in kernel.instructions.iter().enumerate() {
-        let instruction = in_body(instruction).map_operands(|value| replaced[value.index()]);
+        let instruction = in_body(instruction, &mut walks).map_operands(|value| replaced[value.index()]);
         let instruction = capture_once(instruction);
         replaced.push(*first.entry(key(&instruction)).or_insert(Value::new(position)));
         instructions.push(instruction);
@@ -21,16 +22,14 @@ pub fn share_common_subexpressions(kernel: &Kernel) -> Kernel {
     with_outputs(kernel, instructions, |value| replaced[value.index()])
 }
 
-fn in_body(instruction: &Instruction) -> Instruction {
-    match instruction.clone() {
-        Instruction::Scan { reverse, starts, captures, active, body, result } => {
-            Instruction::Scan { reverse, starts, captures, active, body: share_in_scan(body), result }
-        }
-        Instruction::Each { captures, here, active, body } => {
-            Instruction::Each { captures, here, active, body: Box::new(share_common_subexpressions(&body)) }
-        }
-        other => other,
+fn in_body(instruction: &Instruction, walks: &mut Walks<Body>) -> Instruction {
+    let mut shared = instruction.clone();
+    match &mut shared {
+        Instruction::Scan { body, .. } => *body = walks.of(instruction, || share_in_scan(body.clone())),
+        Instruction::Each { body, .. } => **body = share_common_subexpressions(body),
+        _ => {}
     }
+    shared
 }
 
 fn share_in_scan(mut body: Body) -> Body {

@@ -6,10 +6,9 @@ use std::path::Path;
 use aurora_compiler::Plan;
 use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array3, Array5, ArrayView3, Axis, s};
+use ndarray::{Array3, Array5, Axis, s};
 
 use crate::data::kernels::Kernels;
-use crate::data::prepare::Deriver;
 use crate::model::Batch;
 use crate::predict::batch_file;
 use crate::run::{Failure, Recipe};
@@ -17,40 +16,36 @@ use crate::run::{Failure, Recipe};
 /// The derived fields of a recipe, of the batch file `input`, or those of them in `only`.
 pub fn run(recipe: &Recipe, input: &Path, output: &Path, only: &[String]) -> Result<(), Failure> {
     let plan = &recipe.plan;
-    let kernels = Kernels::new(&recipe.kernels, &plan.data.derived)?;
+    let needed = needed(plan, only)?;
+    let kernels = Kernels::of(&recipe.kernels, &plan.data.derived, only)?;
     let device = Device::flex();
     let batch = batch_file::read(input, &device)?;
-    let mut fields = inputs(plan, &batch);
+    let computed = compute(plan, &needed, &kernels, &inputs(plan, &batch), &batch.levels)?;
     let mut result = Batch { surface: BTreeMap::new(), atmosphere: BTreeMap::new(), ..batch };
-    for derived in wanted(plan, only)? {
-        let value = compute(plan, derived, &kernels, &fields, &result.levels)?;
+    for (name, value) in computed {
         let (b, t, c, h, w) = value.dim();
         let tensor: Tensor<5> =
             Tensor::from_data(TensorData::new(value.iter().copied().collect(), [b, t, c, h, w]), &device);
-        if only.is_empty() || only.contains(&derived.name) {
-            match derived.support {
-                SupportPlan::Levels(_) => {
-                    result.atmosphere.insert(derived.name.clone(), tensor);
-                }
-                SupportPlan::Static => {
-                    result.statics.insert(
-                        derived.name.clone(),
-                        tensor.slice([0..1, 0..1, 0..1, 0..h, 0..w]).reshape([h, w]),
-                    );
-                }
-                _ => {
-                    result.surface.insert(derived.name.clone(), tensor.squeeze_dim::<4>(2));
-                }
+        let support = needed.iter().find(|derived| derived.name == name).map(|derived| &derived.support);
+        match support {
+            Some(SupportPlan::Levels(_)) => {
+                result.atmosphere.insert(name, tensor);
+            }
+            Some(SupportPlan::Static) => {
+                let field = tensor.slice([0..1, 0..1, 0..1, 0..h, 0..w]).reshape([h, w]);
+                result.statics.insert(name, field);
+            }
+            _ => {
+                result.surface.insert(name, tensor.squeeze_dim::<4>(2));
             }
         }
-        fields.insert(derived.name.clone(), value);
     }
     batch_file::write(output, &[result])?;
     Ok(())
 }
 
 /// The derived fields asked for and those they need, in the plan's order.
-fn wanted<'a>(plan: &'a Plan, only: &[String]) -> Result<Vec<&'a DerivedPlan>, Failure> {
+fn needed<'a>(plan: &'a Plan, only: &[String]) -> Result<Vec<&'a DerivedPlan>, Failure> {
     let all = &plan.data.derived;
     if let Some(unknown) = only.iter().find(|name| !all.iter().any(|d| d.name == **name)) {
         let names: Vec<&str> = all.iter().map(|d| d.name.as_str()).collect();
@@ -89,54 +84,59 @@ fn inputs(plan: &Plan, batch: &Batch) -> BTreeMap<String, Array5<f32>> {
     surface.chain(atmosphere).chain(statics).collect()
 }
 
+/// The derived fields that are asked for, at every time of every sample: (B, T, C, H, W) each.
 fn compute(
     plan: &Plan,
-    derived: &DerivedPlan,
+    needed: &[&DerivedPlan],
     kernels: &Kernels,
     fields: &BTreeMap<String, Array5<f32>>,
     levels: &[f64],
-) -> Result<Array5<f32>, Failure> {
+) -> Result<BTreeMap<String, Array5<f32>>, Failure> {
+    let reads = kernels.reads();
     let mut arrays = Vec::new();
-    for input in &derived.inputs {
+    for input in &reads {
+        let reader = || needed.iter().find(|derived| derived.inputs.contains(input));
         let array = fields.get(input).ok_or_else(|| {
             Failure::because(format!(
                 "`{}` is derived from `{input}`, which the input file lacks",
-                derived.name
+                reader().map_or("", |derived| derived.name.as_str())
             ))
         })?;
         same_levels(plan, input, levels)?;
         arrays.push(array);
     }
     let Some(first) = arrays.first() else {
-        return Err(Failure::because(format!("`{}` is derived from nothing", derived.name)));
+        return Err(Failure::because("what is asked for is derived from nothing"));
     };
     // A static field is the same in every sample and at every time.
     let samples = arrays.iter().map(|a| a.dim().0).max().unwrap_or(1);
     let times = arrays.iter().map(|a| a.dim().1).max().unwrap_or(1);
     let (_, _, _, height, width) = first.dim();
     let mut whole = Vec::new();
-    for (array, input) in arrays.into_iter().zip(&derived.inputs) {
+    for (array, input) in arrays.into_iter().zip(&reads) {
         let (.., depth, _, _) = array.dim();
         let wide = array.broadcast((samples, times, depth, height, width)).ok_or_else(|| {
-            Failure::because(format!(
-                "`{input}`, from which `{}` is derived, has another shape than its other fields",
-                derived.name
-            ))
+            Failure::because(format!("`{input}` of the input file has another shape than its other fields"))
         })?;
         whole.push(wide);
     }
-    let mut parts: Vec<Array3<f32>> = Vec::new();
+    let mut parts: BTreeMap<String, Vec<Array3<f32>>> = BTreeMap::new();
     for sample in 0..samples {
         for time in 0..times {
-            let views: Vec<ArrayView3<'_, f32>> =
-                whole.iter().map(|array| array.slice(s![sample, time, .., .., ..])).collect();
-            parts.push(kernels.derive(derived, &views)?);
+            let views = whole.iter().map(|array| array.slice(s![sample, time, .., .., ..]));
+            for (name, value) in kernels.derive_all(&reads.iter().cloned().zip(views).collect())? {
+                parts.entry(name).or_default().push(value);
+            }
         }
     }
-    let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-    let stacked = ndarray::stack(Axis(0), &views)?;
-    let (_, c, h, w) = stacked.dim();
-    Ok(stacked.into_shape_with_order((samples, times, c, h, w))?)
+    let mut stacked = BTreeMap::new();
+    for (name, parts) in parts {
+        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+        let all = ndarray::stack(Axis(0), &views)?;
+        let (_, c, h, w) = all.dim();
+        stacked.insert(name, all.into_shape_with_order((samples, times, c, h, w))?);
+    }
+    Ok(stacked)
 }
 
 /// A field on levels is given on just the levels for which its kernel was compiled.

@@ -118,7 +118,7 @@ fn tell_left_out(left_out: &[(String, String)]) {
         by_reason.entry(why).or_default().push(name);
     }
     for (why, names) in by_reason {
-        say(&format!("left out: {}: needs {why}", names.join(", ")));
+        say(&format!("left out: {}: {why}", names.join(", ")));
     }
 }
 

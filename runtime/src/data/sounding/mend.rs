@@ -1,8 +1,9 @@
 //! From lines with gaps to whole levels.
 //!
 //! - A level without temperature is dropped; if it has a wind, that wind serves its neighbours.
-//! - Winds and dewpoints between two that were measured are interpolated in ln p, winds by their components. Above
-//!   the last wind that one is held; above the last dewpoint the air is taken as dry.
+//! - Winds between two that were measured are interpolated by their components in height, as they are between levels
+//!   everywhere, so that a level more changes no shear and no helicity; dewpoints in ln p. Above the last wind that one
+//!   is held; above the last dewpoint the air is taken as dry.
 //! - Heights that are missing follow from hydrostatics, from below.
 //! - Of two levels at one pressure the first counts; a level that is not higher than the one below is dropped.
 //!
@@ -35,8 +36,13 @@ pub(super) fn whole(raw: Raw, name: &str) -> Result<Sounding, Problem> {
             None => merged.push(row),
         }
     }
+    let heights = merged.iter().all(|row| row.height.is_some());
+    let along: &dyn Fn(&Row) -> f64 = match heights {
+        true => &|row| -row.height.unwrap_or(0.0),
+        false => &|row| row.pressure.ln(),
+    };
     let winds: Vec<(f64, [f64; 2])> =
-        merged.iter().filter_map(|row| row.wind.map(|(u, v)| (row.pressure.ln(), [u, v]))).collect();
+        merged.iter().filter_map(|row| row.wind.map(|(u, v)| (along(row), [u, v]))).collect();
     let dewpoints: Vec<(f64, [f64; 1])> = merged
         .iter()
         .filter_map(|row| Some((row.pressure.ln(), [row.temperature.and(row.dewpoint)?])))
@@ -47,7 +53,7 @@ pub(super) fn whole(raw: Raw, name: &str) -> Result<Sounding, Problem> {
         .skip(ground.unwrap_or(usize::MAX))
         .filter(|row| row.temperature.is_some())
         .collect();
-    let mut levels = levels(&warm, &winds, &dewpoints, &mut notes);
+    let mut levels = levels(&warm, (&winds, along), &dewpoints, &mut notes);
     if levels.len() < 3 {
         let what = format!(
             "{} levels with pressure, temperature and dewpoint; a sounding needs three at least",
@@ -67,7 +73,7 @@ pub(super) fn whole(raw: Raw, name: &str) -> Result<Sounding, Problem> {
 
 fn levels(
     rows: &[Row],
-    winds: &[(f64, [f64; 2])],
+    (winds, along): (&[(f64, [f64; 2])], &dyn Fn(&Row) -> f64),
     dewpoints: &[(f64, [f64; 1])],
     notes: &mut Vec<String>,
 ) -> Vec<Level> {
@@ -85,9 +91,9 @@ fn levels(
         };
         let wind = match row.wind {
             Some((u, v)) => [u, v],
-            None => between(winds, at).unwrap_or_else(|| {
+            None => between(winds, along(row)).unwrap_or_else(|| {
                 calm += 1;
-                nearest(winds, at)
+                nearest(winds, along(row))
             }),
         };
         let below = levels.last();
@@ -119,7 +125,7 @@ fn levels(
     levels
 }
 
-/// Linear in ln p between the two that lie around; nothing outside of them. `known` falls in ln p.
+/// Linear between the two that lie around; nothing outside of them. `known` falls in its first number.
 fn between<const N: usize>(known: &[(f64, [f64; N])], at: f64) -> Option<[f64; N]> {
     let pair = known.windows(2).find(|pair| pair[0].0 >= at && at >= pair[1].0)?;
     let ((low, below), (high, above)) = (pair[0], pair[1]);
@@ -127,7 +133,7 @@ fn between<const N: usize>(known: &[(f64, [f64; N])], at: f64) -> Option<[f64; N
     Some(std::array::from_fn(|index| below[index] + part * (above[index] - below[index])))
 }
 
-/// The value of the nearest in ln p; zeros if none is known.
+/// The value of the nearest; zeros if none is known.
 fn nearest<const N: usize>(known: &[(f64, [f64; N])], at: f64) -> [f64; N] {
     let distance = |entry: &&(f64, [f64; N])| (entry.0 - at).abs();
     known.iter().min_by(|one, two| distance(one).total_cmp(&distance(two))).map_or([0.0; N], |entry| entry.1)

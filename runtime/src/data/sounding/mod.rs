@@ -240,8 +240,8 @@ mod tests {
         assert_eq!(ground.temperature, 25.8 + FREEZING);
         // From the south-south-east: towards the west and the north.
         assert!((ground.u + 10.0 * KNOT * 160f64.to_radians().sin()).abs() < 1e-12 && ground.v > 0.0);
-        // Wind between two levels, by ln p.
-        let part = (964.0f64 / 953.0).ln() / (964.0f64 / 925.0).ln();
+        // Wind between two levels, by height.
+        let part = (455.59 - 357.0) / (710.0 - 357.0);
         let top = sounding.levels[2];
         assert!((sounding.levels[1].u - (ground.u + part * (top.u - ground.u))).abs() < 1e-12);
         assert!(sounding.notes.iter().any(|note| note.contains("dewpoint")), "{:?}", sounding.notes);

@@ -150,7 +150,13 @@ impl<T: Table> Cf<T> {
         }
         let named = by_name(&variable.name);
         let standard = variable.text("standard_name").and_then(by_standard_name);
-        let what = standard.or(named).map(|(what, _)| what);
+        let units = variable.text("units").unwrap_or_default();
+        // `w` is the one vertical wind to some and the other to others.
+        let by_unit = |what: What| match what {
+            What::Vertical if units.starts_with("Pa") => What::Omega,
+            other => other,
+        };
+        let what = standard.or(named).map(|(what, _)| by_unit(what));
         let hint = named.map_or(Hint::None, |(_, hint)| hint);
         let hint = if hint == Hint::None { standard.map_or(Hint::None, |(_, hint)| hint) } else { hint };
         let place = match (&level, hint, self.scalar_height(variable)) {
@@ -164,7 +170,6 @@ impl<T: Table> Cf<T> {
                 _ => Where::Other(variable.name.clone()),
             },
         };
-        let units = variable.text("units").unwrap_or_default();
         let to = to_si(units).ok_or_else(|| format!("its unit `{units}` is not known"))?;
         let along_grid = match variable.text("standard_name") {
             Some("x_wind" | "y_wind" | "grid_eastward_wind" | "grid_northward_wind") => true,

@@ -17,6 +17,10 @@ pub enum What {
     Height,
     Geopotential,
     Pressure,
+    /// Upward, in m/s.
+    Vertical,
+    /// The vertical wind of pressure, in Pa/s.
+    Omega,
 }
 
 /// Where a field lies in the vertical.
@@ -49,7 +53,7 @@ impl Where {
 }
 
 /// GRIB's numbers of what is known here.
-const CODES: [([u8; 3], What); 10] = [
+const CODES: [([u8; 3], What); 12] = [
     ([0, 0, 0], What::Temperature),
     ([0, 0, 6], What::Dewpoint),
     ([0, 1, 0], What::SpecificHumidity),
@@ -57,13 +61,15 @@ const CODES: [([u8; 3], What); 10] = [
     ([0, 1, 2], What::MixingRatio),
     ([0, 2, 2], What::Eastward),
     ([0, 2, 3], What::Northward),
+    ([0, 2, 8], What::Omega),
+    ([0, 2, 9], What::Vertical),
     ([0, 3, 0], What::Pressure),
     ([0, 3, 4], What::Geopotential),
     ([0, 3, 5], What::Height),
 ];
 
 /// CF standard names (table 86).
-const STANDARD: [(&str, What); 19] = [
+const STANDARD: [(&str, What); 21] = [
     ("air_temperature", What::Temperature),
     ("dew_point_temperature", What::Dewpoint),
     ("specific_humidity", What::SpecificHumidity),
@@ -83,6 +89,8 @@ const STANDARD: [(&str, What); 19] = [
     ("surface_geopotential", What::Geopotential),
     ("air_pressure", What::Pressure),
     ("surface_air_pressure", What::Pressure),
+    ("upward_air_velocity", What::Vertical),
+    ("lagrangian_tendency_of_air_pressure", What::Omega),
 ];
 
 /// Where a name alone says that a field lies.
@@ -94,7 +102,7 @@ pub enum Hint {
 }
 
 /// Names without a place of their own, in lower case.
-const BARE: [(&str, What); 46] = [
+const BARE: [(&str, What); 53] = [
     ("t", What::Temperature),
     ("ta", What::Temperature),
     ("tt", What::Temperature),
@@ -141,6 +149,13 @@ const BARE: [(&str, What); 46] = [
     ("geopotential", What::Geopotential),
     ("pres", What::Pressure),
     ("pressure", What::Pressure),
+    ("w", What::Vertical),
+    ("wa", What::Vertical),
+    ("dzdt", What::Vertical),
+    ("omega", What::Omega),
+    ("wap", What::Omega),
+    ("vvel", What::Omega),
+    ("vertical_velocity_pressure", What::Omega),
 ];
 
 /// Names that say where, in lower case.

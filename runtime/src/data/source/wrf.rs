@@ -38,6 +38,7 @@ struct Model {
 enum Way {
     Levels(Quantity),
     Pressure,
+    Vertical,
     Surface(&'static str),
     /// As the archive `wrf` has it: on levels of pressure, interpolated.
     Archive(String),
@@ -72,6 +73,9 @@ pub(super) fn model(path: &Path) -> Result<impl Source + use<>, String> {
     ];
     for (name, what, way) in three {
         model.offer(name, what, on_levels(), way);
+    }
+    if model.wrf.holds("W") {
+        model.offer("W", What::Vertical, on_levels(), Way::Vertical);
     }
     let two = [
         ("T2", What::Temperature, Where::Above(2.0)),
@@ -140,6 +144,7 @@ impl Source for Model {
             Way::Archive(from) => return self.wrf.read(from, time).map_err(told),
             Way::Levels(quantity) => self.wrf.model_levels(*quantity, index as u64).map_err(told)?,
             Way::Pressure => self.wrf.pressure(index as u64).map_err(told)?,
+            Way::Vertical => self.wrf.vertical_wind(index as u64).map_err(told)?,
             Way::Surface(name) => self.wrf.surface(name, index as u64).map_err(told)?.insert_axis(Axis(0)),
         };
         let mut values = values.mapv(|value| value as f32);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::data::sounding::Sounding;
 use crate::derive::ascent::Ascent;
+use crate::derive::table::Summary;
 use svg::{Anchor, Svg};
 
 mod air;
@@ -13,7 +14,7 @@ mod panel;
 mod profile;
 mod svg;
 
-const WIDTH: f64 = 1280.0;
+const WIDTH: f64 = 1500.0;
 const HEIGHT: f64 = 860.0;
 
 /// The looks of all that is drawn. Red, green, blue and magenta differ in lightness too, and dashes tell lines apart
@@ -73,7 +74,7 @@ path { fill: none; stroke-linejoin: round; stroke-linecap: round; }
 /// The whole picture as the text of an SVG file. What `ascent` does not hold is not drawn.
 pub fn draw(sounding: &Sounding, ascent: &Ascent) -> String {
     let axes = axes::Axes { left: 62.0, top: 66.0, width: 660.0, height: 730.0 };
-    let parcel = air::mixed_parcel(sounding);
+    let parcel = air::mixed_parcel(sounding).map(|parcel| as_told(parcel, ascent));
     let mut svg = Svg::default();
     svg.rectangle("paper", (0.0, 0.0), (WIDTH, HEIGHT));
     heading(&mut svg, sounding);
@@ -81,11 +82,16 @@ pub fn draw(sounding: &Sounding, ascent: &Ascent) -> String {
     profile::draw(&mut svg, &axes, sounding, parcel.as_ref());
     profile::inflow(&mut svg, &axes, sounding, ascent);
     profile::barbs(&mut svg, &axes, sounding);
-    let square = hodograph::Square { left: 800.0, top: 66.0, side: 380.0 };
+    let square = hodograph::Square { left: 806.0, top: 66.0, side: 470.0 };
     if sounding.winds {
         hodograph::draw(&mut svg, square, sounding, ascent);
     }
-    panel::draw(&mut svg, (800.0, 482.0), 450.0, sounding, ascent, HEIGHT - 24.0);
+    let summary = Summary::new(ascent);
+    if let Some(matrix) = &summary.parcels {
+        panel::parcels(&mut svg, (806.0, 590.0), 470.0, matrix);
+    }
+    panel::sections(&mut svg, (1304.0, 76.0), 172.0, &summary, HEIGHT - 30.0);
+    footer(&mut svg, sounding);
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -123,4 +129,18 @@ fn heading(svg: &mut Svg, sounding: &Sounding) {
         .map(|ground| format!("ground {:.0} m, {:.0} hPa", ground.height, ground.pressure / 100.0));
     let words: Vec<String> = [time, place, ground].into_iter().flatten().collect();
     svg.words("subtitle", (62.0, 53.0), Anchor::Start, &words.join("   ·   "));
+}
+
+/// The marks are where the library has them, so that picture and table agree.
+fn as_told(parcel: air::Parcel, ascent: &Ascent) -> air::Parcel {
+    let condensation = ascent.value("mllcl_pressure").unwrap_or(parcel.condensation);
+    let told = ascent.value("mllfc_pressure").zip(ascent.value("mlel_pressure"));
+    air::Parcel { condensation, free: told.or(parcel.free), ..parcel }
+}
+
+fn footer(svg: &mut Svg, sounding: &Sounding) {
+    let words = "red: temperature; green: dewpoint; fine dashes: virtual temperature; long dashes: parcel of the lowest \
+                 100 hPa, virtual temperature; shaded: its CAPE and CIN";
+    svg.words("note", (62.0, HEIGHT - 14.0), Anchor::Start, words);
+    svg.words("note", (806.0, HEIGHT - 14.0), Anchor::Start, &sounding.notes.join("; "));
 }

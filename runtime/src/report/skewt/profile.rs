@@ -115,7 +115,7 @@ pub fn inflow(svg: &mut Svg, axes: &Axes, sounding: &Sounding, ascent: &Ascent) 
 /// Barbs at the right of the diagram, not closer than they can be told apart.
 pub fn barbs(svg: &mut Svg, axes: &Axes, sounding: &Sounding) {
     const APART: f64 = 17.0;
-    let x = axes.right() + 34.0;
+    let x = axes.right() + 42.0;
     svg.line("staff", (x, axes.top), (x, axes.bottom()));
     if !sounding.winds {
         return;

@@ -1,0 +1,152 @@
+//! Files of single values from the tests of other tools (`unit_vectors.json`): a case under each key, read by its form.
+
+use serde_json::Value;
+
+use crate::recipe::{Columns, Executor, Level, values};
+use crate::report::Report;
+use crate::sounding::Sounding;
+
+/// Every case of a file. `soundings` are those known so far, of which some cases speak.
+///
+/// # Errors
+/// A case whose lists are missing or differ in length.
+pub fn compare(file: &Value, soundings: &[Sounding], report: &mut Report) -> Result<(), String> {
+    for (key, case) in file.as_object().ok_or("no object")? {
+        match key.as_str() {
+            "note" => {}
+            key if key.contains("scp") => {
+                composite(key, case, &["mucape", "esrh", "ebwd"], "supercell(x0, x1, x2)", report)?;
+            }
+            key if key.contains("stp") => {
+                composite(
+                    key,
+                    case,
+                    &["sbcape", "lcl_m", "srh1", "shr6"],
+                    "tornado(x0, x1, x2, x3)",
+                    report,
+                )?;
+            }
+            key if case.get("new_pres").is_some() => lifter(key, case, report)?,
+            key if case.get("p_hPa").is_some() => short_sounding(key, case, report)?,
+            key if key.starts_with("sharppy_") => rounded(key, case, soundings, report)?,
+            key => {
+                println!("skipped {key}: {}", case["note"].as_str().unwrap_or("nothing to compute it from"))
+            }
+        }
+    }
+    Ok(())
+}
+
+fn list(case: &Value, key: &str) -> Result<Vec<f64>, String> {
+    let list = case[key].as_array().ok_or_else(|| format!("no {key}"))?;
+    list.iter().map(|number| number.as_f64().ok_or_else(|| format!("{key} is no list of numbers"))).collect()
+}
+
+fn number(case: &Value, key: &str) -> Result<f64, String> {
+    case[key].as_f64().ok_or_else(|| format!("no {key}"))
+}
+
+/// A composite of what each place of the lists says, exact to the digits that are given.
+fn composite(
+    name: &str,
+    case: &Value,
+    inputs: &[&str],
+    call: &str,
+    report: &mut Report,
+) -> Result<(), String> {
+    let truth = list(case, "truth")?;
+    let lists: Vec<Vec<f64>> = inputs.iter().map(|key| list(case, key)).collect::<Result<_, _>>()?;
+    for (place, truth) in truth.iter().enumerate() {
+        let mut call = call.to_string();
+        for (input, values) in lists.iter().enumerate() {
+            let value = values.get(place).ok_or_else(|| format!("{name}: lists differ in length"))?;
+            let unit = match inputs[input] {
+                "mucape" | "sbcape" => "J/kg",
+                "lcl_m" => "m",
+                "esrh" | "srh1" => "m^2/s^2",
+                _ => "m/s",
+            };
+            call = call.replace(&format!("x{input}"), &format!("{value} {unit}"));
+        }
+        let ours = one(&format!("{call} + 0 * (t_profile at 0) / 1 K"), &[], &standard())?;
+        report.compared(&format!("{name}[{place}]"), ours, *truth, 5e-7_f64.max(1e-9 * truth.abs()));
+    }
+    Ok(())
+}
+
+/// A saturated parcel from one pressure to another. The fit of Wobus to the digits of f32; by Runge and Kutta it is another ascent than
+/// cm1's, which lets the cloud keep its water's heat: 0.2 K over 500 hPa.
+fn lifter(name: &str, case: &Value, report: &mut Report) -> Result<(), String> {
+    let (p0, t0, p1) = (number(case, "pres")?, number(case, "tmpk")?, number(case, "new_pres")?);
+    for (key, options, tolerance) in [("wobus", &["std.severe.wobus"][..], 1e-3), ("cm1", &[], 0.2)] {
+        let Ok(theirs) = number(case, key) else { continue };
+        let call = format!("moist_ascent({t0} K, {p0} Pa, {p1} Pa) + 0 * (t_profile at 0)");
+        report.compared(&format!("{name} {key}"), one(&call, options, &standard())?, theirs, tolerance);
+    }
+    Ok(())
+}
+
+/// A sounding of a few levels. The values in its note are of a MetPy that took no virtual temperature; 1.7.1 gives 223.93 and -52.72 J/kg,
+/// of a layer from 700 to 269 hPa in which the two tools' parcels bend otherwise.
+fn short_sounding(name: &str, case: &Value, report: &mut Report) -> Result<(), String> {
+    let (p, t, td) = (list(case, "p_hPa")?, list(case, "T_C")?, list(case, "Td_C")?);
+    let levels: Vec<Level> = (0..p.len().min(t.len()).min(td.len()))
+        .map(|k| [p[k] * 100.0, 7500.0 * (p[0] / p[k]).ln(), t[k] + 273.15, td[k] + 273.15, 0.0, 0.0])
+        .collect();
+    let options = ["std.constants.metpy", "std.severe.romps", "std.severe.bottom"];
+    let columns = Columns::of(&[levels]);
+    for (key, theirs, tolerance) in [("sbcape", 223.93, 20.0), ("sbcin", -52.72, 20.0)] {
+        report.compared(
+            &format!("{name} {key} by MetPy 1.7.1"),
+            one(key, &options, &columns)?,
+            theirs,
+            tolerance,
+        );
+    }
+    println!("told    {name}: {}", case["note"].as_str().unwrap_or_default());
+    Ok(())
+}
+
+/// Values of the program SHARP, rounded, of a sounding that is known by its name. Its lapse rates are of virtual temperature, and between
+/// levels it takes its heights otherwise: 0.16 K/km over the lowest 3 km of this sounding, 0.01 inches of water.
+fn rounded(name: &str, case: &Value, soundings: &[Sounding], report: &mut Report) -> Result<(), String> {
+    let code: String = name.trim_start_matches("sharppy_").split('_').rev().collect::<Vec<_>>().join(".");
+    let Some(sounding) = soundings.iter().find(|one| one.name == code) else {
+        println!("skipped {name}: no sounding {code}");
+        return Ok(());
+    };
+    let columns = Columns::of(std::slice::from_ref(&sounding.levels));
+    let rate = |low: &str, high: &str| {
+        format!(
+            "((tv_profile at {low}) - (tv_profile at {high})) / ((z_profile at {high}) - (z_profile at {low})) * 1000 m / 1 K"
+        )
+    };
+    let known = [
+        ("LR_0_3km", rate("0", "3 km"), 0.2),
+        ("LR_3_6km", rate("3 km", "6 km"), 0.1),
+        ("LR_850_500", rate("850 hPa", "500 hPa"), 0.05),
+        ("LR_700_500", rate("700 hPa", "500 hPa"), 0.05),
+        ("PWAT_in", "pwat / 25.4 kg/m^2".to_string(), 0.02),
+    ];
+    for (key, expression, tolerance) in known {
+        if let Ok(theirs) = number(case, key) {
+            report.compared(
+                &format!("{name} {key}"),
+                one(&expression, &[], &columns)?,
+                theirs,
+                tolerance + 1e-9,
+            );
+        }
+    }
+    Ok(())
+}
+
+fn one(expression: &str, options: &[&str], columns: &Columns) -> Result<f64, String> {
+    let wanted = [("x".to_string(), expression.to_string())];
+    let found = values(columns, options, &wanted, Executor::Double);
+    found["x"].first().copied().ok_or_else(|| "no value".to_string())
+}
+
+fn standard() -> Columns {
+    Columns::of(&[vec![[1e5, 0.0, 300.0, 290.0, 0.0, 0.0], [9e4, 950.0, 293.0, 285.0, 5.0, 0.0]]])
+}
