@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::ir::*;
-use aurora_compiler::kernel::jit::{Compiled, RunError};
+use aurora_compiler::kernel::jit::{Compiled, Options, RunError};
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::{domains, verify};
 use kernel_support::gradients::derivative;
-use kernel_support::{Random, difference, ulps};
+use kernel_support::{Random, difference, run, ulps};
 use ndarray::Array2;
 use proptest::prelude::*;
 
@@ -507,4 +507,84 @@ fn angles_of_any_size() {
     let most = found.iter().flatten().zip(expected.iter().flatten()).map(|(x, y)| ulps(*x, *y)).max();
     println!("at most {most:?} ulp");
     assert!(most <= Some(1));
+}
+
+/// A body that is long enough to be cut, with an exponential of an exponential: wide vectors and narrow ones, in tiles that are full
+/// and one that is not, give the same bits, and what they give is the interpreter's to a few ulp.
+#[test]
+fn wide_vectors_change_no_bit() {
+    let slope = |n: usize, of: &str| {
+        let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|k| n + k);
+        format!(
+            "%{a} = mul %{of} %3\n%{b} = exp %{a}\n%{c} = add %{b} %4\n%{d} = log %{c}\n%{e} = sub %{d} %{of}\n"
+        )
+    };
+    let mut body = String::from(
+        "%0 = state 0\n%1 = here 0\n%2 = before 0\n%3 = constant -0.25\n%4 = constant 1.5\n%5 = gt %1 %2\n%6 = sub %1 %2\n",
+    );
+    let mut last = "6".to_owned();
+    for step in 0..5 {
+        body += &slope(7 + 5 * step, &last);
+        last = (11 + 5 * step).to_string();
+    }
+    body += &format!("%32 = select %5 %{last} %0\n%33 = state 1\n%34 = add %33 %32\nnext [%32 %34]\n");
+    let text = format!(
+        "kernel k(x: column 9, a: cell) {{
+        %0 = input x\n%1 = input a\n%2 = exp %0\n%3 = log %2\n%4 = mul %0 %3
+        %5 = scan starts [%1 %1] captures [%4] result 0 {{\n{body}}}
+        %6 = scan starts [%1 %1] captures [%4] result 1 {{\n{body}}}
+        %7 = sum %5\n%8 = mul %6 %2\noutput sum = %7\noutput state = %6\noutput product = %8\noutput log = %3\n}}"
+    );
+    let kernel = kernel(&text);
+    let [wide, narrow] = [true, false].map(|wide| Compiled::with(&kernel, Options { wide }).unwrap());
+    assert!(!narrow.is_wide());
+    println!("wide: {}, {} and {} bytes of code", wide.is_wide(), wide.code_size(), narrow.code_size());
+    let mut random = Random(25);
+    for cells in [1, 127, 128, 129, 700] {
+        let inputs = [column(&mut random, 9, cells), random.array(1, cells)];
+        let run = |compiled: &Compiled, inputs: &[Array2<f32>]| run(compiled, inputs, &[1, 9, 9, 9], cells);
+        for (wide, narrow) in run(&wide, &inputs).iter().zip(&run(&narrow, &inputs)) {
+            assert_eq!(difference(wide, narrow.view(), 0), None);
+        }
+        // Numbers near 1, of which nothing in the kernel magnifies the errors of a few ulp.
+        let mut near_one = |levels| {
+            Array2::from_shape_simple_fn((levels, cells), || 0.5 + random.below(1000) as f32 / 1000.0)
+        };
+        let inputs = [near_one(9), near_one(1)];
+        let expected = judge(&kernel, &inputs, row(cells));
+        for (found, expected) in run(&wide, &inputs).iter().zip(&expected) {
+            let off =
+                found.iter().zip(expected).map(|(x, y)| (x - y).abs() / y.abs().max(1.0)).fold(0.0, f32::max);
+            assert!(off < 1e-5, "{off}");
+        }
+    }
+}
+
+/// Exponentials and logarithms of numbers of every size by wide vectors are those of narrow ones in every bit.
+#[test]
+fn wide_functions_are_the_narrow_ones() {
+    let terms: String = (3..40).map(|k| format!("%{k} = add %{} %1\n", k - 1)).collect();
+    let text = format!(
+        "kernel k(x: column 2) {{
+        %0 = input x\n%1 = exp %0\n%2 = log %0\n{terms}%40 = sqrt %39\n%41 = sum %40\n%42 = div %41 %39\n
+        %43 = pow %42 %42\n%44 = pow %43 %42\noutput e = %1\noutput l = %2\noutput rest = %44\n}}"
+    );
+    let kernel = kernel(&text);
+    let mut random = Random(26);
+    let cells = 200_000;
+    let input = Array2::from_shape_simple_fn((2, cells), || match random.below(3) {
+        0 => random.number(),
+        1 => f32::from_bits(random.bits() as u32),
+        _ => (random.bits() >> 40) as f32 / 65536.0 - 128.0,
+    });
+    let results = [true, false].map(|wide| {
+        run(&Compiled::with(&kernel, Options { wide }).unwrap(), &[input.clone()], &[2, 2, 2], cells)
+    });
+    for (wide, narrow) in results[0].iter().zip(&results[1]) {
+        assert_eq!(difference(wide, narrow.view(), 0), None);
+    }
+    let expected = input.mapv(|x| f64::from(x).exp() as f32);
+    assert_eq!(difference(&results[0][0], expected.view(), 2), None);
+    let expected = input.mapv(|x| f64::from(x).ln() as f32);
+    assert_eq!(difference(&results[0][1], expected.view(), 2), None);
 }

@@ -269,16 +269,8 @@ fn define(
     builder.finalize(module.target_config());
 
     let id = module.declare_anonymous_function(&context.func.signature).map_err(JitError::machine)?;
-    if std::env::var("DISASM").is_ok() {
-        context.set_disasm(true);
-    }
     module.define_function(id, &mut context).map_err(|error| JitError::machine(format!("{error:?}")))?;
     let size = context.compiled_code().map_or(0, |code| code.code_buffer().len());
-    if let (Ok(path), Some(code)) = (std::env::var("DISASM"), context.compiled_code()) {
-        if let Some(v) = &code.vcode {
-            std::fs::write(path, v).unwrap();
-        }
-    }
     module.clear_context(&mut context);
     module.finalize_definitions().map_err(JitError::machine)?;
     let address = module.get_finalized_function(id);

@@ -32,6 +32,8 @@ pub(super) struct Shape {
     pub unroll: usize,
     /// Groups in a tile.
     pub groups: usize,
+    /// What works on whole tiles.
+    pub wide: Option<super::wide::Functions>,
 }
 
 impl Shape {
@@ -85,6 +87,7 @@ pub(super) fn emit(
         emitted: Emitted::default(),
         frame: Frame::new(schedule, inputs.into_iter().map(Source::Array).collect()),
         segment: None,
+        wide: shape.wide,
     };
     if shape.groups > 1 {
         emitter.frame.crossing = super::tile::crossing(schedule);
@@ -129,9 +132,9 @@ pub(super) struct Frame<'a> {
     /// Whether it is the body of an `Each`.
     pub inner: bool,
     /// What has been computed and may be used in the current block.
-    values: Vec<Option<Held>>,
+    pub values: Vec<Option<Held>>,
     /// The order in which that came about: where a block ends that does not lead everywhere, its values end.
-    log: Vec<usize>,
+    pub log: Vec<usize>,
     /// Results that lie in a row of scratch: cells that loops have made, scans on the current level.
     pub slots: BTreeMap<usize, usize>,
     /// First rows of the kept columns.
@@ -151,6 +154,8 @@ pub(super) struct Frame<'a> {
     pub sums: BTreeMap<usize, Vec<Value>>,
     /// What the slabs need on every level.
     pub slabs: BTreeMap<usize, super::look::Extent>,
+    /// In the body of a loop over levels that goes through a tile: where it is cut into segments.
+    pub cuts: Option<super::cut::Cuts>,
     /// In tiles: the cell values that are wanted in another segment than the one that computes them.
     pub crossing: BTreeSet<usize>,
     /// The levels that the current loop visits.
@@ -175,6 +180,7 @@ impl<'a> Frame<'a> {
             displaced: BTreeMap::new(),
             sums: BTreeMap::new(),
             slabs: BTreeMap::new(),
+            cuts: None,
             crossing: BTreeSet::new(),
             range: 0..0,
         }
@@ -205,6 +211,8 @@ pub(super) struct Emitter<'a, 'b, 'c> {
     pub frame: Frame<'a>,
     /// In tiles: the loop over the groups of one.
     pub segment: Option<super::tile::Segment>,
+    /// Micro-kernels for this machine.
+    pub wide: Option<super::wide::Functions>,
 }
 
 impl Emitter<'_, '_, '_> {
@@ -278,22 +286,16 @@ impl Emitter<'_, '_, '_> {
             self.lanes.builder.ins().jump(body, &arguments);
             self.lanes.builder.switch_to_block(body);
             let types = [I64, I64].into_iter().chain(carried[2..].iter().map(|_| F32X4));
-            let mut parameters: Vec<Value> =
+            let parameters: Vec<Value> =
                 types.map(|of| self.lanes.builder.append_block_param(body, of)).collect();
             let index = parameters[0];
             if tiled {
                 self.open_segment();
-                for position in &reductions {
-                    parameters.extend(self.load_row(self.scratch, self.frame.slots[position]));
-                }
+                self.frame.cuts = super::cut::cuts(self.frame.schedule, level_loop);
             }
             self.level_body(level_loop, &reductions, &parameters);
             if tiled {
-                for position in &reductions {
-                    if let Some(sums) = self.frame.sums.remove(position) {
-                        self.store_row(self.scratch, self.frame.slots[position], &sums);
-                    }
-                }
+                self.end_cuts();
                 self.close_segment();
             }
             let next = self.lanes.builder.ins().iadd_imm_s(index, step);
@@ -337,15 +339,19 @@ impl Emitter<'_, '_, '_> {
 
     /// What happens on one level; leaves the reductions with this level taken in.
     fn level_body(&mut self, level_loop: &LevelLoop, reductions: &[usize], carried: &[Value]) {
-        let level = self.level(carried[0]);
-        self.frame.level = Some(level);
-        self.frame.displaced.clear();
-        self.frame.before = Some(if level_loop.before { self.level(carried[1]) } else { level });
+        self.place_levels(carried[0], level_loop.before.then_some(carried[1]));
         for (position, sums) in reductions.iter().zip(carried[2..].chunks(self.unroll)) {
             self.frame.sums.insert(*position, sums.to_vec());
         }
-        for item in &level_loop.items {
+        for (number, item) in level_loop.items.iter().enumerate() {
+            let Some(level) = self.frame.level else { return };
+            if let Some(cuts) = &mut self.frame.cuts {
+                cuts.item = number;
+            }
             match item {
+                Item::Compute(position) if self.is_cut(self.frame.instruction(*position)) => {
+                    self.compute_across(*position);
+                }
                 Item::Compute(position) => self.instruction(*position),
                 Item::Job(Job::Reduce(position)) => self.reduce(*position, level_loop.reverse),
                 Item::Job(Job::Walk(walk)) => self.walk(*walk),
@@ -359,6 +365,14 @@ impl Emitter<'_, '_, '_> {
                 Item::Job(Job::Output(output)) => self.store(*output, level.array),
             }
         }
+    }
+
+    /// Where the numbers of a level, and of the one visited before, are for these cells.
+    pub fn place_levels(&mut self, index: Value, before: Option<Value>) {
+        let level = self.level(index);
+        self.frame.level = Some(level);
+        self.frame.displaced.clear();
+        self.frame.before = Some(before.map_or(level, |before| self.level(before)));
     }
 
     /// Column values end with the loop; what its jobs have made become cell values.
@@ -491,6 +505,10 @@ impl Emitter<'_, '_, '_> {
         let position = value.index();
         if let Some(held) = &self.frame.values[position] {
             return held.clone();
+        }
+        if let Some(held) = self.from_before(position) {
+            self.set(position, held.clone());
+            return held;
         }
         let instruction = self.frame.instruction(position);
         let held = match (self.frame.slots.get(&position), self.frame.level, instruction) {

@@ -10,21 +10,28 @@ use cranelift_codegen::ir::{InstBuilder, Value};
 use super::lanes::Lanes;
 
 /// ln 2 in two parts: products of the first with integers below 2¹⁵ are exact.
-const LN2_HIGH: f32 = 0.693_359_4;
-const LN2_LOW: f32 = -2.121_944_4e-4;
+pub(super) const LN2_HIGH: f32 = 0.693_359_4;
+pub(super) const LN2_LOW: f32 = -2.121_944_4e-4;
 /// Added and subtracted again, it rounds a small `f32` to an integer; its low bits then hold that integer.
-const ROUND: f32 = 12_582_912.0;
+pub(super) const ROUND: f32 = 12_582_912.0;
 /// From here on every `f32` is an integer.
-const ALL_INTEGERS: f32 = 8_388_608.0;
+pub(super) const ALL_INTEGERS: f32 = 8_388_608.0;
 /// The bits of √½: mantissas are taken between it and √2, so that the logarithm of 1 does not cancel.
-const SQRT_HALF: i32 = 0x3f35_04f3;
+pub(super) const SQRT_HALF: i32 = 0x3f35_04f3;
+
+/// Past these the exponential is 0 or ∞ in any case.
+pub(super) const EXP_LOW: f32 = -104.0;
+pub(super) const EXP_HIGH: f32 = 89.0;
+/// eʳ = 1 + r + r²·(½ + …), the highest power first.
+pub(super) const EXP_SERIES: [f32; 6] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5];
+/// 2·artanh s = 2s + s·z·(⅔ + …) with z = s², the highest power first.
+pub(super) const LOG_SERIES: [f32; 5] = [2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0];
 
 impl Lanes<'_, '_> {
     /// eˣ = 2ⁿ·eʳ with n = round(x / ln 2), |r| ≤ ln 2 / 2, and eʳ by its Taylor series to r⁷ (remainder under 6e−9).
     /// The power of two is multiplied in by halves, so that subnormal results are rounded once.
     pub fn exp(&mut self, x: Value) -> Value {
-        // Past these limits the result is 0 or ∞ in any case.
-        let (low, high) = (self.constant(-104.0), self.constant(89.0));
+        let (low, high) = (self.constant(EXP_LOW), self.constant(EXP_HIGH));
         let above = self.test(FloatCC::GreaterThan, x, low);
         let clamped = self.choose(above, x, low);
         let below = self.test(FloatCC::LessThan, clamped, high);
@@ -37,8 +44,7 @@ impl Lanes<'_, '_> {
         let r = self.fma(n, high, clamped);
         let r = self.fma(n, low, r);
 
-        let series = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5];
-        let tail = self.polynomial(r, &series);
+        let tail = self.polynomial(r, &EXP_SERIES);
         let square = self.builder.ins().fmul(r, r);
         let tail = self.fma(tail, square, r);
         let one = self.constant(1.0);
@@ -64,7 +70,7 @@ impl Lanes<'_, '_> {
         let divisor = self.builder.ins().fadd(f, two);
         let s = self.builder.ins().fdiv(f, divisor);
         let z = self.builder.ins().fmul(s, s);
-        let series = self.polynomial(z, &[2.0 / 11.0, 2.0 / 9.0, 2.0 / 7.0, 2.0 / 5.0, 2.0 / 3.0]);
+        let series = self.polynomial(z, &LOG_SERIES);
         let r = self.builder.ins().fmul(series, z);
         let half_square = self.builder.ins().fmul(f, half);
         let half_square = self.builder.ins().fmul(half_square, f);

@@ -10,6 +10,7 @@
 
 mod angle;
 mod code;
+mod cut;
 mod each;
 mod emit;
 mod lanes;
@@ -23,6 +24,7 @@ mod split;
 mod stencil;
 mod tile;
 mod walk;
+mod wide;
 
 use std::fmt::{self, Display, Formatter};
 
@@ -46,12 +48,32 @@ pub struct Compiled {
     outputs: Vec<String>,
     live_values: usize,
     loops: usize,
+    wide: bool,
+}
+
+/// How a kernel is compiled. Results do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether exponentials and logarithms in loops go through vectors wider than four lanes where the machine has them.
+    pub wide: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { wide: true }
+    }
 }
 
 impl Compiled {
     /// Verifies, optimises and compiles a kernel for this machine.
     pub fn new(kernel: &Kernel) -> Result<Self, JitError> {
-        Self::with_shape(kernel, shape)
+        Self::with(kernel, Options::default())
+    }
+
+    /// The same as asked for.
+    pub fn with(kernel: &Kernel, options: Options) -> Result<Self, JitError> {
+        let wide = options.wide.then(wide::functions).flatten();
+        Self::with_shape(kernel, |live_values, loops| shape(live_values, loops, wide))
     }
 
     fn with_shape(kernel: &Kernel, shape: impl Fn(usize, usize) -> Shape) -> Result<Self, JitError> {
@@ -64,13 +86,15 @@ impl Compiled {
             return Err(JitError::TooManyConstants);
         }
         let passes = stencil::passes(&kernel, &domains_of_all);
-        let (mut before, mut live_values, mut loops) = (Vec::new(), 0, 0);
+        let (mut before, mut live_values, mut loops, mut is_wide) = (Vec::new(), 0, 0, false);
         let mut compile = |pass: &Kernel| {
             let schedule = plan::plan(pass, domains(pass).map_err(JitError::Invalid)?);
             let (live, of_pass) = (schedule::live_values(pass), schedule.loops());
             live_values = live_values.max(live);
             loops += of_pass;
-            code::Code::compile(&schedule, shape(live, of_pass))
+            let shape = shape(live, of_pass);
+            is_wide |= shape.wide.is_some();
+            code::Code::compile(&schedule, shape)
         };
         for pass in &passes.before {
             before.push(if pass.outputs.is_empty() { None } else { Some(compile(pass)?) });
@@ -87,6 +111,7 @@ impl Compiled {
             outputs,
             live_values,
             loops,
+            wide: is_wide,
         })
     }
 
@@ -164,6 +189,12 @@ impl Compiled {
         self.loops
     }
 
+    /// Whether loops may call vectors wider than four lanes.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.wide
+    }
+
     /// Bytes of scratch memory that each thread works in.
     #[must_use]
     pub fn scratch_bytes(&self) -> usize {
@@ -190,15 +221,16 @@ fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {
 
 /// How many cells to work on at once. Without loops over levels, two vectors if they fit the 16 registers with room for
 /// temporaries; four were never better than two in `benches/kernels.rs`, and much worse where `pow` makes the code long.
-/// With loops, tiles of groups of one vector.
-fn shape(live_values: usize, loops: usize) -> Shape {
-    let unroll = std::env::var("UNROLL").map_or(1, |u| u.parse().unwrap());
-    let groups = std::env::var("TILES").map_or(16, |u| u.parse().unwrap());
+/// With loops, tiles of groups of one vector: other groups fill the time that one waits.
+fn shape(live_values: usize, loops: usize, wide: Option<wide::Functions>) -> Shape {
     match loops {
-        0 => Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1 },
-        _ => Shape { unroll, groups },
+        0 => Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1, wide: None },
+        _ => Shape { unroll: 1, groups: GROUPS, wide },
     }
 }
+
+/// Groups in a tile: 128 cells, of which a level is half a kilobyte.
+const GROUPS: usize = 32;
 
 /// Why a kernel could not be compiled.
 #[derive(Clone, Debug, PartialEq)]
@@ -345,7 +377,8 @@ mod tests {
         let a: Vec<f32> = (0..cells).map(|k| (k % 7) as f32 - 1.5).collect();
         let results = [(1, 1), (2, 1), (4, 1), (1, 16), (2, 3)].map(|(unroll, groups)| {
             let (mut c, mut m) = (vec![0.0; 3 * cells], vec![0.0; cells]);
-            let compiled = Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups }).unwrap();
+            let compiled =
+                Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups, wide: None }).unwrap();
             compiled.run(&[&q, &a], &mut [&mut c, &mut m], cells).unwrap();
             c.iter().chain(&m).map(|number| number.to_bits()).collect::<Vec<_>>()
         });

@@ -28,7 +28,13 @@ impl Emitter<'_, '_, '_> {
             Reduce::Min => Binary::Min,
             Reduce::Max => Binary::Max,
         };
-        let (Some(level), Some(sums)) = (self.frame.level, self.frame.sums.remove(&position)) else { return };
+        let Some(level) = self.frame.level else { return };
+        // In tiles they lie in scratch.
+        let row = self.frame.slots.get(&position).copied();
+        let sums = match row {
+            Some(row) => self.load_row(self.scratch, row),
+            None => self.frame.sums.remove(&position).unwrap_or_default(),
+        };
         let weight = weights.as_ref().map(|weights| {
             let table = self.table_of(position, weights);
             self.table_entry(table, level)
@@ -55,7 +61,12 @@ impl Emitter<'_, '_, '_> {
                 None => next,
             });
         }
-        self.frame.sums.insert(position, results);
+        match row {
+            Some(row) => self.store_row(self.scratch, row, &results),
+            None => {
+                self.frame.sums.insert(position, results);
+            }
+        }
     }
 
     /// The reduction of one level, which is there without a loop: of an input, or where a walk has ended.

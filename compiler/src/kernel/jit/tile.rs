@@ -38,6 +38,11 @@ impl Emitter<'_, '_, '_> {
         self.segment.is_some() && !self.frame.inner
     }
 
+    /// The address of a tile's scratch.
+    pub fn tile_scratch(&self) -> Option<Value> {
+        self.segment.map(|segment| segment.scratch)
+    }
+
     /// Begins a loop over the groups of the tile, if there are tiles.
     pub fn open_segment(&mut self) {
         let Some(segment) = &mut self.segment else { return };

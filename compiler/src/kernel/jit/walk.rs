@@ -1,10 +1,45 @@
 //! Scans: the states lie in scratch, from one level to the next, and the body is emitted once.
 
+use std::collections::BTreeMap;
+
 use cranelift_codegen::ir::InstBuilder;
 
 use super::super::ir::{self, Body, Instruction};
+use super::cut::Saved;
 use super::emit::{Emitter, Held};
 use super::lanes::Mask;
+
+/// The body of a scan, as far as it has been emitted.
+pub(super) struct BodyValues<'a> {
+    /// The row of the first state.
+    first: usize,
+    captures: &'a [ir::Value],
+    pub body: &'a Body,
+    /// What has been computed in this segment.
+    pub held: Vec<Option<Held>>,
+    /// What has been computed in segments before and is wanted later.
+    pub saved: BTreeMap<usize, Saved>,
+}
+
+impl BodyValues<'_> {
+    /// For each instruction the last that uses it; those that the states become are used at the end.
+    fn last_uses(&self) -> Vec<usize> {
+        let mut last: Vec<usize> = (0..self.body.instructions.len()).collect();
+        for (position, instruction) in self.body.instructions.iter().enumerate() {
+            instruction.operands().iter().for_each(|operand| last[operand.index()] = position);
+        }
+        self.body.next.iter().for_each(|value| last[value.index()] = usize::MAX);
+        last
+    }
+
+    /// Whether it is as well read again as kept.
+    pub fn is_read(&self, position: usize) -> bool {
+        matches!(
+            self.body.instructions[position],
+            Instruction::State(_) | Instruction::Here(_) | Instruction::Before(_) | Instruction::Constant(_)
+        )
+    }
+}
 
 impl Emitter<'_, '_, '_> {
     /// The states before the first level.
@@ -60,28 +95,21 @@ impl Emitter<'_, '_, '_> {
         body: &Body,
         masks: Option<&[Mask]>,
     ) -> Vec<Held> {
-        let mut values: Vec<Held> = Vec::with_capacity(body.instructions.len());
-        for instruction in &body.instructions {
-            let value = match instruction {
-                Instruction::State(state) => Held::Number(self.load_row(self.scratch, first + state)),
-                Instruction::Here(capture) => self.held(captures[*capture]),
-                Instruction::Before(capture) => match self.frame.before {
-                    Some(before) if self.frame.is_column(captures[*capture]) => {
-                        Held::Number(self.at_level(captures[*capture], before))
-                    }
-                    _ => self.held(captures[*capture]),
-                },
-                _ => {
-                    let operands: Vec<Held> =
-                        instruction.operands().iter().map(|value| values[value.index()].clone()).collect();
-                    self.elementwise(instruction, &operands)
-                }
+        let mut values = BodyValues { first, captures, body, held: Vec::new(), saved: BTreeMap::new() };
+        let last_use = values.last_uses();
+        for (position, instruction) in body.instructions.iter().enumerate() {
+            // A condition around the body holds for a group, so that the body must stay in one piece.
+            let value = if masks.is_none() && self.is_cut(instruction) {
+                self.call_across(&mut values, position, &last_use)
+            } else {
+                self.body_value(&mut values, position)
             };
-            values.push(value);
+            values.held.push(Some(value));
         }
         let mut next = Vec::with_capacity(body.next.len());
         for (state, value) in body.next.iter().enumerate() {
-            let numbers = self.numbers(&values[value.index()]);
+            let held = self.body_operand(&mut values, value.index());
+            let numbers = self.numbers(&held);
             next.push(match masks {
                 None => numbers,
                 Some(masks) => {
@@ -95,6 +123,40 @@ impl Emitter<'_, '_, '_> {
             self.store_row(self.scratch, first + state, numbers);
         }
         next.into_iter().map(Held::Number).collect()
+    }
+
+    /// The instruction of the body at that position, its operands computed before.
+    pub fn body_value(&mut self, values: &mut BodyValues, position: usize) -> Held {
+        let instruction = &values.body.instructions[position];
+        match instruction {
+            Instruction::State(state) => Held::Number(self.load_row(self.scratch, values.first + state)),
+            Instruction::Here(capture) => self.held(values.captures[*capture]),
+            Instruction::Before(capture) => match self.frame.before {
+                Some(before) if self.frame.is_column(values.captures[*capture]) => {
+                    Held::Number(self.at_level(values.captures[*capture], before))
+                }
+                _ => self.held(values.captures[*capture]),
+            },
+            _ => {
+                let operands = instruction.operands();
+                let operands: Vec<Held> =
+                    operands.iter().map(|value| self.body_operand(values, value.index())).collect();
+                self.elementwise(instruction, &operands)
+            }
+        }
+    }
+
+    /// A value of the body: computed in this segment, saved in one before, or read again.
+    pub fn body_operand(&mut self, values: &mut BodyValues, position: usize) -> Held {
+        if let Some(held) = &values.held[position] {
+            return held.clone();
+        }
+        let held = match values.saved.get(&position) {
+            Some(saved) => self.load_saved(*saved),
+            None => self.body_value(values, position),
+        };
+        values.held[position] = Some(held.clone());
+        held
     }
 
     /// The row in which the result of a scan lies after its loop, as the walk has left it.

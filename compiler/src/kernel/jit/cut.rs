@@ -1,0 +1,261 @@
+//! Long bodies cut into short segments. A processor looks some hundred instructions ahead: in a body that is longer, and in which each
+//! step waits for the one before (a slope from a temperature from a slope), it finds nothing to do meanwhile. So within a tile the
+//! body is cut at its exponentials and logarithms: each segment goes through all groups, and several of them are under way at
+//! the same time. What a later segment wants lies in rows of scratch.
+//!
+//! And a tile of arguments of an exponential is what the micro-kernels of [`wide`](super::wide) take.
+
+use std::collections::BTreeMap;
+
+use cranelift_codegen::ir::types::I64;
+use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
+
+use super::super::ir::{Domain, Instruction, Unary};
+use super::emit::{Emitter, Held};
+use super::lanes::Mask;
+use super::schedule::{Item, Job, LevelLoop, Schedule, cost};
+use super::walk::BodyValues;
+use super::wide;
+
+/// Bodies of less than this cost are left whole: what is saved by a cut would be lost in scratch.
+const LONG: usize = 150;
+
+/// Where a value lies that a later segment wants.
+#[derive(Clone, Copy)]
+pub(super) enum Saved {
+    Number(usize),
+    /// Two rows: where it holds, and where it is missing.
+    Mask(usize),
+}
+
+/// The body of a loop that is cut.
+pub(super) struct Cuts {
+    /// The item that is being emitted.
+    pub item: usize,
+    /// For each column the last item that uses it.
+    last_use: BTreeMap<usize, usize>,
+    /// Columns of this level that lie in scratch until the level is done.
+    saved: BTreeMap<usize, Saved>,
+    /// Rows that nobody uses any more.
+    free: Vec<usize>,
+}
+
+/// Whether and how a loop is cut.
+pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> {
+    let instructions = &schedule.kernel.instructions;
+    let mut last_use = BTreeMap::new();
+    let mut total = 0;
+    for (number, item) in level_loop.items.iter().enumerate() {
+        let used = match item {
+            Item::Compute(position) => {
+                total += cost(&instructions[*position]);
+                instructions[*position].operands()
+            }
+            Item::Job(Job::Walk(walk)) => {
+                let scan = &instructions[schedule.walks[*walk].scans[0]];
+                if let Instruction::Scan { body, .. } = scan {
+                    total += body.instructions.iter().map(cost).sum::<usize>();
+                }
+                scan.operands()
+            }
+            Item::Job(Job::Reduce(position) | Job::Each(position)) => instructions[*position].operands(),
+            Item::Job(Job::Search(search)) => {
+                let search = &schedule.searches[*search];
+                let values = search.positions.iter().flat_map(|position| instructions[*position].operands());
+                values.chain([search.at]).collect()
+            }
+            Item::Job(Job::Slab(slab)) => {
+                let positions = schedule.slabs[*slab].positions.iter();
+                positions.flat_map(|position| instructions[*position].operands()).collect()
+            }
+            Item::Job(Job::Keep { value, .. }) => vec![*value],
+            Item::Job(Job::Output(output)) => vec![schedule.kernel.outputs[*output].value],
+        };
+        for value in used.iter().filter(|value| schedule.domains[value.index()] != Domain::Cell) {
+            last_use.insert(value.index(), number);
+        }
+    }
+    let cuts = Cuts { item: 0, last_use, saved: BTreeMap::new(), free: Vec::new() };
+    (total >= LONG).then_some(cuts)
+}
+
+impl Emitter<'_, '_, '_> {
+    /// Whether a segment ends before this instruction.
+    pub fn is_cut(&self, instruction: &Instruction) -> bool {
+        self.frame.cuts.is_some()
+            && self.in_tile()
+            && matches!(instruction, Instruction::Unary { op: Unary::Exp | Unary::Log, .. })
+    }
+
+    /// The column instruction at that position, as the first of a new segment.
+    pub fn compute_across(&mut self, position: usize) {
+        let Instruction::Unary { op, value } = self.frame.instruction(position) else { return };
+        let argument = self.number(*value);
+        let row = self.take_row();
+        self.store_row(self.scratch, row, &argument);
+        self.cut(*op, row);
+        let result = self.transcendental(*op, row);
+        self.give_row(row);
+        self.set(position, result);
+    }
+
+    /// The same in the body of a scan.
+    pub fn call_across(&mut self, values: &mut BodyValues, position: usize, last_use: &[usize]) -> Held {
+        let Instruction::Unary { op, value } = &values.body.instructions[position] else {
+            return self.body_value(values, position);
+        };
+        let argument = self.body_operand(values, value.index());
+        let argument = self.numbers(&argument);
+        let row = self.take_row();
+        self.store_row(self.scratch, row, &argument);
+        let done: Vec<usize> = values.saved.keys().copied().filter(|k| last_use[*k] <= position).collect();
+        for over in done {
+            if let Some(saved) = values.saved.remove(&over) {
+                self.give_saved(saved);
+            }
+        }
+        for earlier in 0..position {
+            if let Some(held) = values.held[earlier].take()
+                && last_use[earlier] > position
+                && !values.is_read(earlier)
+                && !values.saved.contains_key(&earlier)
+            {
+                let saved = self.save(&held);
+                values.saved.insert(earlier, saved);
+            }
+        }
+        self.cut(*op, row);
+        let result = self.transcendental(*op, row);
+        self.give_row(row);
+        result
+    }
+
+    /// Ends the segment and begins another on the same level; columns that are wanted later are saved. Between the two a
+    /// micro-kernel, if there is one, works on the row.
+    fn cut(&mut self, op: Unary, row: usize) {
+        let mut positions = self.frame.log.clone();
+        positions.sort_unstable();
+        positions.dedup();
+        for position in positions {
+            let Some(cuts) = &self.frame.cuts else { return };
+            let wanted = cuts.last_use.get(&position).is_some_and(|last| *last >= cuts.item);
+            let elsewhere = cuts.saved.contains_key(&position) || self.is_read_again(position);
+            if wanted
+                && !elsewhere
+                && let Some(held) = self.frame.values[position].clone()
+            {
+                let saved = self.save(&held);
+                if let Some(cuts) = &mut self.frame.cuts {
+                    cuts.saved.insert(position, saved);
+                }
+            }
+        }
+        let (level, before) = (self.frame.level, self.frame.before);
+        self.close_segment();
+        if let Some(functions) = self.wide {
+            self.call_wide(functions, op, row);
+        }
+        self.open_segment();
+        if let (Some(level), Some(before)) = (level, before) {
+            self.place_levels(level.index, Some(before.index));
+        }
+    }
+
+    /// Whether a column lies where it can be read again on this level.
+    fn is_read_again(&self, position: usize) -> bool {
+        let leaf = matches!(self.frame.instruction(position), Instruction::Input(_) | Instruction::Levels(_));
+        leaf || self.frame.kept.contains_key(&position) || self.frame.slots.contains_key(&position)
+    }
+
+    /// A column of this level from a segment before.
+    pub fn from_before(&mut self, position: usize) -> Option<Held> {
+        let saved = *self.frame.cuts.as_ref()?.saved.get(&position)?;
+        Some(self.load_saved(saved))
+    }
+
+    /// The level is done: nothing of it is wanted any more.
+    pub fn end_cuts(&mut self) {
+        self.frame.cuts = None;
+    }
+
+    fn save(&mut self, held: &Held) -> Saved {
+        match held {
+            Held::Number(numbers) => {
+                let row = self.take_row();
+                self.store_row(self.scratch, row, numbers);
+                Saved::Number(row)
+            }
+            Held::Mask(masks) => {
+                // Two rows, one behind the other.
+                let row = self.rows(2);
+                let [holds, missing]: [Vec<Value>; 2] = [
+                    masks.iter().map(|mask| mask.holds).collect(),
+                    masks.iter().map(|mask| mask.missing).collect(),
+                ];
+                self.store_row(self.scratch, row, &holds);
+                self.store_row(self.scratch, row + 1, &missing);
+                Saved::Mask(row)
+            }
+        }
+    }
+
+    pub fn load_saved(&mut self, saved: Saved) -> Held {
+        match saved {
+            Saved::Number(row) => Held::Number(self.load_row(self.scratch, row)),
+            Saved::Mask(row) => {
+                let (holds, missing) =
+                    (self.load_row(self.scratch, row), self.load_row(self.scratch, row + 1));
+                let masks = holds.into_iter().zip(missing).map(|(holds, missing)| Mask { holds, missing });
+                Held::Mask(masks.collect())
+            }
+        }
+    }
+
+    fn take_row(&mut self) -> usize {
+        let free = self.frame.cuts.as_mut().and_then(|cuts| cuts.free.pop());
+        free.unwrap_or_else(|| self.rows(1))
+    }
+
+    fn give_row(&mut self, row: usize) {
+        if let Some(cuts) = &mut self.frame.cuts {
+            cuts.free.push(row);
+        }
+    }
+
+    fn give_saved(&mut self, saved: Saved) {
+        match saved {
+            Saved::Number(row) => self.give_row(row),
+            Saved::Mask(row) => {
+                self.give_row(row);
+                self.give_row(row + 1);
+            }
+        }
+    }
+
+    /// The function of what lies in that row, at the beginning of a segment: by a micro-kernel before the segment's loop, which
+    /// leaves the result in the row, or inline.
+    fn transcendental(&mut self, op: Unary, row: usize) -> Held {
+        let numbers = self.load_row(self.scratch, row);
+        if self.wide.is_some() {
+            return Held::Number(numbers);
+        }
+        Held::Number(numbers.into_iter().map(|x| self.lanes.unary(op, x)).collect())
+    }
+
+    /// Calls a micro-kernel on a row of the whole tile, between two segments.
+    fn call_wide(&mut self, functions: wide::Functions, op: Unary, row: usize) {
+        let Some(scratch) = self.tile_scratch() else { return };
+        let function = match op {
+            Unary::Log => functions.log,
+            _ => functions.exp,
+        };
+        let builder = &mut self.lanes.builder;
+        let mut signature = Signature::new(builder.func.signature.call_conv);
+        signature.params = vec![AbiParam::new(I64); 2];
+        let signature = builder.import_signature(signature);
+        let address = builder.ins().iconst(I64, function as usize as i64);
+        let numbers = builder.ins().iadd_imm_s(scratch, (row * self.row_bytes) as i64);
+        let count = builder.ins().iconst(I64, (self.row_bytes / size_of::<f32>()) as i64);
+        builder.ins().call_indirect(signature, address, &[numbers, count]);
+    }
+}
