@@ -14,8 +14,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
-use aurora_compiler::kernel::ir::Kernel;
+use aurora_compiler::kernel::ir::{Kernel, Output};
 use aurora_compiler::kernel::jit::{Compiled, Options};
+use aurora_compiler::kernel::verify::domains;
 use rayon::prelude::*;
 
 use columns::{CELLS, COLUMNS, Columns};
@@ -138,10 +139,10 @@ fn work<'a>(
     count: usize,
     wide: bool,
 ) -> Result<Box<dyn FnMut() -> Measured + 'a>, String> {
-    let compiled =
-        Compiled::with(kernel, Options { wide, ..Options::default() }).map_err(|error| error.to_string())?;
-    let levels = compiled.output_levels().to_vec();
-    let mut outputs: Vec<Vec<f32>> = levels.iter().map(|levels| vec![0.0; levels * count]).collect();
+    let compiled = Compiled::with(kernel, Options { wide }).map_err(|error| error.to_string())?;
+    let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
+    let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
+    let mut outputs: Vec<Vec<f32>> = kernel.outputs.iter().map(room).collect();
     let ones = vec![1.0; count];
     let inputs: Vec<String> =
         kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
