@@ -1,7 +1,7 @@
 //! The intrinsic functions, each with its type rule. Everything else is written in the language.
 
 use aurora_grammar::Span;
-use aurora_grammar::tree::{Comparison, ExprKind, Input, Name};
+use aurora_grammar::tree::{ExprKind, Input, Name};
 
 use super::Checker;
 use super::expression::{Locals, node};
