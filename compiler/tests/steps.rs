@@ -44,10 +44,12 @@ fn a_step_is_a_ramp_in_losses_only() {
 #[test]
 fn what_decides_stays_a_step() {
     let (module, _) = with(
-        "derive strong : index on column = choose(step(refc, from = 30 dBZ) > 0.5, refc / 1 dBZ, 0) * step(refc, from = 40 dBZ)",
+        "derive strong : index on column\n  = choose(step(refc, from = 30 dBZ) > 0.2, (refc - 0 dBZ) / 1 dB, 0) * step(refc, from = 28 dBZ)",
     );
-    assert_eq!(values(&module, "loss.strong", &[29.0, 40.0]), [0.0, 20.0]);
-    assert_eq!(values(&module, "strong", &[29.0, 40.0]), [0.0, 40.0]);
+    assert_eq!(values(&module, "strong", &[29.0, 30.0]), [0.0, 30.0]);
+    let soft = values(&module, "loss.strong", &[29.0, 30.0]);
+    assert_eq!(soft[0], 0.0);
+    assert!((soft[1] - 30.0 * (2.0 / 5.6 + 0.5)).abs() < 1e-9, "{soft:?}");
 }
 
 #[test]
