@@ -228,12 +228,13 @@ impl aurora_compiler::Site for Site {
             levels: None,
             since: None,
         });
+        let mut fields: Vec<ArchiveField> = archive.fields().into_iter().map(field).collect();
+        // An archive that lists nothing is asked for everything.
+        if !fields.is_empty() {
+            fields.extend(of_grid);
+        }
         let times = archive.times();
-        Some(ArchiveIndex {
-            fields: archive.fields().into_iter().map(field).chain(of_grid).collect(),
-            from: times.from,
-            to: times.to,
-        })
+        Some(ArchiveIndex { fields, from: times.from, to: times.to })
     }
 
     fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {

@@ -190,7 +190,9 @@ impl<'a> Work<'a> {
     /// One field at one time as it is read, its levels selected.
     fn read(&self, index: usize, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let field = &self.plan.fields[index];
-        let array = match of_grid::values(&field.from, &self.archive.grid()) {
+        let of_grid =
+            of_grid::units(&field.from).and_then(|_| of_grid::values(&field.from, &self.archive.grid()));
+        let array = match of_grid {
             Some(values) => values,
             None => self.archive.read(&field.from, time)?,
         };
