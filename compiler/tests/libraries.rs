@@ -77,7 +77,9 @@ fn recipe(library: &str, name: &str, parameters: &[aurora_grammar::tree::Paramet
         "std.hrrr" | "std.physics" => ("conus", "hrrr"),
         "std.era5" => ("global", "era5"),
         "std.synthetic" => ("plains", "synthetic"),
-        _ if library.starts_with("std.severe") || library.starts_with("std.constants") => ("plains", "synthetic"),
+        _ if library.starts_with("std.severe") || library.starts_with("std.constants") => {
+            ("plains", "synthetic")
+        }
         "std.aurora" => ("g", "era5"),
         _ => ("g", "wrf"),
     };
