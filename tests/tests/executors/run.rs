@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aurora_compiler::kernel::interpret::{Extent, Number, interpret_on};
 use aurora_compiler::kernel::ir::Kernel;
-use aurora_compiler::kernel::jit::{Compiled, JitError};
+use aurora_compiler::kernel::jit::Compiled;
 use aurora_compiler::kernel::verify::domains;
 use aurora_runtime::train::graph::{self, Field};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -19,12 +19,8 @@ pub fn judged<T: Number>(kernel: &Kernel, inputs: &[Array2<T>]) -> Vec<Array2<T>
     interpret_on(kernel, &views, Extent { rows: HEIGHT, columns: WIDTH }).expect("interpreted")
 }
 
-/// `None` if there is no machine code for it.
-pub fn compiled(kernel: &Kernel, inputs: &[Array2<f32>]) -> Option<Vec<Array2<f32>>> {
-    let code = match Compiled::new(kernel) {
-        Err(JitError::Unsupported(_)) => return None,
-        code => code.expect("compiled"),
-    };
+pub fn compiled(kernel: &Kernel, inputs: &[Array2<f32>]) -> Vec<Array2<f32>> {
+    let code = Compiled::new(kernel).expect("compiled");
     let domains = domains(kernel).expect("verified");
     let levels = kernel.outputs.iter().map(|output| domains[output.value.index()].levels());
     let mut arrays: Vec<Array2<f32>> =
@@ -32,8 +28,8 @@ pub fn compiled(kernel: &Kernel, inputs: &[Array2<f32>]) -> Option<Vec<Array2<f3
     let slices: Vec<&[f32]> = inputs.iter().map(|array| array.as_slice().expect("in order")).collect();
     let mut outputs: Vec<&mut [f32]> =
         arrays.iter_mut().map(|a| a.as_slice_mut().expect("in order")).collect();
-    code.run(&slices, &mut outputs, CELLS).expect("run");
-    Some(arrays)
+    code.run_on(&slices, &mut outputs, Extent { rows: HEIGHT, columns: WIDTH }).expect("run");
+    arrays
 }
 
 fn field(array: &Array2<f32>, device: &Device) -> Field {
