@@ -1,4 +1,4 @@
-//! Machine code: made, called, freed. The only file with `unsafe`.
+//! Machine code: made, called, freed. With `wide`, the only file with `unsafe`.
 //!
 //! The invariant that makes it sound: the function that `emit` writes touches, of each input and output
 //! `k`, exactly the bytes `[level·stride + start, level·stride + end)` of its levels, and of the tables those of each

@@ -19,6 +19,8 @@ use super::wide;
 
 /// Bodies of less than this cost are left whole: what is saved by a cut would be lost in scratch.
 const LONG: usize = 150;
+/// The same where micro-kernels take the exponentials.
+const LONG_WIDE: usize = 60;
 
 /// Where a value lies that a later segment wants.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ pub(super) enum Saved {
 pub(super) struct Cuts {
     /// The item that is being emitted.
     pub item: usize,
+    /// The columns that this loop keeps, as soon as they are computed.
+    keeps: Vec<usize>,
     /// For each column the last item that uses it.
     last_use: BTreeMap<usize, usize>,
     /// Columns of this level that lie in scratch until the level is done.
@@ -41,7 +45,7 @@ pub(super) struct Cuts {
 }
 
 /// Whether and how a loop is cut.
-pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> {
+pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop, wide: bool) -> Option<Cuts> {
     let instructions = &schedule.kernel.instructions;
     let mut last_use = BTreeMap::new();
     let mut total = 0;
@@ -75,8 +79,9 @@ pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> 
             last_use.insert(value.index(), number);
         }
     }
-    let cuts = Cuts { item: 0, last_use, saved: BTreeMap::new(), free: Vec::new() };
-    (total >= LONG).then_some(cuts)
+    let keeps = level_loop.fills.clone();
+    let cuts = Cuts { item: 0, keeps, last_use, saved: BTreeMap::new(), free: Vec::new() };
+    (total >= if wide { LONG_WIDE } else { LONG }).then_some(cuts)
 }
 
 impl Emitter<'_, '_, '_> {
@@ -164,7 +169,8 @@ impl Emitter<'_, '_, '_> {
     /// Whether a column lies where it can be read again on this level.
     fn is_read_again(&self, position: usize) -> bool {
         let leaf = matches!(self.frame.instruction(position), Instruction::Input(_) | Instruction::Levels(_));
-        leaf || self.frame.kept.contains_key(&position) || self.frame.slots.contains_key(&position)
+        let kept = self.frame.cuts.as_ref().is_some_and(|cuts| cuts.keeps.contains(&position));
+        leaf || kept || self.frame.filled.contains(&position) || self.frame.slots.contains_key(&position)
     }
 
     /// A column of this level from a segment before.

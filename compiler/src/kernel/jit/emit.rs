@@ -140,7 +140,7 @@ pub(super) struct Frame<'a> {
     /// First rows of the kept columns.
     pub kept: BTreeMap<usize, usize>,
     /// The kept columns that are complete.
-    filled: BTreeSet<usize>,
+    pub filled: BTreeSet<usize>,
     /// First rows of the states of each walk.
     pub states: BTreeMap<usize, usize>,
     /// Where in the tables the numbers of an instruction begin.
@@ -291,7 +291,7 @@ impl Emitter<'_, '_, '_> {
             let index = parameters[0];
             if tiled {
                 self.open_segment();
-                self.frame.cuts = super::cut::cuts(self.frame.schedule, level_loop);
+                self.frame.cuts = super::cut::cuts(self.frame.schedule, level_loop, self.wide.is_some());
             }
             self.level_body(level_loop, &reductions, &parameters);
             if tiled {
