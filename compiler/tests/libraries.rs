@@ -28,7 +28,8 @@ fn every_library_is_read_without_complaint() {
 #[test]
 fn everything_in_a_library_can_be_used() {
     let mut wrong = String::new();
-    for (library, text) in LIBRARIES {
+    // Constraints speak of more of a recipe than any archive has; `constraints` uses each of them.
+    for (library, text) in LIBRARIES.iter().filter(|(library, _)| *library != "std.constraints") {
         for item in items(library, text) {
             let (name, parameters) = match &item.kind {
                 ItemKind::Variable { name, .. } => (&name.text, &[][..]),

@@ -262,6 +262,7 @@ derive x : index on pl
         strat  tp = t0
         start  = 3
         step   tp tp
+        strat tp = 3
         step   \"open = 3
         step   tp = here
     }, 3)

@@ -34,7 +34,9 @@ impl Gradients {
         if !sum.is_require_grad() && !tracked(kernel) {
             return;
         }
-        let gradients = sum.backward();
+        // Some programs come to a constant: what is added here can always be followed back.
+        let anchor = Field::zeros([1; 5], &device).require_grad();
+        let gradients = (sum + anchor.sum()).backward();
         let exact: Vec<Array2<f64>> = inputs.iter().map(|array| array.mapv(f64::from)).collect();
         let total = |inputs: &[Array2<f64>]| -> Vec<f64> {
             let outputs = judged(kernel, inputs);
