@@ -71,12 +71,15 @@ fn run() -> Result<(), String> {
     compilation()
 }
 
+/// Does a piece of work once.
+type Way<'a> = Box<dyn FnMut() -> Measured + 'a>;
+
 /// A piece of work and how it is done here, in one or more ways.
 struct Case<'a> {
     name: &'static str,
     /// What the other sides call it.
     asked: &'static str,
-    ways: Vec<(&'static str, Box<dyn FnMut() -> Measured + 'a>)>,
+    ways: Vec<(&'static str, Way<'a>)>,
     /// Bytes read and written, where that is what limits it.
     bytes: Option<usize>,
 }
@@ -133,12 +136,7 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
 }
 
 /// A kernel on all columns, compiled once.
-fn work<'a>(
-    kernel: &Kernel,
-    columns: &'a Columns,
-    count: usize,
-    wide: bool,
-) -> Result<Box<dyn FnMut() -> Measured + 'a>, String> {
+fn work<'a>(kernel: &Kernel, columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
     let compiled = Compiled::with(kernel, Options { wide }).map_err(|error| error.to_string())?;
     let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
     let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
@@ -157,7 +155,7 @@ fn work<'a>(
 }
 
 /// As many bytes as a kernel reads and writes, half of them read and half written.
-fn copy(bytes: usize) -> Box<dyn FnMut() -> Measured> {
+fn copy(bytes: usize) -> Way<'static> {
     let half = bytes / 8;
     let (from, mut to) = (vec![1.0_f32; half], vec![0.0_f32; half]);
     Box::new(move || {
@@ -188,15 +186,16 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
         }
     }
     println!(
-        "\n| {} | processor ms | million a second{} |",
+        "\n| {} | wall ms | processor ms | million a second{} |",
         case.name,
         if case.bytes.is_some() { " | GB/s" } else { "" }
     );
-    println!("|---|---|---|{}", if case.bytes.is_some() { "---|" } else { "" });
+    println!("|---|---|---|---|{}", if case.bytes.is_some() { "---|" } else { "" });
     for (name, mut all) in sides {
         all.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
         let median = all[all.len() / 2];
-        print!("| {name} | {:.2} | {:.3} |", 1e3 * median.processor / THREADS as f64, median.rate() / 1e6);
+        let (wall, processor) = (1e3 * median.wall, 1e3 * median.processor / THREADS as f64);
+        print!("| {name} | {wall:.2} | {processor:.2} | {:.3} |", median.rate() / 1e6);
         match case.bytes {
             Some(bytes) => println!(" {:.1} |", bytes as f64 * THREADS as f64 / median.processor / 1e9),
             None => println!(),

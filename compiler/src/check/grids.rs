@@ -22,11 +22,7 @@ impl Checker<'_> {
         let mut made = Vec::new();
         for definition in &all {
             match &definition.item.kind {
-                ItemKind::Levels { value, .. } if Self::grounded(value).is_some() => {
-                    if !self.gives_way(definition) {
-                        made.push(definition);
-                    }
-                }
+                ItemKind::Levels { value, .. } if Self::grounded(value).is_some() => made.push(definition),
                 ItemKind::Levels { coordinate, value, .. } => {
                     if let Some(levels) = self.levels(coordinate, value) {
                         self.checked.levels.insert(definition.id.clone(), levels);
@@ -40,6 +36,7 @@ impl Checker<'_> {
                 _ => {}
             }
         }
+        made.retain(|definition| !self.gives_way(definition));
         for definition in made {
             if let ItemKind::Levels { coordinate, value, .. } = &definition.item.kind
                 && let Some(below) = Self::grounded(value)

@@ -38,7 +38,7 @@ pub fn parse(text: &str) -> Result<Module, TextError> {
             continue;
         }
         let done = match open.last_mut() {
-            None => line.header().map(|kernel| Step::Open(Open { kernel, scan: None, each: None })),
+            None => line.header().map(|kernel| Step::Open(Box::new(Open { kernel, scan: None, each: None }))),
             Some(open) => line.body(open),
         };
         match done.map_err(|message| TextError { line: last, message })? {
@@ -47,7 +47,7 @@ pub fn parse(text: &str) -> Result<Module, TextError> {
                 let message = "`each` cannot stand in the kernel of another".to_owned();
                 return Err(TextError { line: last, message });
             }
-            Step::Open(inner) => open.push(inner),
+            Step::Open(inner) => open.push(*inner),
             Step::Close => close(&mut open, &mut module),
         }
     }
@@ -75,7 +75,7 @@ fn close(open: &mut Vec<Open>, module: &mut Module) {
 /// What a line does.
 enum Step {
     Next,
-    Open(Open),
+    Open(Box<Open>),
     Close,
 }
 
@@ -165,7 +165,8 @@ impl<'a> Line<'a> {
             self.definition(kernel.instructions.len())?;
             if self.take("each") {
                 let each = self.each()?;
-                return Ok(Step::Open(Open { kernel: self.header()?, scan: None, each: Some(each) }));
+                let kernel = self.header()?;
+                return Ok(Step::Open(Box::new(Open { kernel, scan: None, each: Some(each) })));
             }
             match self.instruction(kernel)? {
                 instruction @ Instruction::Scan { .. } => *scan = Some((instruction, false)),

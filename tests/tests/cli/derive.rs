@@ -444,7 +444,7 @@ fn nam_on_its_lambert_grid() {
     assert_eq!(speed.len(), 93 * 65);
     assert!(known(&speed) == 1.0 && speed.iter().all(|speed| (0.0..90.0).contains(speed)));
     // Shear does not depend on how the grid is turned: by hand from the winds as they stand in the file.
-    let sources = Sources::open(&[input.clone()]).expect("GRIB2");
+    let sources = Sources::open(std::slice::from_ref(&input)).expect("GRIB2");
     let wind = sources
         .find(|offer| offer.what == Some(What::Eastward) && matches!(offer.place, Where::Pressure(_)))
         .expect("winds");

@@ -119,7 +119,7 @@ pub fn along_step(random: &mut Random, builder: &mut Builder, domains: &[Domain]
             Domain::Column(2)
         }
         7 => {
-            let parts = (0..domains.len()).filter(|k| domains[*k] == Domain::Column(2)).next_back();
+            let parts = (0..domains.len()).rfind(|k| domains[*k] == Domain::Column(2));
             match parts {
                 Some(part) => builder.concat(vec![cell(random), Value::new(part)]),
                 None => builder.concat(vec![cell(random), cell(random), cell(random)]),

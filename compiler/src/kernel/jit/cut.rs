@@ -119,9 +119,9 @@ impl Emitter<'_, '_, '_> {
                 self.give_saved(saved);
             }
         }
-        for earlier in 0..position {
+        for (earlier, last) in last_use.iter().enumerate().take(position) {
             if let Some(held) = values.held[earlier].take()
-                && last_use[earlier] > position
+                && *last > position
                 && !values.is_read(earlier)
                 && !values.saved.contains_key(&earlier)
             {
@@ -174,7 +174,7 @@ impl Emitter<'_, '_, '_> {
     }
 
     /// A column of this level from a segment before.
-    pub fn from_before(&mut self, position: usize) -> Option<Held> {
+    pub fn kept_before(&mut self, position: usize) -> Option<Held> {
         let saved = *self.frame.cuts.as_ref()?.saved.get(&position)?;
         Some(self.load_saved(saved))
     }

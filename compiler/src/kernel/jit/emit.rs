@@ -506,7 +506,7 @@ impl Emitter<'_, '_, '_> {
         if let Some(held) = &self.frame.values[position] {
             return held.clone();
         }
-        if let Some(held) = self.from_before(position) {
+        if let Some(held) = self.kept_before(position) {
             self.set(position, held.clone());
             return held;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use super::super::interpret::Number;
+use super::super::interpret::{Number, missing};
 use super::super::ir::{Binary, Compare, Instruction, Kernel, Unary, Value};
 use super::super::text::{BINARY, COMPARE, UNARY};
 use super::forward::{Code, Tree, forward};
@@ -141,7 +141,7 @@ fn matches<T: Number>(pattern: &Term, value: Value, code: &Code<'_, T>, bound: &
         Term::Number(number) => {
             code.number(value).is_some_and(|found| found.to_f64().to_bits() == number.to_bits())
         }
-        Term::True => code.number(value).is_some_and(|found| found > T::ZERO || found < T::ZERO),
+        Term::True => code.number(value).is_some_and(|found| !missing(found) && found != T::ZERO),
         Term::PowerOfTwo => {
             let found = code.number(value).filter(|number| exact_reciprocal(*number).is_some());
             bound.extend(found.map(|_| ('P', value)));

@@ -53,7 +53,7 @@ pub(super) fn whole(raw: Raw, name: &str) -> Result<Sounding, Problem> {
         .skip(ground.unwrap_or(usize::MAX))
         .filter(|row| row.temperature.is_some())
         .collect();
-    let mut levels = levels(&warm, (&winds, along), &dewpoints, &mut notes);
+    let mut levels = levels(&warm, &winds, along, &dewpoints, &mut notes);
     if levels.len() < 3 {
         let what = format!(
             "{} levels with pressure, temperature and dewpoint; a sounding needs three at least",
@@ -71,9 +71,13 @@ pub(super) fn whole(raw: Raw, name: &str) -> Result<Sounding, Problem> {
     Ok(Sounding { title, time: raw.time, place, levels, winds: !winds.is_empty(), notes })
 }
 
+/// Where a wind was measured, and the wind: towards east and north.
+type Wind = (f64, [f64; 2]);
+
 fn levels(
     rows: &[Row],
-    (winds, along): (&[(f64, [f64; 2])], &dyn Fn(&Row) -> f64),
+    winds: &[Wind],
+    along: &dyn Fn(&Row) -> f64,
     dewpoints: &[(f64, [f64; 1])],
     notes: &mut Vec<String>,
 ) -> Vec<Level> {
