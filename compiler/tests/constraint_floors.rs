@@ -109,7 +109,7 @@ struct Case {
 }
 
 impl Case {
-    fn open(path: &PathBuf) -> Self {
+    fn open(path: &std::path::Path) -> Self {
         let arrays = npz::read(path).unwrap();
         let shape = arrays["t"].shape.clone();
         let levels: Vec<f64> =

@@ -18,7 +18,7 @@ use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::jit::Compiled;
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::verify;
-use kernel_support::{difference, run};
+use kernel_support::{difference, run_on};
 use ndarray::Array2;
 
 #[derive(Default)]
@@ -92,7 +92,7 @@ fn check(path: &str, text: &str) {
     match Compiled::new(kernel) {
         Ok(code) => {
             assert!(!case.interpreted, "{path}: there is machine code for it");
-            results.push(("machine code", run(&code, &inputs, &levels, case.cells)));
+            results.push(("machine code", run_on(&code, &inputs, &levels, extent)));
         }
         Err(error) => assert!(case.interpreted, "{path}: {error}"),
     }

@@ -4,6 +4,7 @@
 pub mod gradients;
 pub mod parcel;
 
+use aurora_compiler::kernel::interpret::Extent;
 use aurora_compiler::kernel::ir::*;
 use aurora_compiler::kernel::jit::Compiled;
 use ndarray::{Array2, ArrayView2};
@@ -276,6 +277,22 @@ pub fn run(compiled: &Compiled, inputs: &[Array2<f32>], outputs: &[usize], cells
         outputs.iter().map(|levels| Array2::from_elem((*levels, cells), 12345.678)).collect();
     let mut slices: Vec<&mut [f32]> = arrays.iter_mut().map(|array| array.as_slice_mut().unwrap()).collect();
     compiled.run(&inputs, &mut slices, cells).unwrap();
+    arrays
+}
+
+/// The same on a grid, for kernels whose points see their neighbours too.
+pub fn run_on(
+    compiled: &Compiled,
+    inputs: &[Array2<f32>],
+    outputs: &[usize],
+    extent: Extent,
+) -> Vec<Array2<f32>> {
+    let inputs: Vec<&[f32]> = inputs.iter().map(|array| array.as_slice().unwrap()).collect();
+    let cells = extent.rows * extent.columns;
+    let mut arrays: Vec<Array2<f32>> =
+        outputs.iter().map(|levels| Array2::from_elem((*levels, cells), 12345.678)).collect();
+    let mut slices: Vec<&mut [f32]> = arrays.iter_mut().map(|array| array.as_slice_mut().unwrap()).collect();
+    compiled.run_on(&inputs, &mut slices, extent).unwrap();
     arrays
 }
 
