@@ -502,8 +502,10 @@ fn angles_of_any_size() {
         })
         .collect();
     let input = Array2::from_shape_vec((1, numbers.len()), numbers).unwrap();
-    let (found, expected) =
-        (machine(&kernel, &[input.clone()], row(400_000)), judge(&kernel, &[input], row(400_000)));
+    let (found, expected) = (
+        machine(&kernel, std::slice::from_ref(&input), row(400_000)),
+        judge(&kernel, &[input], row(400_000)),
+    );
     let most = found.iter().flatten().zip(expected.iter().flatten()).map(|(x, y)| ulps(*x, *y)).max();
     println!("at most {most:?} ulp");
     assert!(most <= Some(1));
@@ -578,7 +580,12 @@ fn wide_functions_are_the_narrow_ones() {
         _ => (random.bits() >> 40) as f32 / 65536.0 - 128.0,
     });
     let results = [true, false].map(|wide| {
-        run(&Compiled::with(&kernel, Options { wide }).unwrap(), &[input.clone()], &[2, 2, 2], cells)
+        run(
+            &Compiled::with(&kernel, Options { wide }).unwrap(),
+            std::slice::from_ref(&input),
+            &[2, 2, 2],
+            cells,
+        )
     });
     for (wide, narrow) in results[0].iter().zip(&results[1]) {
         assert_eq!(difference(wide, narrow.view(), 0), None);
