@@ -9,6 +9,7 @@ mod columns;
 mod peer;
 mod recipe;
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -86,7 +87,11 @@ struct Case<'a> {
 
 fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
     let composites = recipe::composites()?;
-    let bytes = 4 * CELLS * (composites.inputs.len() + composites.outputs.len());
+    // Each field once.
+    let read: BTreeSet<&str> =
+        composites.iter().flat_map(|kernel| &kernel.inputs).map(|input| input.name.as_str()).collect();
+    let written: usize = composites.iter().map(|kernel| kernel.outputs.len()).sum();
+    let bytes = 4 * CELLS * (read.len() + written);
     let winds = recipe::fields(&["right_mover_u", "right_mover_v", "bulk_shear6", "srh1", "srh3"])?;
     let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"])?;
     let surface = recipe::fields(&["sbcape"])?;
@@ -102,15 +107,15 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
         Case {
             name: "Bunkers, shear, SRH (columns)",
             asked: "winds",
-            ways: vec![("here", work(&winds, columns, COLUMNS, true)?)],
+            ways: vec![("here", work(std::slice::from_ref(&winds), columns, COLUMNS, true)?)],
             bytes: None,
         },
         Case {
             name: "SB, ML, MU CAPE and CIN (columns)",
             asked: "parcels",
             ways: vec![
-                ("here, wide", work(&parcels, columns, COLUMNS, true)?),
-                ("here, portable", work(&parcels, columns, COLUMNS, false)?),
+                ("here, wide", work(std::slice::from_ref(&parcels), columns, COLUMNS, true)?),
+                ("here, portable", work(std::slice::from_ref(&parcels), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
@@ -118,8 +123,8 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE (columns)",
             asked: "surface",
             ways: vec![
-                ("here, wide", work(&surface, columns, COLUMNS, true)?),
-                ("here, portable", work(&surface, columns, COLUMNS, false)?),
+                ("here, wide", work(std::slice::from_ref(&surface), columns, COLUMNS, true)?),
+                ("here, portable", work(std::slice::from_ref(&surface), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
@@ -127,16 +132,27 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE and gradient (columns)",
             asked: "gradient",
             ways: vec![
-                ("here, wide", work(&both, columns, COLUMNS, true)?),
-                ("here, portable", work(&both, columns, COLUMNS, false)?),
+                ("here, wide", work(std::slice::from_ref(&both), columns, COLUMNS, true)?),
+                ("here, portable", work(std::slice::from_ref(&both), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
     ])
 }
 
-/// A kernel on all columns, compiled once.
-fn work<'a>(kernel: &Kernel, columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
+/// Kernels on all columns, compiled once.
+fn work<'a>(kernels: &[Kernel], columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
+    let all = kernels.iter().map(|kernel| one(kernel, columns, count, wide));
+    let mut all = all.collect::<Result<Vec<_>, String>>()?;
+    Ok(Box::new(move || here(count, || all.iter_mut().for_each(|kernel| kernel()))))
+}
+
+fn one<'a>(
+    kernel: &Kernel,
+    columns: &'a Columns,
+    count: usize,
+    wide: bool,
+) -> Result<Box<dyn FnMut() + 'a>, String> {
     let compiled = Compiled::with(kernel, Options { wide }).map_err(|error| error.to_string())?;
     let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
     let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
@@ -147,10 +163,8 @@ fn work<'a>(kernel: &Kernel, columns: &'a Columns, count: usize, wide: bool) -> 
     Ok(Box::new(move || {
         let inputs: Vec<&[f32]> =
             inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
-        here(count, || {
-            let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-            compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
-        })
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
     }))
 }
 

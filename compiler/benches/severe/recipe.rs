@@ -44,9 +44,9 @@ variable srh1   : helicity                 on column from \"srh1\"
 variable shear6 : wind_speed >= 0 m/s      on column from \"shear6\"
 
 derive scp : index on column = supercell(mucape, esrh, ebwd) * inhibition(mucin)
+derive brn : index on column = bulk_richardson(mucape, (0.5 * shear6 * shear6) as helicity)
 derive stp : index on column = tornado(sbcape, lcl, srh1, shear6)
 derive ehi : index on column = energy_helicity(sbcape, srh1)
-derive brn : index on column = bulk_richardson(mucape, 0.5 * shear6 * shear6 as helicity)
 ";
 
 /// The array of `columns` that a kernel reads under a name; none for the sensitivity of an output.
@@ -54,8 +54,9 @@ pub fn array_of(input: &str) -> &str {
     input.strip_suffix("_profile").unwrap_or(if input.starts_with("d.") { "" } else { input })
 }
 
-pub fn composites() -> Result<Kernel, String> {
-    one(&module(CELLS, &["scp", "stp", "ehi", "brn"])?, &["scp", "stp", "ehi", "brn"])
+pub fn composites() -> Result<Vec<Kernel>, String> {
+    let names = ["scp", "stp", "ehi", "brn"];
+    Ok(fuse(&module(CELLS, &names)?.kernels, &names.into()))
 }
 
 /// One kernel for fields of `std.severe`.
