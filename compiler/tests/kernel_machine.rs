@@ -11,7 +11,7 @@ use aurora_compiler::kernel::jit::{Compiled, Options, RunError};
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::{domains, verify};
 use kernel_support::gradients::derivative;
-use kernel_support::{Random, difference, run, ulps};
+use kernel_support::{Random, difference, ulps};
 use ndarray::Array2;
 use proptest::prelude::*;
 
@@ -231,9 +231,25 @@ fn column(random: &mut Random, levels: usize, cells: usize) -> Array2<f32> {
     array
 }
 
-/// What machine code makes of the arrays, on the grid.
+/// Those of every machine, with AVX2, and with AVX-512; where a machine lacks them it has the next fewer.
+const LANES: [usize; 3] = [4, 8, 16];
+
+/// What machine code makes of the arrays, on the grid: the same in every bit however wide its vectors are.
 fn machine(kernel: &Kernel, inputs: &[Array2<f32>], extent: Extent) -> Vec<Array2<f32>> {
-    let compiled = Compiled::new(kernel).unwrap_or_else(|error| panic!("{error}: {kernel}"));
+    let [narrow, wide @ ..] = LANES.map(|lanes| machine_of(kernel, lanes, inputs, extent));
+    for (lanes, wide) in LANES[1..].iter().zip(&wide) {
+        for ((narrow, wide), output) in narrow.iter().zip(wide).zip(&kernel.outputs) {
+            if let Some(difference) = difference(wide, narrow.view(), 0) {
+                panic!("{kernel}{} on {lanes} lanes: {difference}", output.name);
+            }
+        }
+    }
+    narrow
+}
+
+fn machine_of(kernel: &Kernel, lanes: usize, inputs: &[Array2<f32>], extent: Extent) -> Vec<Array2<f32>> {
+    let compiled =
+        Compiled::with(kernel, Options { lanes }).unwrap_or_else(|error| panic!("{error}: {kernel}"));
     let domains = domains(kernel).unwrap();
     let cells = extent.rows * extent.columns;
     // What is not written stays visible.
@@ -538,23 +554,22 @@ fn wide_vectors_change_no_bit() {
         %7 = sum %5\n%8 = mul %6 %2\noutput sum = %7\noutput state = %6\noutput product = %8\noutput log = %3\n}}"
     );
     let kernel = kernel(&text);
-    let [wide, narrow] = [true, false].map(|wide| Compiled::with(&kernel, Options { wide }).unwrap());
-    assert!(!narrow.is_wide());
-    println!("wide: {}, {} and {} bytes of code", wide.is_wide(), wide.code_size(), narrow.code_size());
+    for lanes in LANES {
+        let compiled = Compiled::with(&kernel, Options { lanes }).unwrap();
+        assert!(compiled.lanes() <= lanes);
+        println!("{} lanes: {} bytes of code", compiled.lanes(), compiled.code_size());
+    }
     let mut random = Random(25);
     for cells in [1, 127, 128, 129, 700] {
         let inputs = [column(&mut random, 9, cells), random.array(1, cells)];
-        let run = |compiled: &Compiled, inputs: &[Array2<f32>]| run(compiled, inputs, &[1, 9, 9, 9], cells);
-        for (wide, narrow) in run(&wide, &inputs).iter().zip(&run(&narrow, &inputs)) {
-            assert_eq!(difference(wide, narrow.view(), 0), None);
-        }
+        machine(&kernel, &inputs, row(cells));
         // Numbers near 1, of which nothing in the kernel magnifies the errors of a few ulp.
         let mut near_one = |levels| {
             Array2::from_shape_simple_fn((levels, cells), || 0.5 + random.below(1000) as f32 / 1000.0)
         };
         let inputs = [near_one(9), near_one(1)];
         let expected = judge(&kernel, &inputs, row(cells));
-        for (found, expected) in run(&wide, &inputs).iter().zip(&expected) {
+        for (found, expected) in machine(&kernel, &inputs, row(cells)).iter().zip(&expected) {
             let off =
                 found.iter().zip(expected).map(|(x, y)| (x - y).abs() / y.abs().max(1.0)).fold(0.0, f32::max);
             assert!(off < 1e-5, "{off}");
@@ -579,19 +594,9 @@ fn wide_functions_are_the_narrow_ones() {
         1 => f32::from_bits(random.bits() as u32),
         _ => (random.bits() >> 40) as f32 / 65536.0 - 128.0,
     });
-    let results = [true, false].map(|wide| {
-        run(
-            &Compiled::with(&kernel, Options { wide }).unwrap(),
-            std::slice::from_ref(&input),
-            &[2, 2, 2],
-            cells,
-        )
-    });
-    for (wide, narrow) in results[0].iter().zip(&results[1]) {
-        assert_eq!(difference(wide, narrow.view(), 0), None);
-    }
+    let results = machine(&kernel, std::slice::from_ref(&input), row(cells));
     let expected = input.mapv(|x| f64::from(x).exp() as f32);
-    assert_eq!(difference(&results[0][0], expected.view(), 2), None);
+    assert_eq!(difference(&results[0], expected.view(), 2), None);
     let expected = input.mapv(|x| f64::from(x).ln() as f32);
-    assert_eq!(difference(&results[0][1], expected.view(), 2), None);
+    assert_eq!(difference(&results[1], expected.view(), 2), None);
 }

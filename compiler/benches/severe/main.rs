@@ -153,7 +153,8 @@ fn one<'a>(
     count: usize,
     wide: bool,
 ) -> Result<Box<dyn FnMut() + 'a>, String> {
-    let compiled = Compiled::with(kernel, Options { wide }).map_err(|error| error.to_string())?;
+    let compiled = Compiled::with(kernel, Options { lanes: if wide { 16 } else { 4 } })
+        .map_err(|error| error.to_string())?;
     let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
     let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
     let mut outputs: Vec<Vec<f32>> = kernel.outputs.iter().map(room).collect();

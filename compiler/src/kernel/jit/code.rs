@@ -1,4 +1,4 @@
-//! Machine code: made, called, freed. With `wide`, the only file with `unsafe`.
+//! Machine code: made, called, freed. The only file with `unsafe`.
 //!
 //! The invariant that makes it sound: the function that `emit` writes touches, of each input and output
 //! `k`, exactly the bytes `[level·stride + start, level·stride + end)` of its levels, and of the tables those of each
@@ -77,7 +77,7 @@ impl Code {
         let kernel = schedule.kernel;
         let mut module = JITModule::new(machine()?);
         match define(&mut module, schedule, shape) {
-            Ok((function, size, Emitted { tables, rows })) => Ok(Self {
+            Ok((function, size, Emitted { tables, rows, .. })) => Ok(Self {
                 function,
                 module: Mutex::new(Some(module)),
                 tables,
@@ -264,13 +264,13 @@ fn define(
     builder.append_block_params_for_function_params(entry);
     builder.switch_to_block(entry);
     let parameters = builder.block_params(entry).to_vec();
-    let emitted = emit(&mut builder, &parameters, schedule, shape);
+    let emitted = emit(&mut builder, &parameters, schedule, shape, module)?;
     builder.seal_all_blocks();
     builder.finalize(module.target_config());
 
     let id = module.declare_anonymous_function(&context.func.signature).map_err(JitError::machine)?;
     module.define_function(id, &mut context).map_err(|error| JitError::machine(format!("{error:?}")))?;
-    let size = context.compiled_code().map_or(0, |code| code.code_buffer().len());
+    let size = emitted.wide_bytes + context.compiled_code().map_or(0, |code| code.code_buffer().len());
     module.clear_context(&mut context);
     module.finalize_definitions().map_err(JitError::machine)?;
     let address = module.get_finalized_function(id);

@@ -2,25 +2,19 @@
 //! step waits for the one before (a slope from a temperature from a slope), it finds nothing to do meanwhile. So within a tile the
 //! body is cut at its exponentials and logarithms: each segment goes through all groups, and several of them are under way at
 //! the same time. What a later segment wants lies in rows of scratch.
-//!
-//! And a tile of arguments of an exponential is what the micro-kernels of [`wide`](super::wide) take.
 
 use std::collections::BTreeMap;
 
-use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{AbiParam, InstBuilder, Signature, Value};
+use cranelift_codegen::ir::Value;
 
 use super::super::ir::{Domain, Instruction, Unary};
 use super::emit::{Emitter, Held};
 use super::lanes::Mask;
 use super::schedule::{Item, Job, LevelLoop, Schedule, cost};
 use super::walk::BodyValues;
-use super::wide;
 
 /// Bodies of less than this cost are left whole: what is saved by a cut would be lost in scratch.
 const LONG: usize = 150;
-/// The same where micro-kernels take the exponentials.
-const LONG_WIDE: usize = 60;
 
 /// Where a value lies that a later segment wants.
 #[derive(Clone, Copy)]
@@ -45,7 +39,7 @@ pub(super) struct Cuts {
 }
 
 /// Whether and how a loop is cut.
-pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop, wide: bool) -> Option<Cuts> {
+pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> {
     let instructions = &schedule.kernel.instructions;
     let mut last_use = BTreeMap::new();
     let mut total = 0;
@@ -81,7 +75,7 @@ pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop, wide: bool) -> O
     }
     let keeps = level_loop.fills.clone();
     let cuts = Cuts { item: 0, keeps, last_use, saved: BTreeMap::new(), free: Vec::new() };
-    (total >= if wide { LONG_WIDE } else { LONG }).then_some(cuts)
+    (total >= LONG).then_some(cuts)
 }
 
 impl Emitter<'_, '_, '_> {
@@ -98,7 +92,7 @@ impl Emitter<'_, '_, '_> {
         let argument = self.number(*value);
         let row = self.take_row();
         self.store_row(self.scratch, row, &argument);
-        self.cut(*op, row);
+        self.cut();
         let result = self.transcendental(*op, row);
         self.give_row(row);
         self.set(position, result);
@@ -129,15 +123,14 @@ impl Emitter<'_, '_, '_> {
                 values.saved.insert(earlier, saved);
             }
         }
-        self.cut(*op, row);
+        self.cut();
         let result = self.transcendental(*op, row);
         self.give_row(row);
         result
     }
 
-    /// Ends the segment and begins another on the same level; columns that are wanted later are saved. Between the two a
-    /// micro-kernel, if there is one, works on the row.
-    fn cut(&mut self, op: Unary, row: usize) {
+    /// Ends the segment and begins another on the same level; columns that are wanted later are saved.
+    fn cut(&mut self) {
         let mut positions = self.frame.log.clone();
         positions.sort_unstable();
         positions.dedup();
@@ -157,9 +150,6 @@ impl Emitter<'_, '_, '_> {
         }
         let (level, before) = (self.frame.level, self.frame.before);
         self.close_segment();
-        if let Some(functions) = self.wide {
-            self.call_wide(functions, op, row);
-        }
         self.open_segment();
         if let (Some(level), Some(before)) = (level, before) {
             self.place_levels(level.index, Some(before.index));
@@ -238,30 +228,9 @@ impl Emitter<'_, '_, '_> {
         }
     }
 
-    /// The function of what lies in that row, at the beginning of a segment: by a micro-kernel before the segment's loop, which
-    /// leaves the result in the row, or inline.
+    /// The function of what lies in that row.
     fn transcendental(&mut self, op: Unary, row: usize) -> Held {
         let numbers = self.load_row(self.scratch, row);
-        if self.wide.is_some() {
-            return Held::Number(numbers);
-        }
         Held::Number(numbers.into_iter().map(|x| self.lanes.unary(op, x)).collect())
-    }
-
-    /// Calls a micro-kernel on a row of the whole tile, between two segments.
-    fn call_wide(&mut self, functions: wide::Functions, op: Unary, row: usize) {
-        let Some(scratch) = self.tile_scratch() else { return };
-        let function = match op {
-            Unary::Log => functions.log,
-            _ => functions.exp,
-        };
-        let builder = &mut self.lanes.builder;
-        let mut signature = Signature::new(builder.func.signature.call_conv);
-        signature.params = vec![AbiParam::new(I64); 2];
-        let signature = builder.import_signature(signature);
-        let address = builder.ins().iconst(I64, function as usize as i64);
-        let numbers = builder.ins().iadd_imm_s(scratch, (row * self.row_bytes) as i64);
-        let count = builder.ins().iconst(I64, (self.row_bytes / size_of::<f32>()) as i64);
-        builder.ins().call_indirect(signature, address, &[numbers, count]);
     }
 }

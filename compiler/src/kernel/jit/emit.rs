@@ -15,11 +15,14 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32X4, I64};
 use cranelift_codegen::ir::{BlockArg, InstBuilder, MemFlagsData, Value};
 use cranelift_frontend::FunctionBuilder;
+use cranelift_jit::JITModule;
 
 use super::super::ir::{self, Binary, Compare, Domain, Instruction};
+use super::JitError;
 use super::lanes::{Lanes, Mask};
 use super::level::Level;
 use super::schedule::{Item, Job, LevelLoop, Schedule, Step, is_leaf};
+use super::wide::{Vectors, Wide};
 
 /// Bytes in a lane, and in a vector.
 pub(super) const LANE: usize = 4;
@@ -32,8 +35,8 @@ pub(super) struct Shape {
     pub unroll: usize,
     /// Groups in a tile.
     pub groups: usize,
-    /// What works on whole tiles.
-    pub wide: Option<super::wide::Functions>,
+    /// What segments are widened to.
+    pub vectors: Option<Vectors>,
 }
 
 impl Shape {
@@ -49,15 +52,18 @@ pub(super) struct Emitted {
     pub tables: Vec<f32>,
     /// Rows of scratch memory.
     pub rows: usize,
+    /// Bytes of the machine code of widened segments.
+    pub wide_bytes: usize,
 }
 
 /// Emits the whole body of a function whose entry block has the seven parameters and is the current block.
-pub(super) fn emit(
-    builder: &mut FunctionBuilder,
+pub(super) fn emit<'b>(
+    builder: &'b mut FunctionBuilder<'_>,
     parameters: &[Value],
     schedule: &Schedule,
     shape: Shape,
-) -> Emitted {
+    module: &'b mut JITModule,
+) -> Result<Emitted, JitError> {
     let unroll = shape.unroll;
     let pointers = |builder: &mut FunctionBuilder, array: Value, count: usize| -> Vec<Value> {
         (0..count).map(|k| builder.ins().load(I64, read(), array, (k * 8) as i32)).collect()
@@ -87,7 +93,8 @@ pub(super) fn emit(
         emitted: Emitted::default(),
         frame: Frame::new(schedule, inputs.into_iter().map(Source::Array).collect()),
         segment: None,
-        wide: shape.wide,
+        room: None,
+        wide: shape.vectors.map(|vectors| Wide::new(vectors, module)),
     };
     if shape.groups > 1 {
         emitter.frame.crossing = super::tile::crossing(schedule);
@@ -96,12 +103,13 @@ pub(super) fn emit(
     emitter.open_segment();
     emitter.steps();
     emitter.close_segment();
-    let emitted = emitter.emitted;
+    let wide = emitter.wide.map_or(Ok(0), Wide::finish)?;
+    let emitted = Emitted { wide_bytes: wide, ..emitter.emitted };
     let next = builder.ins().iadd_imm_s(offset, (shape.cells() * LANE) as i64);
     builder.ins().jump(head, &[next.into()]);
     builder.switch_to_block(exit);
     builder.ins().return_(&[]);
-    emitted
+    Ok(emitted)
 }
 
 /// A value as vectors of four cells, `unroll` of them.
@@ -211,8 +219,10 @@ pub(super) struct Emitter<'a, 'b, 'c> {
     pub frame: Frame<'a>,
     /// In tiles: the loop over the groups of one.
     pub segment: Option<super::tile::Segment>,
-    /// Micro-kernels for this machine.
-    pub wide: Option<super::wide::Functions>,
+    /// The rows that widened segments work in, and how many they are.
+    pub room: Option<(usize, usize)>,
+    /// What widens segments.
+    pub wide: Option<Wide<'b>>,
 }
 
 impl Emitter<'_, '_, '_> {
@@ -291,7 +301,7 @@ impl Emitter<'_, '_, '_> {
             let index = parameters[0];
             if tiled {
                 self.open_segment();
-                self.frame.cuts = super::cut::cuts(self.frame.schedule, level_loop, self.wide.is_some());
+                self.frame.cuts = super::cut::cuts(self.frame.schedule, level_loop);
             }
             self.level_body(level_loop, &reductions, &parameters);
             if tiled {

@@ -13,7 +13,7 @@
 //! | `level`, `reduce`, `walk`, `look`, `each` | its parts: where numbers are, and what looks along a column |
 //! | `tile`, `cut` | many groups at once, and long bodies in segments, so that nothing waits |
 //! | `lanes`, `math`, `angle` | functions on four lanes |
-//! | `wide` | exponentials and logarithms on wider vectors, where the machine has them |
+//! | `wide` | segments on wider vectors, where the machine has them |
 //! | `code` | machine code: made, called, freed |
 //!
 //! Results equal those of the interpreter in `f32` bit for bit (all NaN being one), except `exp`, `log`, `pow`, `sin` and `cos`,
@@ -41,6 +41,7 @@ mod wide;
 use std::fmt::{self, Display, Formatter};
 
 use self::emit::Shape;
+use self::wide::Vectors;
 use super::interpret::Extent;
 use super::ir::{Domain, Instruction, Kernel};
 use super::optimise::{optimise, remove_dead_code, share_common_subexpressions};
@@ -60,19 +61,19 @@ pub struct Compiled {
     outputs: Vec<String>,
     live_values: usize,
     loops: usize,
-    wide: bool,
+    lanes: usize,
 }
 
 /// How a kernel is compiled. Results do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether exponentials and logarithms in loops go through vectors wider than four lanes where the machine has them.
-    pub wide: bool,
+    /// Lanes of a vector at most: 4 is what every machine has, 8 is AVX2, 16 is AVX-512.
+    pub lanes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { wide: true }
+        Self { lanes: 16 }
     }
 }
 
@@ -84,8 +85,8 @@ impl Compiled {
 
     /// The same as asked for.
     pub fn with(kernel: &Kernel, options: Options) -> Result<Self, JitError> {
-        let wide = options.wide.then(wide::functions).flatten();
-        Self::with_shape(kernel, |live_values, loops| shape(live_values, loops, wide))
+        let vectors = Vectors::of_this_machine(options.lanes);
+        Self::with_shape(kernel, |live_values, loops| shape(live_values, loops, vectors))
     }
 
     fn with_shape(kernel: &Kernel, shape: impl Fn(usize, usize) -> Shape) -> Result<Self, JitError> {
@@ -98,14 +99,14 @@ impl Compiled {
             return Err(JitError::TooManyConstants);
         }
         let passes = stencil::passes(&kernel, &domains_of_all);
-        let (mut before, mut live_values, mut loops, mut is_wide) = (Vec::new(), 0, 0, false);
+        let (mut before, mut live_values, mut loops, mut lanes) = (Vec::new(), 0, 0, 4);
         let mut compile = |pass: &Kernel| {
             let schedule = plan::plan(pass, domains(pass).map_err(JitError::Invalid)?);
             let (live, of_pass) = (schedule::live_values(pass), schedule.loops());
             live_values = live_values.max(live);
             loops += of_pass;
             let shape = shape(live, of_pass);
-            is_wide |= shape.wide.is_some();
+            lanes = lanes.max(shape.vectors.map_or(4, Vectors::lanes));
             code::Code::compile(&schedule, shape)
         };
         for pass in &passes.before {
@@ -123,7 +124,7 @@ impl Compiled {
             outputs,
             live_values,
             loops,
-            wide: is_wide,
+            lanes,
         })
     }
 
@@ -201,10 +202,10 @@ impl Compiled {
         self.loops
     }
 
-    /// Whether loops may call vectors wider than four lanes.
+    /// Lanes of the widest vectors that it may use.
     #[must_use]
-    pub fn is_wide(&self) -> bool {
-        self.wide
+    pub fn lanes(&self) -> usize {
+        self.lanes
     }
 
     /// Bytes of scratch memory that each thread works in.
@@ -231,14 +232,14 @@ fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {
     kernel.instructions.iter().zip(domains).map(of_one).fold(0, usize::saturating_add)
 }
 
-/// How many cells to work on at once. Without loops over levels, two vectors if they fit the 16 registers with room for
-/// temporaries; four were never better than two in `benches/kernels.rs`, and much worse where `pow` makes the code long.
-/// With loops, tiles of groups of one vector: other groups fill the time that one waits.
-fn shape(live_values: usize, loops: usize, wide: Option<wide::Functions>) -> Shape {
-    match loops {
-        0 => Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1, wide: None },
-        _ => Shape { unroll: 1, groups: GROUPS, wide },
+/// How many cells to work on at once. With loops over levels, or wider vectors, tiles of groups of one vector: other groups fill the
+/// time that one waits. Without, two vectors if they fit the 16 registers with room for temporaries; four were never better than
+/// two in `benches/kernels.rs`, and much worse where `pow` makes the code long.
+fn shape(live_values: usize, loops: usize, vectors: Option<Vectors>) -> Shape {
+    if loops == 0 && vectors.is_none() {
+        return Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1, vectors };
     }
+    Shape { unroll: 1, groups: GROUPS, vectors }
 }
 
 /// Groups in a tile: 128 cells, of which a level is half a kilobyte.
@@ -442,19 +443,19 @@ mod tests {
         let cells = 45;
         let q: Vec<f32> = (0..3 * cells).map(|k| (k * 37 % 50) as f32 / 10.0).collect();
         let a: Vec<f32> = (0..cells).map(|k| (k % 7) as f32 - 1.5).collect();
-        let wide = wide::functions();
+        let (eight, sixteen) = (Vectors::of_this_machine(8), Vectors::of_this_machine(16));
         let shapes = [
             (1, 1, None),
             (2, 1, None),
             (4, 1, None),
             (1, 16, None),
             (2, 4, None),
-            (1, 4, wide),
-            (2, 8, wide),
+            (1, 16, eight),
+            (1, 16, sixteen),
         ];
-        let results = shapes.map(|(unroll, groups, wide)| {
+        let results = shapes.map(|(unroll, groups, vectors)| {
             let mut outputs = [3, 1, 3, 3, 1, 1, 3, 3].map(|levels| vec![0.0; levels * cells]);
-            let compiled = Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups, wide }).unwrap();
+            let compiled = Compiled::with_shape(&kernel, |_, _| Shape { unroll, groups, vectors }).unwrap();
             let mut slices = outputs.each_mut().map(Vec::as_mut_slice);
             compiled.run(&[&q, &a], &mut slices, cells).unwrap();
             let bits = |number: &f32| if number.is_nan() { u32::MAX } else { number.to_bits() };

@@ -38,11 +38,6 @@ impl Emitter<'_, '_, '_> {
         self.segment.is_some() && !self.frame.inner
     }
 
-    /// The address of a tile's scratch.
-    pub fn tile_scratch(&self) -> Option<Value> {
-        self.segment.map(|segment| segment.scratch)
-    }
-
     /// Begins a loop over the groups of the tile, if there are tiles.
     pub fn open_segment(&mut self) {
         let Some(segment) = &mut self.segment else { return };
@@ -63,12 +58,44 @@ impl Emitter<'_, '_, '_> {
             return;
         };
         self.forget_values(0);
+        let exit = self.lanes.builder.create_block();
+        if self.widen(block, inner) {
+            self.lanes.builder.ins().jump(exit, &[]);
+            self.lanes.builder.switch_to_block(exit);
+            return;
+        }
         let builder = &mut self.lanes.builder;
-        let exit = builder.create_block();
         let next = builder.ins().iadd_imm_s(inner, (self.unroll * VECTOR) as i64);
         let more = builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, next, self.row_bytes as i64);
         builder.ins().brif(more, block, &[next.into()], exit, &[]);
         builder.switch_to_block(exit);
+    }
+}
+
+impl Emitter<'_, '_, '_> {
+    /// Makes the loop over groups, if it is one block, a call of a function on wider vectors.
+    fn widen(&mut self, block: Block, inner: Value) -> bool {
+        let (Some(segment), Some(wide)) = (self.segment, &self.wide) else { return false };
+        let builder = &mut self.lanes.builder;
+        if self.unroll != 1 || builder.current_block() != Some(block) {
+            return false;
+        }
+        let Some(function) = wide.function(builder, block, inner, self.row_bytes) else { return false };
+        let rows = function.room.div_ceil(self.row_bytes);
+        let row = match self.room {
+            Some((row, known)) if known >= rows => row,
+            _ => {
+                let row = self.rows(rows);
+                self.room = Some((row, rows));
+                row
+            }
+        };
+        let builder = &mut self.lanes.builder;
+        let room = builder.ins().iadd_imm_s(segment.scratch, (row * self.row_bytes) as i64);
+        if let Some(wide) = &mut self.wide {
+            wide.call(builder, &function, room);
+        }
+        true
     }
 }
 

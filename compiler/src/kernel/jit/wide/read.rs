@@ -1,0 +1,233 @@
+//! A segment of Cranelift's vectors of four lanes as a [`Program`].
+
+use std::collections::{HashMap, HashSet};
+
+use cranelift_codegen::ir::types::{F32, F32X4, I32X4};
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
+
+use super::program::{Binary, Number, Operation, Place, Program, Shift};
+
+/// What the block does to a vector of cells, and its instructions that this covers: those on vectors. The others, which say where
+/// things lie, remain. `cells` is the bytes from the first cells to those of the round.
+///
+/// Nothing if something in it has no counterpart, depends on the place of the cells in another way than arrays do, or is
+/// made outside.
+pub(super) fn read(function: &Function, block: Block, cells: Value) -> Option<(Program, Vec<Inst>)> {
+    let mut reader = Reader {
+        function,
+        program: Program::default(),
+        numbers: HashMap::new(),
+        moving: HashSet::from([cells]),
+        singles: HashMap::new(),
+        arguments: HashMap::new(),
+        constants: HashMap::new(),
+    };
+    let mut covered = Vec::new();
+    for instruction in function.layout.block_insts(block) {
+        if reader.instruction(instruction)? {
+            covered.push(instruction);
+        }
+    }
+    Some((reader.program, covered))
+}
+
+struct Reader<'a> {
+    function: &'a Function,
+    program: Program,
+    numbers: HashMap<Value, Number>,
+    /// Addresses that go with the cells.
+    moving: HashSet<Value>,
+    /// Floats on their own.
+    singles: HashMap<Value, Place>,
+    arguments: HashMap<Value, usize>,
+    constants: HashMap<u32, Number>,
+}
+
+impl Reader<'_> {
+    /// Whether it is on vectors.
+    fn instruction(&mut self, instruction: Inst) -> Option<bool> {
+        let dfg = &self.function.dfg;
+        let data = dfg.insts[instruction];
+        if let InstructionData::Store { args: [number, address], offset, .. } = data {
+            let number = self.number(number)?;
+            let place = self.cells(address, offset.into())?;
+            self.program.operations.push(Operation::Store(place, number));
+            return Some(true);
+        }
+        let result = dfg.first_result(instruction);
+        let of = dfg.value_type(result);
+        if of == F32 {
+            let InstructionData::Load { opcode: Opcode::Load, arg, offset, .. } = data else { return None };
+            let place = Place::Fixed { argument: self.fixed(arg)?, offset: offset.into() };
+            self.singles.insert(result, place);
+            return Some(true);
+        }
+        if !of.is_vector() {
+            self.address(&data, result)?;
+            return Some(false);
+        }
+        if of != F32X4 && of != I32X4 {
+            return None;
+        }
+        let number = match data {
+            // The same bits under another name.
+            InstructionData::LoadNoOffset { opcode: Opcode::Bitcast, arg, .. } => self.number(arg)?,
+            data => {
+                let operation = self.operation(&data)?;
+                self.push(operation)
+            }
+        };
+        self.numbers.insert(result, number);
+        Some(true)
+    }
+
+    fn operation(&mut self, data: &InstructionData) -> Option<Operation> {
+        Some(match *data {
+            InstructionData::UnaryConst { opcode: Opcode::Vconst, .. } => self.constant(data)?,
+            InstructionData::Load { opcode: Opcode::Load, arg, offset, .. } => {
+                Operation::Load(self.cells(arg, offset.into())?)
+            }
+            InstructionData::Unary { opcode: Opcode::Splat, arg } => {
+                Operation::Splat(*self.singles.get(&arg)?)
+            }
+            InstructionData::Unary { opcode, arg } => {
+                let x = self.number(arg)?;
+                match opcode {
+                    Opcode::Sqrt => Operation::Sqrt(x),
+                    Opcode::FcvtFromSint => Operation::Float(x),
+                    Opcode::Fneg => self.with_bits(Binary::Xor, x, 1 << 31),
+                    Opcode::Fabs => self.with_bits(Binary::And, x, !(1 << 31)),
+                    Opcode::Bnot => self.with_bits(Binary::Xor, x, !0),
+                    _ => return None,
+                }
+            }
+            InstructionData::Binary { opcode, args: [x, y] } => match opcode {
+                Opcode::Ishl => self.shift(Shift::Left, x, y)?,
+                Opcode::Sshr => self.shift(Shift::Right, x, y)?,
+                Opcode::Ushr => self.shift(Shift::RightUnsigned, x, y)?,
+                _ => Operation::Binary(binary(opcode)?, [self.number(x)?, self.number(y)?]),
+            },
+            InstructionData::FloatCompare { opcode: Opcode::Fcmp, args: [x, y], cond } => {
+                Operation::Compare(cond, [self.number(x)?, self.number(y)?])
+            }
+            InstructionData::Ternary { opcode, args: [x, y, z] } => match opcode {
+                Opcode::Fma => Operation::MultiplyAdd([self.number(x)?, self.number(y)?, self.number(z)?]),
+                Opcode::Bitselect => Operation::Select([self.number(x)?, self.number(y)?, self.number(z)?]),
+                Opcode::Select => {
+                    let argument = self.fixed(x)?;
+                    let mask = self.push(Operation::Splat(Place::Argument(argument)));
+                    Operation::Select([mask, self.number(y)?, self.number(z)?])
+                }
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
+    fn push(&mut self, operation: Operation) -> Number {
+        let next = self.program.operations.len();
+        // A constant is one number wherever it is asked for.
+        if let Operation::Constant(bits) = operation {
+            let known = *self.constants.entry(bits).or_insert(next);
+            if known != next {
+                return known;
+            }
+        }
+        self.program.operations.push(operation);
+        next
+    }
+
+    fn with_bits(&mut self, binary: Binary, x: Number, bits: u32) -> Operation {
+        let bits = self.push(Operation::Constant(bits));
+        Operation::Binary(binary, [x, bits])
+    }
+
+    fn shift(&mut self, shift: Shift, x: Value, by: Value) -> Option<Operation> {
+        let ValueDef::Result(by, _) = self.function.dfg.value_def(by) else { return None };
+        let InstructionData::UnaryImm { opcode: Opcode::Iconst, imm } = self.function.dfg.insts[by] else {
+            return None;
+        };
+        let by = u8::try_from(imm.bits()).ok().filter(|by| *by < 32)?;
+        Some(Operation::Shift(shift, self.number(x)?, by))
+    }
+
+    /// A vector of this block, or a constant.
+    fn number(&mut self, value: Value) -> Option<Number> {
+        let value = self.function.dfg.resolve_aliases(value);
+        if let Some(number) = self.numbers.get(&value) {
+            return Some(*number);
+        }
+        let ValueDef::Result(instruction, _) = self.function.dfg.value_def(value) else { return None };
+        let constant = self.constant(&self.function.dfg.insts[instruction])?;
+        Some(self.push(constant))
+    }
+
+    /// The same number in each lane.
+    fn constant(&self, data: &InstructionData) -> Option<Operation> {
+        let InstructionData::UnaryConst { opcode: Opcode::Vconst, constant_handle } = *data else {
+            return None;
+        };
+        let bytes = self.function.dfg.constants.get(constant_handle).as_slice();
+        let first = bytes.first_chunk::<4>()?;
+        bytes.chunks(4).all(|lane| lane == first).then(|| Operation::Constant(u32::from_le_bytes(*first)))
+    }
+
+    /// An address, a count or a condition: it may go with the cells as a sum does.
+    fn address(&mut self, data: &InstructionData, result: Value) -> Option<()> {
+        let dfg = &self.function.dfg;
+        let operands = match data {
+            InstructionData::Unary { arg, .. } => vec![*arg],
+            InstructionData::Binary { args, .. } | InstructionData::IntCompare { args, .. } => args.to_vec(),
+            InstructionData::Ternary { args, .. } => args.to_vec(),
+            InstructionData::UnaryImm { .. } => Vec::new(),
+            _ => return None,
+        };
+        if operands.iter().any(|operand| dfg.value_type(*operand).is_vector()) {
+            return None;
+        }
+        let moving = operands.iter().filter(|operand| self.moving.contains(*operand)).count();
+        match (moving, data) {
+            (0, _) => {}
+            (1, InstructionData::Binary { opcode: Opcode::Iadd, .. }) => {
+                self.moving.insert(result);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn cells(&mut self, address: Value, offset: i32) -> Option<Place> {
+        if !self.moving.contains(&address) {
+            return None;
+        }
+        Some(Place::Cells { argument: self.argument(address), offset })
+    }
+
+    fn fixed(&mut self, value: Value) -> Option<usize> {
+        (!self.moving.contains(&value)).then(|| self.argument(value))
+    }
+
+    fn argument(&mut self, value: Value) -> usize {
+        let next = self.program.arguments.len();
+        let argument = *self.arguments.entry(value).or_insert(next);
+        if argument == next {
+            self.program.arguments.push(value);
+        }
+        argument
+    }
+}
+
+fn binary(opcode: Opcode) -> Option<Binary> {
+    Some(match opcode {
+        Opcode::Fadd => Binary::Add,
+        Opcode::Fsub => Binary::Sub,
+        Opcode::Fmul => Binary::Mul,
+        Opcode::Fdiv => Binary::Div,
+        Opcode::Band => Binary::And,
+        Opcode::Bor => Binary::Or,
+        Opcode::Bxor => Binary::Xor,
+        Opcode::Iadd => Binary::AddIntegers,
+        Opcode::Isub => Binary::SubIntegers,
+        _ => return None,
+    })
+}
