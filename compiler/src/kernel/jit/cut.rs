@@ -1,6 +1,6 @@
 //! Long bodies cut into short segments. A processor looks some hundred instructions ahead: in a body that is longer, and in which each
 //! step waits for the one before (a slope from a temperature from a slope), it finds nothing to do meanwhile. So within a tile the
-//! body is cut at its exponentials and logarithms: each segment goes through all groups, and several of them are under way at
+//! body is cut at its exponentials and logarithms, and wherever it gets long: each segment goes through all groups, and several of them are under way at
 //! the same time. What a later segment wants lies in rows of scratch.
 
 use std::collections::BTreeMap;
@@ -16,12 +16,17 @@ use super::walk::BodyValues;
 /// Bodies of less than this cost are left whole: what is saved by a cut would be lost in scratch.
 const LONG: usize = 150;
 
+/// A segment ends as soon as it has this cost.
+const SEGMENT: usize = 100;
+
 /// Where a value lies that a later segment wants.
 #[derive(Clone, Copy)]
 pub(super) enum Saved {
     Number(usize),
     /// Two rows: where it holds, and where it is missing.
     Mask(usize),
+    /// On this level of a kept column.
+    Kept(usize),
 }
 
 /// The body of a loop that is cut.
@@ -36,6 +41,8 @@ pub(super) struct Cuts {
     saved: BTreeMap<usize, Saved>,
     /// Rows that nobody uses any more.
     free: Vec<usize>,
+    /// Of the segment so far.
+    cost: usize,
 }
 
 /// Whether and how a loop is cut.
@@ -74,40 +81,24 @@ pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> 
         }
     }
     let keeps = level_loop.fills.clone();
-    let cuts = Cuts { item: 0, keeps, last_use, saved: BTreeMap::new(), free: Vec::new() };
+    let cuts = Cuts { item: 0, keeps, last_use, saved: BTreeMap::new(), free: Vec::new(), cost: 0 };
     (total >= LONG).then_some(cuts)
 }
 
 impl Emitter<'_, '_, '_> {
     /// Whether a segment ends before this instruction.
-    pub fn is_cut(&self, instruction: &Instruction) -> bool {
-        self.frame.cuts.is_some()
-            && self.in_tile()
-            && matches!(instruction, Instruction::Unary { op: Unary::Exp | Unary::Log, .. })
+    pub fn is_cut(&mut self, instruction: &Instruction) -> bool {
+        let in_tile = self.in_tile();
+        let Some(cuts) = self.frame.cuts.as_mut().filter(|_| in_tile) else { return false };
+        let slow = matches!(instruction, Instruction::Unary { op: Unary::Exp | Unary::Log, .. });
+        let is_cut = slow || cuts.cost >= SEGMENT;
+        cuts.cost = cost(instruction) + if is_cut { 0 } else { cuts.cost };
+        is_cut
     }
 
-    /// The column instruction at that position, as the first of a new segment.
-    pub fn compute_across(&mut self, position: usize) {
-        let Instruction::Unary { op, value } = self.frame.instruction(position) else { return };
-        let argument = self.number(*value);
-        let row = self.take_row();
-        self.store_row(self.scratch, row, &argument);
-        self.cut();
-        let result = self.transcendental(*op, row);
-        self.give_row(row);
-        self.set(position, result);
-    }
-
-    /// The same in the body of a scan.
-    pub fn call_across(&mut self, values: &mut BodyValues, position: usize, last_use: &[usize]) -> Held {
-        let Instruction::Unary { op, value } = &values.body.instructions[position] else {
-            return self.body_value(values, position);
-        };
-        let argument = self.body_operand(values, value.index());
-        let argument = self.numbers(&argument);
-        let row = self.take_row();
-        self.store_row(self.scratch, row, &argument);
-        let done: Vec<usize> = values.saved.keys().copied().filter(|k| last_use[*k] <= position).collect();
+    /// Ends the segment in the body of a scan, before the instruction at that position.
+    pub fn cut_body(&mut self, values: &mut BodyValues, position: usize, last_use: &[usize]) {
+        let done: Vec<usize> = values.saved.keys().copied().filter(|k| last_use[*k] < position).collect();
         for over in done {
             if let Some(saved) = values.saved.remove(&over) {
                 self.give_saved(saved);
@@ -115,22 +106,25 @@ impl Emitter<'_, '_, '_> {
         }
         for (earlier, last) in last_use.iter().enumerate().take(position) {
             if let Some(held) = values.held[earlier].take()
-                && *last > position
+                && *last >= position
                 && !values.is_read(earlier)
                 && !values.saved.contains_key(&earlier)
             {
-                let saved = self.save(&held);
+                let saved = match (&held, values.kept.get(&earlier)) {
+                    (Held::Number(numbers), Some(row)) => {
+                        self.keep_row(*row, numbers);
+                        Saved::Kept(*row)
+                    }
+                    _ => self.save(&held),
+                };
                 values.saved.insert(earlier, saved);
             }
         }
         self.cut();
-        let result = self.transcendental(*op, row);
-        self.give_row(row);
-        result
     }
 
     /// Ends the segment and begins another on the same level; columns that are wanted later are saved.
-    fn cut(&mut self) {
+    pub fn cut(&mut self) {
         let mut positions = self.frame.log.clone();
         positions.sort_unstable();
         positions.dedup();
@@ -198,6 +192,10 @@ impl Emitter<'_, '_, '_> {
     pub fn load_saved(&mut self, saved: Saved) -> Held {
         match saved {
             Saved::Number(row) => Held::Number(self.load_row(self.scratch, row)),
+            Saved::Kept(row) => match self.frame.level {
+                Some(level) => Held::Number(self.load_row(level.row, row)),
+                None => Held::Number(self.constant(f32::NAN)),
+            },
             Saved::Mask(row) => {
                 let (holds, missing) =
                     (self.load_row(self.scratch, row), self.load_row(self.scratch, row + 1));
@@ -221,16 +219,11 @@ impl Emitter<'_, '_, '_> {
     fn give_saved(&mut self, saved: Saved) {
         match saved {
             Saved::Number(row) => self.give_row(row),
+            Saved::Kept(_) => {}
             Saved::Mask(row) => {
                 self.give_row(row);
                 self.give_row(row + 1);
             }
         }
-    }
-
-    /// The function of what lies in that row.
-    fn transcendental(&mut self, op: Unary, row: usize) -> Held {
-        let numbers = self.load_row(self.scratch, row);
-        Held::Number(numbers.into_iter().map(|x| self.lanes.unary(op, x)).collect())
     }
 }

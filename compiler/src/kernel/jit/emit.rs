@@ -21,6 +21,7 @@ use super::super::ir::{self, Binary, Compare, Domain, Instruction};
 use super::JitError;
 use super::lanes::{Lanes, Mask};
 use super::level::Level;
+use super::missing::{Carried, carried};
 use super::schedule::{Item, Job, LevelLoop, Schedule, Step, is_leaf};
 use super::wide::{Vectors, Wide};
 
@@ -94,6 +95,7 @@ pub(super) fn emit<'b>(
         frame: Frame::new(schedule, inputs.into_iter().map(Source::Array).collect()),
         segment: None,
         room: None,
+        error: None,
         wide: shape.vectors.map(|vectors| Wide::new(vectors, module)),
     };
     if shape.groups > 1 {
@@ -103,8 +105,12 @@ pub(super) fn emit<'b>(
     emitter.open_segment();
     emitter.steps();
     emitter.close_segment();
-    let wide = emitter.wide.map_or(Ok(0), Wide::finish)?;
-    let emitted = Emitted { wide_bytes: wide, ..emitter.emitted };
+    emitter.call_wide();
+    if let Some(error) = emitter.error {
+        return Err(error);
+    }
+    let wide_bytes = emitter.wide.as_ref().map_or(0, Wide::size);
+    let emitted = Emitted { wide_bytes, ..emitter.emitted };
     let next = builder.ins().iadd_imm_s(offset, (shape.cells() * LANE) as i64);
     builder.ins().jump(head, &[next.into()]);
     builder.switch_to_block(exit);
@@ -149,6 +155,10 @@ pub(super) struct Frame<'a> {
     pub kept: BTreeMap<usize, usize>,
     /// The kept columns that are complete.
     pub filled: BTreeSet<usize>,
+    /// Those that the current loop makes.
+    pub filling: Vec<usize>,
+    /// The scans whose results their walks write to kept columns.
+    pub kept_by_walks: BTreeSet<usize>,
     /// First rows of the states of each walk.
     pub states: BTreeMap<usize, usize>,
     /// Where in the tables the numbers of an instruction begin.
@@ -181,6 +191,8 @@ impl<'a> Frame<'a> {
             slots: BTreeMap::new(),
             kept: BTreeMap::new(),
             filled: BTreeSet::new(),
+            filling: Vec::new(),
+            kept_by_walks: BTreeSet::new(),
             states: BTreeMap::new(),
             tables: BTreeMap::new(),
             level: None,
@@ -221,6 +233,8 @@ pub(super) struct Emitter<'a, 'b, 'c> {
     pub segment: Option<super::tile::Segment>,
     /// The rows that widened segments work in, and how many they are.
     pub room: Option<(usize, usize)>,
+    /// What wider vectors did not accept.
+    pub error: Option<JitError>,
     /// What widens segments.
     pub wide: Option<Wide<'b>>,
 }
@@ -229,7 +243,8 @@ impl Emitter<'_, '_, '_> {
     pub fn steps(&mut self) {
         let schedule = self.frame.schedule;
         for (position, levels) in &schedule.kept {
-            let row = self.rows(*levels);
+            // An odd number, so that the same level of many columns does not fall on the same few lines of the cache.
+            let row = self.rows(*levels | 1);
             self.frame.kept.insert(*position, row);
         }
         for step in &schedule.steps {
@@ -255,6 +270,7 @@ impl Emitter<'_, '_, '_> {
             self.load_cells_before(level_loop);
         }
         self.frame.range = level_loop.range.clone();
+        self.frame.filling.clone_from(&level_loop.fills);
         let mut reductions = Vec::new();
         for item in &level_loop.items {
             match item {
@@ -293,6 +309,9 @@ impl Emitter<'_, '_, '_> {
         } else {
             let body = self.lanes.builder.create_block();
             let arguments: Vec<BlockArg> = carried.iter().map(|value| BlockArg::from(*value)).collect();
+            if tiled {
+                self.call_wide();
+            }
             self.lanes.builder.ins().jump(body, &arguments);
             self.lanes.builder.switch_to_block(body);
             let types = [I64, I64].into_iter().chain(carried[2..].iter().map(|_| F32X4));
@@ -307,6 +326,7 @@ impl Emitter<'_, '_, '_> {
             if tiled {
                 self.end_cuts();
                 self.close_segment();
+                self.call_wide();
             }
             let next = self.lanes.builder.ins().iadd_imm_s(index, step);
             let more = self.lanes.builder.ins().icmp_imm_s(IntCC::NotEqual, index, last as i64);
@@ -359,15 +379,19 @@ impl Emitter<'_, '_, '_> {
                 cuts.item = number;
             }
             match item {
-                Item::Compute(position) if self.is_cut(self.frame.instruction(*position)) => {
-                    self.compute_across(*position);
+                Item::Compute(position) => {
+                    if self.is_cut(self.frame.instruction(*position)) {
+                        self.cut();
+                    }
+                    self.instruction(*position);
                 }
-                Item::Compute(position) => self.instruction(*position),
                 Item::Job(Job::Reduce(position)) => self.reduce(*position, level_loop.reverse),
                 Item::Job(Job::Walk(walk)) => self.walk(*walk),
                 Item::Job(Job::Search(search)) => self.search(*search),
                 Item::Job(Job::Slab(slab)) => self.slab(*slab),
                 Item::Job(Job::Each(position)) => self.each(*position),
+                Item::Job(Job::Keep { value, into, .. })
+                    if value.index() == *into && self.frame.kept_by_walks.contains(into) => {}
                 Item::Job(Job::Keep { value, into, at }) => {
                     let numbers = self.number(*value);
                     self.store_row(level.row, self.frame.kept[into] + at, &numbers);
@@ -389,7 +413,7 @@ impl Emitter<'_, '_, '_> {
     fn leave_loop(&mut self, level_loop: &LevelLoop, mark: usize) {
         self.forget_values(mark.min(self.mark_values()));
         (self.frame.level, self.frame.before) = (None, None);
-        self.frame.filled.extend(&level_loop.fills);
+        self.frame.filled.extend(self.frame.filling.drain(..));
         let schedule = self.frame.schedule;
         for item in &level_loop.items {
             match item {
@@ -415,8 +439,12 @@ impl Emitter<'_, '_, '_> {
         let held = match instruction {
             Instruction::Shift { value, by } => {
                 let levels = self.frame.schedule.domains[position].levels();
-                let Some(level) = self.frame.level else { return };
-                let level = self.displaced(level, *by, levels);
+                let (Some(level), Some(before)) = (self.frame.level, self.frame.before) else { return };
+                // A column that this loop is making is there as far as the level before.
+                let level = match self.frame.filling.contains(&value.index()) {
+                    true => before,
+                    false => self.displaced(level, *by, levels),
+                };
                 Held::Number(self.at_level(*value, level))
             }
             Instruction::Slice { value, levels } => {
@@ -429,14 +457,15 @@ impl Emitter<'_, '_, '_> {
             _ => {
                 let operands: Vec<Held> =
                     instruction.operands().into_iter().map(|value| self.held(value)).collect();
-                self.elementwise(instruction, &operands)
+                let carried = carried(&self.frame.schedule.kernel.instructions, position);
+                self.elementwise(instruction, &operands, carried)
             }
         };
         self.set(position, held);
     }
 
     /// A function of numbers, whether in the kernel or in the body of a scan.
-    pub fn elementwise(&mut self, instruction: &Instruction, operands: &[Held]) -> Held {
+    pub fn elementwise(&mut self, instruction: &Instruction, operands: &[Held], carried: Carried) -> Held {
         match (instruction, operands) {
             (Instruction::Unary { op, .. }, [x]) => {
                 let x = self.numbers(x);
@@ -466,10 +495,18 @@ impl Emitter<'_, '_, '_> {
                 Held::Mask(pairs.map(|(x, y)| self.lanes.compare(*op, x, y)).collect())
             }
             (Instruction::Select { .. }, [mask, then, otherwise]) => {
+                let sure = match mask {
+                    Held::Number(_) => carried.number,
+                    Held::Mask(_) => carried.comparison,
+                };
                 let masks = self.masks(mask);
                 let pairs = self.numbers(then).into_iter().zip(self.numbers(otherwise));
                 let lanes = masks.into_iter().zip(pairs);
-                Held::Number(lanes.map(|(mask, (x, y))| self.lanes.select(mask, x, y)).collect())
+                let choose = |(mask, (x, y)): (Mask, _)| match sure {
+                    true => self.lanes.choose(mask.holds, x, y),
+                    false => self.lanes.select(mask, x, y),
+                };
+                Held::Number(lanes.map(choose).collect())
             }
             (Instruction::Constant(number), _) => Held::Number(self.constant(*number as f32)),
             // The schedule and the verifier let nothing else come here.
@@ -590,7 +627,12 @@ pub(super) fn read() -> MemFlagsData {
     MemFlagsData::new().with_notrap().with_readonly().with_can_move()
 }
 
-/// Outputs and scratch.
+/// Rows of scratch, which are aligned to vectors.
+pub(super) fn scratch() -> MemFlagsData {
+    MemFlagsData::new().with_notrap().with_aligned()
+}
+
+/// Outputs.
 pub(super) fn write() -> MemFlagsData {
     MemFlagsData::new().with_notrap()
 }

@@ -5,7 +5,7 @@ use cranelift_codegen::ir::types::{F32, F32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::super::ir::{self, Instruction};
-use super::emit::{Emitter, LANE, Source, VECTOR, read, write};
+use super::emit::{Emitter, LANE, Source, VECTOR, read, scratch};
 
 /// A level, as the places where its numbers are.
 #[derive(Clone, Copy)]
@@ -118,14 +118,21 @@ impl Emitter<'_, '_, '_> {
     /// A row of scratch, counted from an address.
     pub fn load_row(&mut self, from: Value, row: usize) -> Vec<Value> {
         let start = row * self.row_bytes;
-        let load = |u| self.lanes.builder.ins().load(F32X4, write(), from, (start + u * VECTOR) as i32);
+        let load = |u| self.lanes.builder.ins().load(F32X4, scratch(), from, (start + u * VECTOR) as i32);
         (0..self.unroll).map(load).collect()
+    }
+
+    /// This level of a kept column.
+    pub fn keep_row(&mut self, row: usize, numbers: &[Value]) {
+        if let Some(level) = self.frame.level {
+            self.store_row(level.row, row, numbers);
+        }
     }
 
     pub fn store_row(&mut self, from: Value, row: usize, numbers: &[Value]) {
         let start = row * self.row_bytes;
         for (u, number) in numbers.iter().enumerate() {
-            self.lanes.builder.ins().store(write(), *number, from, (start + u * VECTOR) as i32);
+            self.lanes.builder.ins().store(scratch(), *number, from, (start + u * VECTOR) as i32);
         }
     }
 }

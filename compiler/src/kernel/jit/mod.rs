@@ -6,6 +6,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
+//! | `order` | bodies in the order in which their instructions are asked for |
 //! | `plan`, `schedule` | what runs once for a group of cells and what in which loop over levels |
 //! | `split` | walks taken apart, so that what they share is found |
 //! | `stencil` | kernels with differences, as passes over the grid |
@@ -13,6 +14,7 @@
 //! | `level`, `reduce`, `walk`, `look`, `each` | its parts: where numbers are, and what looks along a column |
 //! | `tile`, `cut` | many groups at once, and long bodies in segments, so that nothing waits |
 //! | `lanes`, `math`, `angle` | functions on four lanes |
+//! | `missing` | where a choice need not ask whether its mask is missing |
 //! | `wide` | segments on wider vectors, where the machine has them |
 //! | `code` | machine code: made, called, freed |
 //!
@@ -29,6 +31,8 @@ mod lanes;
 mod level;
 mod look;
 mod math;
+mod missing;
+mod order;
 mod plan;
 mod reduce;
 mod schedule;
@@ -41,6 +45,7 @@ mod wide;
 use std::fmt::{self, Display, Formatter};
 
 use self::emit::Shape;
+use self::schedule::Schedule;
 use self::wide::Vectors;
 use super::interpret::Extent;
 use super::ir::{Domain, Instruction, Kernel};
@@ -86,14 +91,15 @@ impl Compiled {
     /// The same as asked for.
     pub fn with(kernel: &Kernel, options: Options) -> Result<Self, JitError> {
         let vectors = Vectors::of_this_machine(options.lanes);
-        Self::with_shape(kernel, |live_values, loops| shape(live_values, loops, vectors))
+        Self::with_shape(kernel, |live_values, schedule| shape(live_values, schedule, vectors))
     }
 
-    fn with_shape(kernel: &Kernel, shape: impl Fn(usize, usize) -> Shape) -> Result<Self, JitError> {
+    fn with_shape(kernel: &Kernel, shape: impl Fn(usize, &Schedule) -> Shape) -> Result<Self, JitError> {
         domains(kernel).map_err(JitError::Invalid)?;
         let stencil = kernel.is_stencil();
         let kernel = split::split_walks(&optimise::<f32>(kernel));
         let kernel = remove_dead_code(&share_common_subexpressions(&remove_dead_code(&kernel)));
+        let kernel = order::on_demand(kernel);
         let domains_of_all = domains(&kernel).map_err(JitError::Invalid)?;
         if numbers_wanted(&kernel, &domains_of_all) > NUMBERS {
             return Err(JitError::TooManyConstants);
@@ -102,10 +108,10 @@ impl Compiled {
         let (mut before, mut live_values, mut loops, mut lanes) = (Vec::new(), 0, 0, 4);
         let mut compile = |pass: &Kernel| {
             let schedule = plan::plan(pass, domains(pass).map_err(JitError::Invalid)?);
-            let (live, of_pass) = (schedule::live_values(pass), schedule.loops());
+            let live = schedule::live_values(pass);
             live_values = live_values.max(live);
-            loops += of_pass;
-            let shape = shape(live, of_pass);
+            loops += schedule.loops();
+            let shape = shape(live, &schedule);
             lanes = lanes.max(shape.vectors.map_or(4, Vectors::lanes));
             code::Code::compile(&schedule, shape)
         };
@@ -235,15 +241,20 @@ fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {
 /// How many cells to work on at once. With loops over levels, or wider vectors, tiles of groups of one vector: other groups fill the
 /// time that one waits. Without, two vectors if they fit the 16 registers with room for temporaries; four were never better than
 /// two in `benches/kernels.rs`, and much worse where `pow` makes the code long.
-fn shape(live_values: usize, loops: usize, vectors: Option<Vectors>) -> Shape {
+fn shape(live_values: usize, schedule: &Schedule, vectors: Option<Vectors>) -> Shape {
+    let (loops, kept) = (schedule.loops(), schedule.kept.values().sum::<usize>());
     if loops == 0 && vectors.is_none() {
         return Shape { unroll: if live_values > 6 { 1 } else { 2 }, groups: 1, vectors };
     }
-    Shape { unroll: 1, groups: GROUPS, vectors }
+    let groups = if kept * 4 * GROUPS * emit::LANE > KEPT { GROUPS / 2 } else { GROUPS };
+    Shape { unroll: 1, groups, vectors }
 }
 
 /// Groups in a tile: 128 cells, of which a level is half a kilobyte.
 const GROUPS: usize = 32;
+
+/// Bytes of kept columns from which on tiles are half as large, so that there is room for them in the second cache.
+const KEPT: usize = 1 << 19;
 
 /// Why a kernel could not be compiled.
 #[derive(Clone, Debug, PartialEq)]

@@ -31,7 +31,7 @@ pub(super) fn plan(kernel: &Kernel, domains: Vec<Domain>) -> Schedule<'_> {
         planner.ready.push(ready);
     }
     planner.outputs();
-    let Planner { loops, cells, walks, searches, slabs, made_by, keepers, .. } = planner;
+    let Planner { ready, loops, cells, walks, searches, slabs, made_by, keepers, .. } = planner;
 
     // Loops in the order in which they run.
     let mut order: Vec<usize> = (0..loops.len()).collect();
@@ -54,6 +54,7 @@ pub(super) fn plan(kernel: &Kernel, domains: Vec<Domain>) -> Schedule<'_> {
         searches: &searches,
         slabs: &slabs,
         made_by,
+        homes: ready.iter().map(|ready| ready.home.map(|home| moved[home])).collect(),
         keepers,
     };
     let (loops, kept) = drafts.finish();
@@ -146,9 +147,8 @@ impl Planner<'_> {
                 let stage = self.reduce(position, *value, levels.clone());
                 Ready { stage, home: None }
             }
-            Instruction::Shift { value, .. } | Instruction::Slice { value, .. } => {
-                Ready { stage: self.on_any_level(*value), home: None }
-            }
+            Instruction::Shift { value, by } => self.shift(*value, *by),
+            Instruction::Slice { value, .. } => Ready { stage: self.on_any_level(*value), home: None },
             Instruction::Concat { parts } => self.concat(position, parts),
             Instruction::Interpolate { value, coordinate, at } => {
                 self.interpolate(position, *value, *coordinate, *at)
@@ -232,6 +232,20 @@ impl Planner<'_> {
             }
             _ => false,
         }
+    }
+
+    /// What the loop that makes a column has made on the level before is there in that loop; other levels are there when it is done.
+    fn shift(&mut self, value: Value, by: i32) -> Ready {
+        let ready = self.ready[value.index()];
+        if let Some(home) = ready.home
+            && let Planned { draft, settled: true, .. } = &self.loops[home]
+            && by == if draft.reverse { 1 } else { -1 }
+            && draft.range == (0..draft.levels)
+        {
+            self.with_before(home, &[value]);
+            return ready;
+        }
+        Ready { stage: self.on_any_level(value), home: None }
     }
 
     fn concat(&mut self, position: usize, parts: &[Value]) -> Ready {

@@ -145,6 +145,8 @@ pub(super) struct Drafts<'a> {
     pub slabs: &'a [Slab],
     /// For each value that a loop makes as a whole (a scan, a column of lookups): which.
     pub made_by: BTreeMap<usize, usize>,
+    /// For each value the loop whose work it needs to have on its level.
+    pub homes: Vec<Option<usize>>,
     /// For each kept column the loops that write it.
     pub keepers: BTreeMap<usize, Vec<usize>>,
 }
@@ -182,6 +184,7 @@ const WORTH_KEEPING: usize = 8;
 impl Drafts<'_> {
     /// Marks what must and what should be kept, then gives each loop its work.
     pub fn finish(mut self) -> (Vec<LevelLoop>, BTreeMap<usize, usize>) {
+        (0..self.loops.len()).for_each(|number| self.keep_where_made(number));
         for number in 0..self.loops.len() {
             for made in self.wanted(number).made_elsewhere {
                 self.keep(made, self.made_by[&made]);
@@ -192,6 +195,41 @@ impl Drafts<'_> {
         let kept = self.keepers.keys().map(|k| (*k, self.domains[*k].levels())).collect();
         let loops = wanted.into_iter().enumerate().map(|(number, wanted)| self.level_loop(number, wanted));
         (loops.collect(), kept)
+    }
+
+    /// What a loop wants of another that has run before is computed there as far as possible, if then fewer columns are kept.
+    fn keep_where_made(&mut self, number: usize) {
+        let elsewhere = |position: usize| self.homes[position].is_some_and(|home| home < number);
+        let jobs = self.loops[number].jobs.iter().flat_map(|job| self.columns_of(job));
+        let wanted: Vec<usize> = jobs.map(|value| value.index()).collect();
+        let ends = self.ends(number, wanted, elsewhere);
+        for home in 0..number {
+            let ends: Vec<usize> =
+                ends.iter().copied().filter(|end| self.homes[*end] == Some(home)).collect();
+            let made = |position: usize| self.made_by.get(&position) == Some(&home);
+            if ends.len() <= self.ends(number, ends.clone(), made).len() {
+                ends.into_iter().for_each(|end| self.keep(end, home));
+            }
+        }
+    }
+
+    /// The columns that a loop needs for these, as far down as to those for which it holds; what no loop makes, and what has been kept,
+    /// is not among them.
+    fn ends(&self, number: usize, mut open: Vec<usize>, is_end: impl Fn(usize) -> bool) -> BTreeSet<usize> {
+        let (mut ends, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(position) = open.pop() {
+            let instruction = &self.kernel.instructions[position];
+            let here = self.domains[position] != Domain::Cell && !is_leaf(instruction);
+            if !here || self.complete_before(position, number) || !seen.insert(position) {
+                continue;
+            }
+            if is_end(position) {
+                ends.insert(position);
+            } else if is_elementwise(instruction) {
+                open.extend(instruction.operands().iter().map(|value| value.index()));
+            }
+        }
+        ends
     }
 
     fn keep(&mut self, position: usize, by: usize) {

@@ -60,10 +60,14 @@ impl Emitter<'_, '_, '_> {
         self.forget_values(0);
         let exit = self.lanes.builder.create_block();
         if self.widen(block, inner) {
-            self.lanes.builder.ins().jump(exit, &[]);
+            let jump = self.lanes.builder.ins().jump(exit, &[]);
+            if let Some(wide) = &mut self.wide {
+                wide.call_before(jump);
+            }
             self.lanes.builder.switch_to_block(exit);
             return;
         }
+        self.call_wide();
         let builder = &mut self.lanes.builder;
         let next = builder.ins().iadd_imm_s(inner, (self.unroll * VECTOR) as i64);
         let more = builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, next, self.row_bytes as i64);
@@ -73,14 +77,21 @@ impl Emitter<'_, '_, '_> {
 }
 
 impl Emitter<'_, '_, '_> {
-    /// Makes the loop over groups, if it is one block, a call of a function on wider vectors.
+    /// Leaves the loop over groups, if it is one block, to wider vectors.
     fn widen(&mut self, block: Block, inner: Value) -> bool {
-        let (Some(segment), Some(wide)) = (self.segment, &self.wide) else { return false };
+        let Some(wide) = &mut self.wide else { return false };
         let builder = &mut self.lanes.builder;
-        if self.unroll != 1 || builder.current_block() != Some(block) {
-            return false;
-        }
-        let Some(function) = wide.function(builder, block, inner, self.row_bytes) else { return false };
+        self.unroll == 1 && builder.current_block() == Some(block) && wide.take(builder, block, inner)
+    }
+
+    /// Calls what has been left to wider vectors, before anything else happens.
+    pub fn call_wide(&mut self) {
+        let (Some(segment), Some(wide)) = (self.segment, &mut self.wide) else { return };
+        let function = match wide.function(self.row_bytes) {
+            Ok(Some(function)) => function,
+            Ok(None) => return,
+            Err(error) => return self.error = Some(error),
+        };
         let rows = function.room.div_ceil(self.row_bytes);
         let row = match self.room {
             Some((row, known)) if known >= rows => row,
@@ -90,12 +101,12 @@ impl Emitter<'_, '_, '_> {
                 row
             }
         };
-        let builder = &mut self.lanes.builder;
-        let room = builder.ins().iadd_imm_s(segment.scratch, (row * self.row_bytes) as i64);
-        if let Some(wide) = &mut self.wide {
-            wide.call(builder, &function, room);
+        let from = row * self.row_bytes;
+        if let Some(wide) = &mut self.wide
+            && let Err(error) = wide.call(self.lanes.builder, &function, segment.scratch, from)
+        {
+            self.error = Some(error);
         }
-        true
     }
 }
 

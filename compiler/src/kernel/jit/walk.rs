@@ -8,6 +8,7 @@ use super::super::ir::{self, Body, Instruction};
 use super::cut::Saved;
 use super::emit::{Emitter, Held};
 use super::lanes::Mask;
+use super::missing::carried;
 
 /// The body of a scan, as far as it has been emitted.
 pub(super) struct BodyValues<'a> {
@@ -19,6 +20,8 @@ pub(super) struct BodyValues<'a> {
     pub held: Vec<Option<Held>>,
     /// What has been computed in segments before and is wanted later.
     pub saved: BTreeMap<usize, Saved>,
+    /// What the loop keeps of it: rows of kept columns.
+    pub kept: BTreeMap<usize, usize>,
 }
 
 impl BodyValues<'_> {
@@ -48,10 +51,26 @@ impl Emitter<'_, '_, '_> {
         let Instruction::Scan { starts, .. } = self.frame.instruction(scan) else { return };
         let first = self.rows(starts.len());
         self.frame.states.insert(walk, first);
-        for (state, start) in starts.iter().enumerate() {
+        let kept = self.kept_states(walk);
+        for (state, start) in starts.iter().enumerate().filter(|(state, _)| !kept.contains_key(state)) {
             let numbers = self.number(*start);
             self.store_row(self.scratch, first + state, &numbers);
         }
+    }
+
+    /// The states that the body does not read and that this loop keeps, with the rows of the columns: they are written there, and need
+    /// no place of their own.
+    fn kept_states(&self, walk: usize) -> BTreeMap<usize, usize> {
+        let mut kept = BTreeMap::new();
+        for scan in &self.frame.schedule.walks[walk].scans {
+            if let Instruction::Scan { result, active: None, body, .. } = self.frame.instruction(*scan)
+                && self.frame.filling.contains(scan)
+                && !body.instructions.contains(&Instruction::State(*result))
+            {
+                kept.insert(*result, self.frame.kept[scan]);
+            }
+        }
+        kept
     }
 
     /// One level of a walk. Where no cell is active there is nothing to do.
@@ -63,7 +82,7 @@ impl Emitter<'_, '_, '_> {
         };
         let first = self.frame.states[&walk];
         let next = match active {
-            None => Some(self.step(first, captures, body, None)),
+            None => Some(self.step(first, captures, body, None, &self.kept_states(walk))),
             Some(active) => {
                 let held = self.held(*active);
                 let masks = self.masks(&held);
@@ -71,13 +90,17 @@ impl Emitter<'_, '_, '_> {
                     masks.iter().map(|mask| self.lanes.builder.ins().bor(mask.holds, mask.missing)).collect();
                 let any = self.lanes.any(&taken);
                 self.when(any, |emitter| {
-                    emitter.step(first, captures, body, Some(&masks));
+                    emitter.step(first, captures, body, Some(&masks), &BTreeMap::new());
                 });
                 None
             }
         };
+        let kept = self.kept_states(walk);
         for scan in scans {
             let Instruction::Scan { result, .. } = self.frame.instruction(*scan) else { continue };
+            if kept.contains_key(result) {
+                self.frame.kept_by_walks.insert(*scan);
+            }
             match &next {
                 Some(next) => self.set(*scan, next[*result].clone()),
                 None => {
@@ -94,16 +117,17 @@ impl Emitter<'_, '_, '_> {
         captures: &[ir::Value],
         body: &Body,
         masks: Option<&[Mask]>,
+        kept_states: &BTreeMap<usize, usize>,
     ) -> Vec<Held> {
-        let mut values = BodyValues { first, captures, body, held: Vec::new(), saved: BTreeMap::new() };
+        let kept = kept_states.iter().map(|(state, row)| (body.next[*state].index(), *row)).collect();
+        let mut values = BodyValues { first, captures, body, held: Vec::new(), saved: BTreeMap::new(), kept };
         let last_use = values.last_uses();
         for (position, instruction) in body.instructions.iter().enumerate() {
             // A condition around the body holds for a group, so that the body must stay in one piece.
-            let value = if masks.is_none() && self.is_cut(instruction) {
-                self.call_across(&mut values, position, &last_use)
-            } else {
-                self.body_value(&mut values, position)
-            };
+            if masks.is_none() && self.is_cut(instruction) {
+                self.cut_body(&mut values, position, &last_use);
+            }
+            let value = self.body_value(&mut values, position);
             values.held.push(Some(value));
         }
         let mut next = Vec::with_capacity(body.next.len());
@@ -120,7 +144,15 @@ impl Emitter<'_, '_, '_> {
             });
         }
         for (state, numbers) in next.iter().enumerate() {
-            self.store_row(self.scratch, first + state, numbers);
+            match kept_states.get(&state) {
+                None => self.store_row(self.scratch, first + state, numbers),
+                Some(row) => {
+                    let saved = values.saved.get(&body.next[state].index());
+                    if !matches!(saved, Some(Saved::Kept(known)) if known == row) {
+                        self.keep_row(*row, numbers);
+                    }
+                }
+            }
         }
         next.into_iter().map(Held::Number).collect()
     }
@@ -141,7 +173,8 @@ impl Emitter<'_, '_, '_> {
                 let operands = instruction.operands();
                 let operands: Vec<Held> =
                     operands.iter().map(|value| self.body_operand(values, value.index())).collect();
-                self.elementwise(instruction, &operands)
+                let carried = carried(&values.body.instructions, position);
+                self.elementwise(instruction, &operands, carried)
             }
         }
     }
@@ -164,6 +197,9 @@ impl Emitter<'_, '_, '_> {
         let Instruction::Scan { result, .. } = self.frame.instruction(value.index()) else { return None };
         let walks = &self.frame.schedule.walks;
         let walk = walks.iter().position(|walk| walk.scans.contains(&value.index()))?;
+        if self.frame.kept_by_walks.contains(&value.index()) {
+            return None;
+        }
         self.frame.states.get(&walk).map(|first| first + result)
     }
 }

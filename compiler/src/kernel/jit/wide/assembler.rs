@@ -3,6 +3,8 @@
 //! The function has one parameter, the address of its room: first the arguments of the [`Program`](super::program::Program), 8 bytes
 //! each, then what does not fit the registers. Its constants lie behind it, each in all lanes.
 
+use std::collections::HashMap;
+
 use iced_x86::{Code, Encoder, IcedError, Instruction, MemoryOperand, Register};
 
 use super::Vectors;
@@ -26,9 +28,12 @@ pub(super) struct Assembler {
     vectors: Vectors,
     arguments: usize,
     instructions: Vec<Instruction>,
+    /// Where loops begin.
+    loops: Vec<usize>,
     constants: Vec<u32>,
-    /// What iced did not accept.
-    error: Option<IcedError>,
+    known: HashMap<u32, usize>,
+    /// Why it cannot be written.
+    error: Option<String>,
 }
 
 /// The last operand of an instruction.
@@ -40,7 +45,25 @@ pub(super) enum Source {
 
 impl Assembler {
     pub fn new(vectors: Vectors, arguments: usize) -> Self {
-        Self { vectors, arguments, instructions: Vec::new(), constants: Vec::new(), error: None }
+        Self {
+            vectors,
+            arguments,
+            instructions: Vec::new(),
+            loops: Vec::new(),
+            constants: Vec::new(),
+            known: HashMap::new(),
+            error: None,
+        }
+    }
+
+    /// Begins the next loop.
+    pub fn begin(&mut self) {
+        self.loops.push(self.instructions.len());
+    }
+
+    /// There is no way to write it.
+    pub fn refuse(&mut self) {
+        self.error = Some("registers are too few for an operation".into());
     }
 
     /// How many registers there are for numbers; with AVX2 one more is this file's.
@@ -69,7 +92,7 @@ impl Assembler {
     fn push(&mut self, instruction: Result<Instruction, IcedError>) {
         match instruction {
             Ok(instruction) => self.instructions.push(instruction),
-            Err(error) => self.error = Some(error),
+            Err(error) => self.error = Some(error.to_string()),
         }
     }
 
@@ -93,11 +116,11 @@ impl Assembler {
 
     /// A constant in all lanes.
     pub fn constant(&mut self, bits: u32) -> MemoryOperand {
-        let known = self.constants.iter().position(|constant| *constant == bits);
-        let number = known.unwrap_or_else(|| {
+        let next = self.constants.len();
+        let number = *self.known.entry(bits).or_insert(next);
+        if number == next {
             self.constants.push(bits);
-            self.constants.len() - 1
-        });
+        }
         let at = CONSTANTS + (number * self.vectors.bytes()) as i64;
         MemoryOperand::with_base_displ(Register::RIP, at)
     }
@@ -129,6 +152,14 @@ impl Assembler {
     pub fn load(&mut self, to: u8, from: MemoryOperand) {
         let code = self.code(Code::VEX_Vmovups_ymm_ymmm256, Code::EVEX_Vmovups_zmm_k1z_zmmm512);
         self.two(code, self.vector(to), Source::Memory(from));
+    }
+
+    /// Asks for what lies so many bytes behind: the cells of the next tile, of which the processor would not think by itself, since
+    /// those of the next level come between. Beyond the end of memory nothing happens.
+    pub fn fetch_ahead(&mut self, from: MemoryOperand, bytes: usize, to_write: bool) {
+        let behind = MemoryOperand { displacement: from.displacement + bytes as i64, ..from };
+        let code = if to_write { Code::Prefetchw_m8 } else { Code::Prefetcht1_m8 };
+        self.push(Instruction::with1(code, behind));
     }
 
     pub fn store(&mut self, to: MemoryOperand, from: u8) {
@@ -315,64 +346,81 @@ impl Assembler {
     // ---- the function ----
 
     /// The function that does what has been written, for each vector of so many bytes of cells.
-    pub fn finish(self, bytes: usize) -> Result<Vec<u8>, IcedError> {
+    pub fn finish(self, bytes: usize) -> Result<Vec<u8>, String> {
         if let Some(error) = self.error {
             return Err(error);
         }
-        let callers = &CALLERS[..self.arguments.saturating_sub(OWN.len()).min(CALLERS.len())];
-        let mut before = Vec::new();
-        for register in callers {
-            before.push(Instruction::with1(Code::Push_r64, *register)?);
-        }
-        for (number, register) in OWN.iter().chain(callers).take(self.arguments).enumerate() {
-            before.push(Instruction::with2(Code::Mov_r64_rm64, *register, self.argument(number))?);
-        }
-        before.push(Instruction::with2(Code::Xor_r32_rm32, Register::ECX, Register::ECX)?);
-        let step = i32::try_from(self.vectors.bytes()).unwrap_or(0);
-        let end = i32::try_from(bytes).unwrap_or(0);
-        let mut after = vec![
-            Instruction::with2(Code::Add_rm64_imm32, CELLS, step)?,
-            Instruction::with2(Code::Cmp_rm64_imm32, CELLS, end)?,
-            Instruction::with_branch(Code::Jb_rel32_64, 0)?,
-            Instruction::with(Code::VEX_Vzeroupper),
-        ];
-        for register in callers.iter().rev() {
-            after.push(Instruction::with1(Code::Pop_r64, *register)?);
-        }
-        after.push(Instruction::with(Code::Retnq));
+        self.encoded(bytes).map_err(|error| error.to_string())
+    }
 
-        let parts = [before, self.instructions, after];
+    fn encoded(&self, bytes: usize) -> Result<Vec<u8>, IcedError> {
+        let (all, at) = self.around(bytes)?;
         // Where constants lie depends on the length, and that on nothing.
-        let (_, length) = encode(&parts, 0)?;
+        let (_, length) = encode(&all, &at, 0)?;
         let constants = length.next_multiple_of(64);
-        let (mut code, _) = encode(&parts, constants as i64)?;
+        let (mut code, _) = encode(&all, &at, constants as i64)?;
         code.resize(constants, 0);
         for constant in &self.constants {
             code.extend(constant.to_le_bytes().repeat(self.vectors.bytes() / 4));
         }
         Ok(code)
     }
+
+    /// The loops with what begins and ends them and the function, and where in that the branches are with what they go back to.
+    fn around(&self, bytes: usize) -> Result<(Vec<Instruction>, Vec<Branch>), IcedError> {
+        let callers = &CALLERS[..self.arguments.saturating_sub(OWN.len()).min(CALLERS.len())];
+        let mut all = Vec::with_capacity(self.instructions.len() + 4 * self.loops.len() + 30);
+        for register in callers {
+            all.push(Instruction::with1(Code::Push_r64, *register)?);
+        }
+        for (number, register) in OWN.iter().chain(callers).take(self.arguments).enumerate() {
+            all.push(Instruction::with2(Code::Mov_r64_rm64, *register, self.argument(number))?);
+        }
+        let step = i32::try_from(self.vectors.bytes()).unwrap_or(0);
+        let end = i32::try_from(bytes).unwrap_or(0);
+        let mut branches = Vec::new();
+        let ends = self.loops.iter().skip(1).copied().chain([self.instructions.len()]);
+        for (from, to) in self.loops.iter().zip(ends) {
+            all.push(Instruction::with2(Code::Xor_r32_rm32, Register::ECX, Register::ECX)?);
+            let start = all.len();
+            all.extend(&self.instructions[*from..to]);
+            all.push(Instruction::with2(Code::Add_rm64_imm32, CELLS, step)?);
+            all.push(Instruction::with2(Code::Cmp_rm64_imm32, CELLS, end)?);
+            branches.push(Branch { at: all.len(), to: start });
+            all.push(Instruction::with_branch(Code::Jb_rel32_64, 0)?);
+        }
+        all.push(Instruction::with(Code::VEX_Vzeroupper));
+        for register in callers.iter().rev() {
+            all.push(Instruction::with1(Code::Pop_r64, *register)?);
+        }
+        all.push(Instruction::with(Code::Retnq));
+        Ok((all, branches))
+    }
 }
 
-/// The bytes of what comes before the loop, the loop and what comes after, with the constants there.
-fn encode(parts: &[Vec<Instruction>; 3], constants: i64) -> Result<(Vec<u8>, usize), IcedError> {
+/// A branch back, by the numbers of instructions.
+struct Branch {
+    at: usize,
+    to: usize,
+}
+
+/// The bytes of all instructions and how many they are, with the constants there.
+fn encode(all: &[Instruction], branches: &[Branch], constants: i64) -> Result<(Vec<u8>, usize), IcedError> {
     let mut encoder = Encoder::new(64);
-    let (mut at, mut start) = (0_u64, 0_u64);
-    for (number, part) in parts.iter().enumerate() {
-        if number == 1 {
-            start = at;
+    let mut places = Vec::with_capacity(all.len());
+    let mut branches = branches.iter().peekable();
+    let mut at = 0_u64;
+    for (number, instruction) in all.iter().enumerate() {
+        places.push(at);
+        let mut instruction = *instruction;
+        if instruction.memory_base() == Register::RIP {
+            let place = instruction.memory_displacement64() as i64 - CONSTANTS + constants;
+            instruction.set_memory_displacement64(place as u64);
         }
-        for instruction in part {
-            let mut instruction = *instruction;
-            if instruction.memory_base() == Register::RIP {
-                let place = instruction.memory_displacement64() as i64 - CONSTANTS + constants;
-                instruction.set_memory_displacement64(place as u64);
-            }
-            if instruction.code() == Code::Jb_rel32_64 {
-                instruction.set_near_branch64(start);
-            }
-            at += encoder.encode(&instruction, at)? as u64;
+        if let Some(branch) = branches.next_if(|branch| branch.at == number) {
+            instruction.set_near_branch64(places[branch.to]);
         }
+        at += encoder.encode(&instruction, at)? as u64;
     }
     Ok((encoder.take_buffer(), at as usize))
 }

@@ -1,7 +1,7 @@
 //! Segments on the processor's widest vectors, which Cranelift lacks: eight lanes with AVX2, sixteen with AVX-512.
 //!
 //! A segment's loop over the groups of a tile is written for vectors of four. If all of it has a counterpart on wider ones, the
-//! loop becomes a call of a function that does the same operations in the same order, so that results are the same in every
+//! loop becomes a loop of a function that does the same operations in the same order, so that results are the same in every
 //! bit, on more cells at once. What the processor has is asked when a kernel is compiled.
 //!
 //! | file | what it holds |
@@ -15,14 +15,17 @@ mod program;
 mod read;
 mod registers;
 
+use cranelift_codegen::cursor::{Cursor, FuncCursor};
 use cranelift_codegen::ir::types::I64;
-use cranelift_codegen::ir::{AbiParam, Block, InstBuilder, Signature, Value};
+use cranelift_codegen::ir::{AbiParam, Block, Inst, InstBuilder, Signature, Value};
 use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
 use cranelift_module::Module as _;
 
+use self::program::Program;
+use self::read::Arguments;
 use super::JitError;
-use super::emit::{LANE, write};
+use super::emit::{LANE, scratch as scratch_flags};
 
 /// Vectors wider than four lanes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,80 +66,98 @@ impl Vectors {
     }
 }
 
-/// Makes the functions that segments call.
+/// Makes the functions that segments become. Segments that come one after the other, with nothing between them, are one function of
+/// several loops.
 pub(super) struct Wide<'a> {
     vectors: Vectors,
     module: &'a mut JITModule,
+    /// Segments that have no function yet.
+    segments: Vec<Program>,
+    arguments: Arguments,
+    /// Where they are to be called: before this instruction.
+    place: Option<Inst>,
     /// Bytes of machine code so far.
     size: usize,
-    error: Option<JitError>,
 }
 
-/// A function for a segment.
+/// A function for segments.
 pub(super) struct Function {
     code: Vec<u8>,
     arguments: Vec<Value>,
+    place: Inst,
     /// Bytes that it works in.
     pub room: usize,
 }
 
 impl<'a> Wide<'a> {
     pub fn new(vectors: Vectors, module: &'a mut JITModule) -> Self {
-        Self { vectors, module, size: 0, error: None }
+        Self { vectors, module, segments: Vec::new(), arguments: Arguments::default(), place: None, size: 0 }
     }
 
-    /// The bytes of machine code, if all went well.
-    pub fn finish(self) -> Result<usize, JitError> {
-        self.error.map_or(Ok(self.size), Err)
+    /// The bytes of machine code.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
-    /// A function that does what the block does to so many bytes of cells; what it covers of the block is gone from there. `cells` is
-    /// the bytes from the first cells to those of the round. Nothing, and the block as it was, if it cannot be done.
-    pub fn function(
-        &self,
-        builder: &mut FunctionBuilder,
-        block: Block,
-        cells: Value,
-        bytes: usize,
-    ) -> Option<Function> {
-        let (mut program, covered) = read::read(builder.func, block, cells)?;
+    /// Takes over what the block does to vectors, if all of it has a counterpart: what is left there are addresses. `cells` is the bytes
+    /// from the first cells to those of the round.
+    pub fn take(&mut self, builder: &mut FunctionBuilder, block: Block, cells: Value) -> bool {
+        let known = self.arguments.values.len();
+        let Some((mut program, covered)) = read::read(builder.func, block, cells, &mut self.arguments) else {
+            self.arguments.values.truncate(known);
+            return false;
+        };
         program.simplify();
-        let (code, spilt) = registers::write(&program, self.vectors, bytes)?;
         for instruction in covered {
             builder.func.layout.remove_inst(instruction);
         }
-        let room = program.arguments.len() * 8 + spilt * self.vectors.bytes();
-        Some(Function { code, arguments: program.arguments, room })
+        self.segments.push(program);
+        true
     }
 
-    /// Calls it; `room` is the address of what it works in.
-    pub fn call(&mut self, builder: &mut FunctionBuilder, function: &Function, room: Value) {
-        for (number, argument) in function.arguments.iter().enumerate() {
-            // A condition becomes all bits set or none.
-            let argument = match builder.func.dfg.value_type(*argument) {
-                I64 => *argument,
-                _ => builder.ins().bmask(I64, *argument),
-            };
-            builder.ins().store(write(), argument, room, (number * 8) as i32);
-        }
-        match self.define(&function.code, builder) {
-            Ok(function) => {
-                builder.ins().call(function, &[room]);
-            }
-            Err(error) => self.error = Some(error),
-        }
+    /// What has been taken over is to be done before this instruction.
+    pub fn call_before(&mut self, place: Inst) {
+        self.place = Some(place);
     }
 
-    fn define(
+    /// A function that does what has been taken over to so many bytes of cells.
+    pub fn function(&mut self, bytes: usize) -> Result<Option<Function>, JitError> {
+        let segments = std::mem::take(&mut self.segments);
+        let arguments = std::mem::take(&mut self.arguments);
+        let Some(place) = self.place.take().filter(|_| !segments.is_empty()) else { return Ok(None) };
+        let (code, aside) = registers::write(&segments, arguments.values.len(), self.vectors, bytes)
+            .map_err(JitError::machine)?;
+        let room = arguments.values.len() * 8 + aside * self.vectors.bytes();
+        Ok(Some(Function { code, arguments: arguments.values, place, room }))
+    }
+
+    /// Calls it at its place. It works in scratch, from that byte on.
+    pub fn call(
         &mut self,
-        code: &[u8],
         builder: &mut FunctionBuilder,
-    ) -> Result<cranelift_codegen::ir::FuncRef, JitError> {
+        function: &Function,
+        scratch: Value,
+        from: usize,
+    ) -> Result<(), JitError> {
         let mut signature = Signature::new(self.module.isa().default_call_conv());
         signature.params = vec![AbiParam::new(I64)];
         let id = self.module.declare_anonymous_function(&signature).map_err(JitError::machine)?;
-        self.module.define_function_bytes(id, 64, code, &[]).map_err(JitError::machine)?;
-        self.size += code.len();
-        Ok(self.module.declare_func_in_func(id, builder.func))
+        self.module.define_function_bytes(id, 64, &function.code, &[]).map_err(JitError::machine)?;
+        self.size += function.code.len();
+        let callee = self.module.declare_func_in_func(id, builder.func);
+
+        let mut cursor = FuncCursor::new(builder.func).at_inst(function.place);
+        let flags = scratch_flags();
+        let room = cursor.ins().iadd_imm_s(scratch, from as i64);
+        for (number, argument) in function.arguments.iter().enumerate() {
+            // A condition becomes all bits set or none.
+            let argument = match cursor.func.dfg.value_type(*argument) {
+                I64 => *argument,
+                _ => cursor.ins().bmask(I64, *argument),
+            };
+            cursor.ins().store(flags, argument, room, (number * 8) as i32);
+        }
+        cursor.ins().call(callee, &[room]);
+        Ok(())
     }
 }

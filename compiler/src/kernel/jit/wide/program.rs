@@ -1,6 +1,5 @@
 //! Straight-line work on a vector of cells, whatever its width.
 
-use cranelift_codegen::ir::Value;
 use cranelift_codegen::ir::condcodes::FloatCC;
 
 /// The result of the operation at that position.
@@ -11,12 +10,10 @@ pub(super) type Number = usize;
 #[derive(Debug, Default)]
 pub(super) struct Program {
     pub operations: Vec<Operation>,
-    /// What is handed over when the work begins: addresses, and conditions as all bits set or none.
-    pub arguments: Vec<Value>,
 }
 
-/// Where numbers lie.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Where numbers lie. An argument is an address, or a condition as all bits set or none, that is handed over when the work begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Place {
     /// From that argument on, and further by as much as the cells are: a number for each cell.
     Cells { argument: usize, offset: i32 },
@@ -26,13 +23,17 @@ pub(super) enum Place {
     Argument(usize),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Operation {
     Load(Place),
+    /// The same from the kernel's arrays, whose next cells will be wanted soon.
+    Read(Place),
     /// One number in all lanes.
     Splat(Place),
     Constant(u32),
     Store(Place, Number),
+    /// The same to the kernel's arrays, whose next cells will be written soon.
+    Write(Place, Number),
     Sqrt(Number),
     /// From an integer.
     Float(Number),
@@ -50,7 +51,7 @@ pub(super) enum Operation {
     SetIf(FloatCC, [Number; 2], Number),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Shift {
     Left,
     /// Of a signed integer.
@@ -58,7 +59,7 @@ pub(super) enum Shift {
     RightUnsigned,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Binary {
     Add,
     Sub,
@@ -82,10 +83,16 @@ impl Binary {
 }
 
 impl Operation {
+    pub fn is_store(&self) -> bool {
+        matches!(self, Self::Store(..) | Self::Write(..))
+    }
+
     pub fn operands(&self) -> Vec<Number> {
         match self {
-            Self::Load(_) | Self::Splat(_) | Self::Constant(_) => Vec::new(),
-            Self::Store(_, x) | Self::Sqrt(x) | Self::Float(x) | Self::Shift(_, x, _) => vec![*x],
+            Self::Load(_) | Self::Read(_) | Self::Splat(_) | Self::Constant(_) => Vec::new(),
+            Self::Store(_, x) | Self::Write(_, x) | Self::Sqrt(x) | Self::Float(x) | Self::Shift(_, x, _) => {
+                vec![*x]
+            }
             Self::Binary(_, pair) | Self::Compare(_, pair) => pair.to_vec(),
             Self::MultiplyAdd(three) | Self::Select(three) => three.to_vec(),
             Self::SelectIf(_, [a, b], [x, y]) => vec![*a, *b, *x, *y],
@@ -136,7 +143,7 @@ impl Program {
     pub fn uses(&self) -> Vec<Vec<usize>> {
         let mut uses: Vec<Vec<usize>> = vec![Vec::new(); self.operations.len()];
         for (position, operation) in self.operations.iter().enumerate().rev() {
-            if matches!(operation, Operation::Store(..)) || !uses[position].is_empty() {
+            if operation.is_store() || !uses[position].is_empty() {
                 for operand in operation.operands() {
                     if uses[operand].last() != Some(&position) {
                         uses[operand].push(position);
@@ -165,7 +172,6 @@ mod tests {
                 Operation::Binary(Binary::Or, [3, 4]),
                 Operation::Store(place, 5),
             ],
-            arguments: Vec::new(),
         };
         program.simplify();
         assert_eq!(program.operations[3], Operation::Binary(Binary::Min, [0, 1]));

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cranelift_codegen::ir::types::{F32, F32X4, I32X4};
-use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Value, ValueDef};
+use cranelift_codegen::ir::{Block, Function, Inst, InstructionData, Opcode, Type, Value, ValueDef};
 
 use super::program::{Binary, Number, Operation, Place, Program, Shift};
 
@@ -12,15 +12,21 @@ use super::program::{Binary, Number, Operation, Place, Program, Shift};
 ///
 /// Nothing if something in it has no counterpart, depends on the place of the cells in another way than arrays do, or is
 /// made outside.
-pub(super) fn read(function: &Function, block: Block, cells: Value) -> Option<(Program, Vec<Inst>)> {
+pub(super) fn read(
+    function: &Function,
+    block: Block,
+    cells: Value,
+    arguments: &mut Arguments,
+) -> Option<(Program, Vec<Inst>)> {
     let mut reader = Reader {
         function,
         program: Program::default(),
         numbers: HashMap::new(),
+        cells,
         moving: HashSet::from([cells]),
         singles: HashMap::new(),
-        arguments: HashMap::new(),
-        constants: HashMap::new(),
+        arguments,
+        known: HashMap::new(),
     };
     let mut covered = Vec::new();
     for instruction in function.layout.block_insts(block) {
@@ -31,16 +37,63 @@ pub(super) fn read(function: &Function, block: Block, cells: Value) -> Option<(P
     Some((reader.program, covered))
 }
 
+/// What is handed over to the function of several segments: each address once, though every segment works it out anew.
+#[derive(Default)]
+pub(super) struct Arguments {
+    pub values: Vec<Value>,
+    numbers: HashMap<Value, usize>,
+    /// The first that is the same.
+    same: HashMap<Value, Value>,
+    known: HashMap<(InstructionData, Type), Value>,
+}
+
+impl Arguments {
+    /// What an instruction makes, at the first cells.
+    fn note(&mut self, data: InstructionData, result: Value, of: Type, cells: Value) {
+        let first = match data {
+            InstructionData::Binary { opcode: Opcode::Iadd, args: [x, y] } if y == cells => self.first(x),
+            InstructionData::Binary { opcode: Opcode::Iadd, args: [x, y] } if x == cells => self.first(y),
+            mut data => {
+                match &mut data {
+                    InstructionData::Unary { arg, .. } => *arg = self.first(*arg),
+                    InstructionData::Binary { args, .. } | InstructionData::IntCompare { args, .. } => {
+                        *args = args.map(|arg| self.first(arg));
+                    }
+                    InstructionData::Ternary { args, .. } => *args = args.map(|arg| self.first(arg)),
+                    _ => {}
+                }
+                *self.known.entry((data, of)).or_insert(result)
+            }
+        };
+        self.same.insert(result, first);
+    }
+
+    fn first(&self, value: Value) -> Value {
+        self.same.get(&value).copied().unwrap_or(value)
+    }
+
+    fn number(&mut self, value: Value) -> usize {
+        let value = self.first(value);
+        let next = self.values.len();
+        let number = *self.numbers.entry(value).or_insert(next);
+        if number == next {
+            self.values.push(value);
+        }
+        number
+    }
+}
+
 struct Reader<'a> {
     function: &'a Function,
     program: Program,
     numbers: HashMap<Value, Number>,
+    cells: Value,
     /// Addresses that go with the cells.
     moving: HashSet<Value>,
     /// Floats on their own.
     singles: HashMap<Value, Place>,
-    arguments: HashMap<Value, usize>,
-    constants: HashMap<u32, Number>,
+    arguments: &'a mut Arguments,
+    known: HashMap<Operation, Number>,
 }
 
 impl Reader<'_> {
@@ -48,10 +101,14 @@ impl Reader<'_> {
     fn instruction(&mut self, instruction: Inst) -> Option<bool> {
         let dfg = &self.function.dfg;
         let data = dfg.insts[instruction];
-        if let InstructionData::Store { args: [number, address], offset, .. } = data {
+        if let InstructionData::Store { args: [number, address], offset, flags, .. } = data {
             let number = self.number(number)?;
             let place = self.cells(address, offset.into())?;
-            self.program.operations.push(Operation::Store(place, number));
+            let of_scratch = dfg.mem_flags[flags].aligned();
+            self.program.operations.push(match of_scratch {
+                true => Operation::Store(place, number),
+                false => Operation::Write(place, number),
+            });
             return Some(true);
         }
         let result = dfg.first_result(instruction);
@@ -84,8 +141,10 @@ impl Reader<'_> {
     fn operation(&mut self, data: &InstructionData) -> Option<Operation> {
         Some(match *data {
             InstructionData::UnaryConst { opcode: Opcode::Vconst, .. } => self.constant(data)?,
-            InstructionData::Load { opcode: Opcode::Load, arg, offset, .. } => {
-                Operation::Load(self.cells(arg, offset.into())?)
+            InstructionData::Load { opcode: Opcode::Load, arg, offset, flags } => {
+                let place = self.cells(arg, offset.into())?;
+                let of_array = self.function.dfg.mem_flags[flags].readonly();
+                if of_array { Operation::Read(place) } else { Operation::Load(place) }
             }
             InstructionData::Unary { opcode: Opcode::Splat, arg } => {
                 Operation::Splat(*self.singles.get(&arg)?)
@@ -126,9 +185,9 @@ impl Reader<'_> {
 
     fn push(&mut self, operation: Operation) -> Number {
         let next = self.program.operations.len();
-        // A constant is one number wherever it is asked for.
-        if let Operation::Constant(bits) = operation {
-            let known = *self.constants.entry(bits).or_insert(next);
+        // What is the same is computed once; what lies in memory may have changed.
+        if !matches!(operation, Operation::Load(_) | Operation::Read(_) | Operation::Splat(_)) {
+            let known = *self.known.entry(operation).or_insert(next);
             if known != next {
                 return known;
             }
@@ -193,6 +252,7 @@ impl Reader<'_> {
             }
             _ => return None,
         }
+        self.arguments.note(*data, result, dfg.value_type(result), self.cells);
         Some(())
     }
 
@@ -200,20 +260,11 @@ impl Reader<'_> {
         if !self.moving.contains(&address) {
             return None;
         }
-        Some(Place::Cells { argument: self.argument(address), offset })
+        Some(Place::Cells { argument: self.arguments.number(address), offset })
     }
 
     fn fixed(&mut self, value: Value) -> Option<usize> {
-        (!self.moving.contains(&value)).then(|| self.argument(value))
-    }
-
-    fn argument(&mut self, value: Value) -> usize {
-        let next = self.program.arguments.len();
-        let argument = *self.arguments.entry(value).or_insert(next);
-        if argument == next {
-            self.program.arguments.push(value);
-        }
-        argument
+        (!self.moving.contains(&value)).then(|| self.arguments.number(value))
     }
 }
 

@@ -2,40 +2,47 @@
 //! put aside.
 
 use cranelift_codegen::ir::condcodes::FloatCC;
+use iced_x86::MemoryOperand;
 
 use super::Vectors;
 use super::assembler::{Assembler, Source};
 use super::program::{Number, Operation, Place, Program};
 
-/// The function that does the program to each vector of so many bytes of cells, and how many numbers it puts aside at most. Nothing if
-/// it needs what no processor has.
-pub(super) fn write(program: &Program, vectors: Vectors, bytes: usize) -> Option<(Vec<u8>, usize)> {
-    let count = program.operations.len();
-    let mut writer = Writer {
-        program,
-        assembler: Assembler::new(vectors, program.arguments.len()),
-        uses: program.uses(),
-        position: 0,
-        register: vec![None; count],
-        aside: vec![None; count],
-        slots: 0,
-        free_slots: Vec::new(),
-        holds: vec![None; usize::from(Assembler::registers(vectors))],
-        pinned: Vec::new(),
-    };
-    for (position, operation) in program.operations.iter().enumerate() {
-        writer.position = position;
-        if matches!(operation, Operation::Store(..)) || !writer.uses[position].is_empty() {
-            writer.operation(*operation)?;
-        }
+/// The function that does the programs, one after the other, to each vector of so many bytes of cells, and how many numbers it puts
+/// aside at most.
+pub(super) fn write(
+    programs: &[Program],
+    arguments: usize,
+    vectors: Vectors,
+    bytes: usize,
+) -> Result<(Vec<u8>, usize), String> {
+    let mut assembler = Assembler::new(vectors, arguments);
+    let mut slots = 0;
+    for program in programs {
+        let count = program.operations.len();
+        assembler.begin();
+        let mut writer = Writer {
+            program,
+            assembler: &mut assembler,
+            uses: program.uses(),
+            position: 0,
+            register: vec![None; count],
+            aside: vec![None; count],
+            slots: 0,
+            free_slots: Vec::new(),
+            bytes,
+            holds: vec![None; usize::from(Assembler::registers(vectors))],
+            pinned: Vec::new(),
+        };
+        writer.all();
+        slots = slots.max(writer.slots);
     }
-    let slots = writer.slots;
-    Some((writer.assembler.finish(bytes).ok()?, slots))
+    Ok((assembler.finish(bytes)?, slots))
 }
 
 struct Writer<'a> {
     program: &'a Program,
-    assembler: Assembler,
+    assembler: &'a mut Assembler,
     /// For each number where it is used from now on, the last first.
     uses: Vec<Vec<usize>>,
     position: usize,
@@ -43,6 +50,8 @@ struct Writer<'a> {
     /// Where it lies as well.
     aside: Vec<Option<usize>>,
     slots: usize,
+    /// Of the cells of a tile.
+    bytes: usize,
     free_slots: Vec<usize>,
     holds: Vec<Option<Number>>,
     /// What the current operation needs where it is.
@@ -50,6 +59,18 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn all(&mut self) {
+        for (position, operation) in self.program.operations.iter().enumerate() {
+            self.position = position;
+            if (operation.is_store() || !self.uses[position].is_empty())
+                && self.operation(*operation).is_none()
+            {
+                self.assembler.refuse();
+                return;
+            }
+        }
+    }
+
     fn operation(&mut self, operation: Operation) -> Option<()> {
         match operation {
             // Read where they are used.
@@ -59,15 +80,24 @@ impl Writer<'_> {
                 let to = self.make()?;
                 self.assembler.load(to, from);
             }
+            Operation::Read(place) => {
+                let from = self.place(place);
+                let to = self.make()?;
+                self.assembler.load(to, from);
+                self.assembler.fetch_ahead(from, self.bytes, false);
+            }
             Operation::Splat(place) => {
                 let from = self.place(place);
                 let to = self.make()?;
                 self.assembler.splat(to, from);
             }
-            Operation::Store(place, number) => {
+            Operation::Store(place, number) | Operation::Write(place, number) => {
                 let from = self.read(number)?;
                 let to = self.place(place);
                 self.assembler.store(to, from);
+                if let Operation::Write(..) = operation {
+                    self.assembler.fetch_ahead(to, self.bytes, true);
+                }
                 self.pass();
             }
             Operation::Sqrt(x) => self.unary(x, Assembler::sqrt)?,
@@ -117,7 +147,7 @@ impl Writer<'_> {
     fn unary(&mut self, x: Number, write: fn(&mut Assembler, u8, Source)) -> Option<()> {
         let from = self.source(x)?;
         let to = self.make()?;
-        write(&mut self.assembler, to, from);
+        write(self.assembler, to, from);
         Some(())
     }
 
@@ -153,7 +183,7 @@ impl Writer<'_> {
         self.uses[number].first() == Some(&self.position)
     }
 
-    fn place(&mut self, place: Place) -> iced_x86::MemoryOperand {
+    fn place(&mut self, place: Place) -> MemoryOperand {
         match place {
             Place::Cells { argument, offset } => self.assembler.at(argument, offset, true),
             Place::Fixed { argument, offset } => self.assembler.at(argument, offset, false),
@@ -186,7 +216,7 @@ impl Writer<'_> {
     }
 
     /// Where it lies if not in a register.
-    fn elsewhere(&mut self, number: Number) -> Option<iced_x86::MemoryOperand> {
+    fn elsewhere(&mut self, number: Number) -> Option<MemoryOperand> {
         if let Operation::Constant(bits) = self.program.operations[number] {
             return Some(self.assembler.constant(bits));
         }
