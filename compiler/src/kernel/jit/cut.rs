@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use cranelift_codegen::ir::Value;
 
 use super::super::ir::{Domain, Instruction, Unary};
-use super::emit::{Emitter, Held};
+use super::emit::Emitter;
+use super::frame::Held;
 use super::lanes::Mask;
 use super::schedule::{Item, Job, LevelLoop, Schedule, cost};
 use super::walk::BodyValues;

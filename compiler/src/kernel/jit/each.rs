@@ -3,7 +3,8 @@
 use cranelift_codegen::ir::InstBuilder;
 
 use super::super::ir::{self, Instruction};
-use super::emit::{Emitter, Frame, Held, Source};
+use super::emit::Emitter;
+use super::frame::{Frame, Held, Source};
 use super::lanes::Mask;
 
 impl Emitter<'_, '_, '_> {

@@ -5,7 +5,8 @@ use cranelift_codegen::ir::types::{F32, F32X4, I64};
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::super::ir::{self, Instruction};
-use super::emit::{Emitter, LANE, Source, VECTOR, read, scratch};
+use super::emit::{Emitter, LANE, VECTOR, read, scratch};
+use super::frame::Source;
 
 /// A level, as the places where its numbers are.
 #[derive(Clone, Copy)]

@@ -6,7 +6,8 @@ use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 
 use super::super::ir::{Binary, Domain, Instruction, LayerOp};
-use super::emit::{Emitter, Held};
+use super::emit::Emitter;
+use super::frame::Held;
 use super::level::Level;
 use super::schedule::{Search, Slab};
 

@@ -10,8 +10,8 @@
 //! | `plan`, `schedule` | what runs once for a group of cells and what in which loop over levels |
 //! | `split` | walks taken apart, so that what they share is found |
 //! | `stencil` | kernels with differences, as passes over the grid |
-//! | `emit` | from a schedule to a Cranelift function |
-//! | `level`, `reduce`, `walk`, `look`, `each` | its parts: where numbers are, and what looks along a column |
+//! | `emit`, `frame` | from a schedule to a Cranelift function, and how far it is |
+//! | `loops`, `level`, `reduce`, `walk`, `look`, `each` | its parts: loops over levels, where numbers are, and what looks along a column |
 //! | `tile`, `cut` | many groups at once, and long bodies in segments, so that nothing waits |
 //! | `lanes`, `math`, `angle` | functions on four lanes |
 //! | `missing` | where a choice need not ask whether its mask is missing |
@@ -27,9 +27,12 @@ mod code;
 mod cut;
 mod each;
 mod emit;
+mod error;
+mod frame;
 mod lanes;
 mod level;
 mod look;
+mod loops;
 mod math;
 mod missing;
 mod order;
@@ -42,7 +45,7 @@ mod tile;
 mod walk;
 mod wide;
 
-use std::fmt::{self, Display, Formatter};
+pub use self::error::{JitError, RunError};
 
 use self::emit::Shape;
 use self::schedule::Schedule;
@@ -50,7 +53,7 @@ use self::wide::Vectors;
 use super::interpret::Extent;
 use super::ir::{Domain, Instruction, Kernel};
 use super::optimise::{optimise, remove_dead_code, share_common_subexpressions};
-use super::verify::{self, VerifyError, domains};
+use super::verify::{self, domains};
 
 /// A kernel ready to run. It can be shared between threads; its memory is freed when it is dropped.
 #[derive(Debug)]
@@ -255,99 +258,6 @@ const GROUPS: usize = 32;
 
 /// Bytes of kept columns from which on tiles are half as large, so that there is room for them in the second cache.
 const KEPT: usize = 1 << 19;
-
-/// Why a kernel could not be compiled.
-#[derive(Clone, Debug, PartialEq)]
-pub enum JitError {
-    /// The kernel does not verify.
-    Invalid(Vec<VerifyError>),
-    /// More per-level constants than an address can reach (2 GiB).
-    TooManyConstants,
-    /// What the machine or Cranelift said.
-    Machine(String),
-}
-
-impl JitError {
-    fn machine(error: impl ToString) -> Self {
-        Self::Machine(error.to_string())
-    }
-}
-
-impl Display for JitError {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(errors) => {
-                write!(f, "the kernel is not valid")?;
-                errors.iter().try_for_each(|error| write!(f, "; {error}"))
-            }
-            Self::TooManyConstants => write!(f, "the kernel has more than 2 GiB of per-level constants"),
-            Self::Machine(message) => write!(f, "the kernel cannot be compiled on this machine: {message}"),
-        }
-    }
-}
-
-impl std::error::Error for JitError {}
-
-/// Why a kernel was not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RunError {
-    /// Arrays that do not fit it.
-    Array {
-        /// `input` or `output`.
-        side: &'static str,
-        /// Which array, or none if their number is wrong.
-        array: Option<(usize, String)>,
-        /// Numbers, or arrays, that the kernel has.
-        expected: usize,
-        /// Those given.
-        found: usize,
-    },
-    /// Grid points that see each other, without a grid.
-    Stencil,
-    /// A grid of more points than can be counted.
-    TooLarge(Extent),
-}
-
-impl RunError {
-    fn inputs(array: Option<usize>, expected: usize, found: usize) -> Self {
-        let array = array.map(|position| (position, String::new()));
-        Self::Array { side: "input", array, expected, found }
-    }
-
-    fn outputs(array: Option<usize>, expected: usize, found: usize) -> Self {
-        let array = array.map(|position| (position, String::new()));
-        Self::Array { side: "output", array, expected, found }
-    }
-
-    fn named(mut self, inputs: &[String], outputs: &[String]) -> Self {
-        if let Self::Array { side, array: Some((position, name)), .. } = &mut self {
-            let names = if *side == "input" { inputs } else { outputs };
-            *name = names.get(*position).cloned().unwrap_or_default();
-        }
-        self
-    }
-}
-
-impl Display for RunError {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Array { side, array: None, expected, found } => {
-                write!(f, "the kernel has {expected} {side}s, but {found} arrays were given")
-            }
-            Self::Array { side, array: Some((_, name)), expected, found } => {
-                write!(f, "{side} `{name}` should have {expected} numbers, but has {found}")
-            }
-            Self::Stencil => {
-                write!(f, "the kernel compares neighbouring grid points and needs the grid's shape")
-            }
-            Self::TooLarge(Extent { rows, columns }) => {
-                write!(f, "{rows} rows × {columns} columns are too many")
-            }
-        }
-    }
-}
-
-impl std::error::Error for RunError {}
 
 #[cfg(test)]
 mod tests {

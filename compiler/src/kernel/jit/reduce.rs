@@ -5,7 +5,8 @@ use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::I64;
 
 use super::super::ir::{Binary, Instruction, Reduce};
-use super::emit::{Emitter, Held};
+use super::emit::Emitter;
+use super::frame::Held;
 
 /// What a reduction starts from: joined with the first level, it gives the first level (−0 for a sum, since +0 would
 /// turn a −0 into +0).

@@ -6,7 +6,8 @@ use cranelift_codegen::ir::InstBuilder;
 
 use super::super::ir::{self, Body, Instruction};
 use super::cut::Saved;
-use super::emit::{Emitter, Held};
+use super::emit::Emitter;
+use super::frame::Held;
 use super::lanes::Mask;
 use super::missing::carried;
 

@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `program`, `read` | what a segment does, and how it is read off Cranelift's instructions |
 //! | `registers` | what lies in which register when |
-//! | `assembler` | instructions of the processor, and the function around them |
+//! | `assembler`, `function` | instructions of the processor, and the function around them |
 
 mod assembler;
+mod function;
 mod program;
 mod read;
 mod registers;
