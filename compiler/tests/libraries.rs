@@ -2,6 +2,8 @@
 
 mod desk;
 
+use std::collections::BTreeSet;
+
 use aurora_compiler::library::LIBRARIES;
 use aurora_grammar::tree::{Item, ItemKind, Parameter};
 use aurora_grammar::{Diagnostics, Severity, SourceMap, parse, render};
@@ -136,4 +138,31 @@ fn recipe(library: &str, name: &str, parameters: &[Parameter]) -> String {
          loss l = mae(prognostic)\n\
          phase p {{\n tile 64 by 64\n for 1 epochs\n batch 1\n train new\n optimise adamw(rate = 1e-3)\n minimise l\n}}\n"
     )
+}
+
+/// One name means one thing: a recipe may use both whole.
+#[test]
+fn physics_and_severe_weather_do_not_share_a_name() {
+    let defined = |library: &str| -> BTreeSet<String> {
+        let (name, text) = LIBRARIES.iter().find(|(name, _)| *name == library).expect("a library");
+        let names = items(name, text).into_iter().filter_map(|item| match item.kind {
+            ItemKind::Variable { name, .. }
+            | ItemKind::Derive { name, .. }
+            | ItemKind::Constraint { name, .. } => Some(name.text),
+            _ => None,
+        });
+        names.collect()
+    };
+    let physics = defined("std.physics");
+    for (library, _) in LIBRARIES.iter().filter(|(name, _)| {
+        name.starts_with("std.severe") || name.starts_with("std.constants") || *name == "std.constraints"
+    }) {
+        let both: Vec<String> = defined(library).intersection(&physics).cloned().collect();
+        assert!(both.is_empty(), "std.physics and {library} both define {both:?}");
+    }
+    let one = recipe("std.severe", "stp", &[]);
+    let text = one.replace("use std.severe (stp)\n", "use std.severe\nuse std.physics\n");
+    assert_ne!(one, text);
+    let compilation = beside_the_recipes(&text);
+    assert!(compilation.result.is_some(), "{}", drawn(&compilation));
 }

@@ -12,7 +12,7 @@ use aurora_tests::Place;
 use super::files::File;
 use super::state::{self, COLUMNS, GROUND, ROWS, UPPER};
 
-/// Of the lowest 6 km, and on levels: what std.physics derives of everything in the state.
+/// Of the lowest 6 km, and on levels, of everything in the state: std.severe has the motion, std.physics, which it uses, the rest.
 const ONLY: &str = "speed06,right_mover_u,right_mover_v,tv";
 
 /// The state as GRIB2, NetCDF, Zarr and a batch file.
@@ -37,7 +37,7 @@ fn one_state_in_every_form_gives_the_same() {
     let mut first: Option<Vec<Vec<f32>>> = None;
     for form in ["state.grib2", "state.nc", "state.zarr", "state.safetensors"] {
         let said =
-            place.done(&["derive", "std.physics", "--input", form, "--only", ONLY, "--output", "out.nc"]);
+            place.done(&["derive", "std.severe", "--input", form, "--only", ONLY, "--output", "out.nc"]);
         assert_eq!(said.stdout, "out.nc\n", "{form}");
         let made: Vec<Vec<f32>> = ONLY.split(',').map(|name| values(&place.path("out.nc"), name)).collect();
         assert!(made.iter().flatten().all(|value| value.is_finite()), "{form}");
@@ -311,7 +311,8 @@ fn what_is_wrong_with_an_input_is_said() {
         (&["state.nc", "south.nc"], "std.physics", "tv", "on another grid"),
         (&["state.nc"], "std.physics", "speed60", "did you mean `speed06`?"),
         (&["state.nc"], "std.fysics", "tv", "did you mean `std.physics`?"),
-        (&["state.nc"], "std.physics", "scp", "`scp` cannot be made"),
+        (&["state.nc"], "std.physics", "scp", "derives nothing called `scp`"),
+        (&["state.nc"], "std.severe", "updraught_helicity", "`updraught_helicity`"),
     ] {
         let sentence = refused(inputs, library, only);
         assert!(sentence.contains(words), "{inputs:?}: {sentence}");
@@ -507,7 +508,7 @@ fn gfs_wrf_and_metgrid_are_read() {
         let input = folder.join(input);
         // WRF's sample ends below 6 km: means are over what there is, a wind at that height there is none.
         let only = "right_mover_u,right_mover_v,tv";
-        place.done(&["derive", "std.physics", "--input", text(&input), "--only", only, "--output", "out.nc"]);
+        place.done(&["derive", "std.severe", "--input", text(&input), "--only", only, "--output", "out.nc"]);
         for name in ["right_mover_u", "right_mover_v"] {
             let wind = values(&place.path("out.nc"), name);
             assert_eq!(wind.len(), points, "{}", input.display());
