@@ -68,7 +68,9 @@ impl Parcels {
 
 /// What the definition of the most unstable parcel says of its energy, as the parcel with the highest equivalent potential temperature. It
 /// does not say that it has the most: warm air above a shallow layer of clouds is ranked higher, and need not rise at all. SHARPlib's
-/// `cm1`, lifting the same two parcels on the NAM's 6045 columns, has in 374 of them more energy for the surface parcel, up to 87 J/kg beside 0.
+/// `cm1`, lifting the same two parcels on the NAM's 6045 columns, has in 374 of them more energy for the surface parcel, up to 87 J/kg beside
+/// 0; but where all its buoyant layer lies above the other's condensation level no more than 0.0096 K make, from there to its top
+/// (`tests/reference/most_unstable.py`).
 #[test]
 fn the_most_unstable_parcel_is_the_one_it_is_defined_to_be() {
     let Some(folder) = data() else { return };
@@ -89,7 +91,7 @@ fn the_most_unstable_parcel_is_the_one_it_is_defined_to_be() {
                 assert_eq!(most, surface, "{input} {point}");
                 same += 1;
             } else if parcels.at("lfc_height", point) >= parcels.at("mulcl_height", point) {
-                // Where both are cloud the one that is ranked higher is nowhere the colder: by less than 0.01 K in SHARPlib, times the depth.
+                // Where both are cloud the one that is ranked higher is nowhere the colder, to 0.01 K as in SHARPlib.
                 let depth = (parcels.at("mulcl_pressure", point) / parcels.at("el_pressure", point)).ln();
                 assert!(most >= surface - 287.05 * 0.01 * depth, "{input} {point}: {most} {surface}");
                 above += 1;
