@@ -18,30 +18,35 @@ use npz::Array;
 use world::compiled;
 
 const GRAVITY: f64 = 9.80665;
+const GAS_DRY: f64 = 287.04749;
 const NAM: &str = "nam211_20180917T00_f000";
 const GFS: [&str; 2] = ["gfs2p5_20111008_f072", "gfs2p5_20110110T12_f120"];
 
 /// What can be asked of a file of columns, and what of one on a grid in metres.
-const OF_COLUMNS: [&str; 8] = [
+const OF_COLUMNS: [&str; 10] = [
     "positive_humidity",
     "saturated",
     "hydrostatic",
+    "hydrostatic_outside_storms",
     "cape_of_its_air",
     "cin_of_its_air",
     "inhibited",
+    "lifted",
     "turning",
     "steered",
 ];
 const OF_GRIDS: [&str; 3] = ["geostrophic", "thermal_wind", "continuity"];
 
 /// Root mean squares in tolerances, as measured: relation, NAM, GFS 2011-10-08, GFS 2011-01-10; NaN where the file has no such field.
-const FLOORS: [(&str, [f64; 3]); 11] = [
+const FLOORS: [(&str, [f64; 3]); 13] = [
     ("positive_humidity", [0.0, 0.0, 0.0]),
     ("saturated", [0.196, 0.0, 0.0]),
     ("hydrostatic", [0.425, 0.305, 0.238]),
+    ("hydrostatic_outside_storms", [0.425, 0.305, 0.238]),
     ("cape_of_its_air", [0.725, 0.714, 0.749]),
     ("cin_of_its_air", [0.819, 0.818, 0.726]),
     ("inhibited", [0.424, 0.608, 0.703]),
+    ("lifted", [0.0, 0.0, 0.0]),
     ("turning", [0.002, 0.006, 0.001]),
     ("steered", [f64::NAN, 0.501, 0.643]),
     ("geostrophic", [0.499, f64::NAN, f64::NAN]),
@@ -63,6 +68,7 @@ variable t    : temperature       on pl from \"TMP\"
 variable q    : specific_humidity on pl from \"SPFH\"
 variable u    : eastward_wind     on pl from \"UGRD\"
 variable v    : northward_wind    on pl from \"VGRD\"
+variable w    : vertical_wind     on pl from \"DZDT\"
 variable omega : pressure_velocity on pl from \"VVEL\"
 variable z    : geopotential      on pl from \"GP\"
 variable t2m  : temperature       on surface(2 m)  from \"TMP:2 m above ground\"
@@ -73,6 +79,8 @@ variable sp   : pressure in 400 .. 1100 hPa on surface from \"PRES:surface\"
 variable orog : height            on static  from \"HGT:surface\"
 variable sbcape : buoyant_energy  on column  from \"CAPE:surface\"
 variable sbcin  : buoyant_energy  on column  from \"CIN:surface\"
+variable mucape : buoyant_energy  on column  from \"CAPE:255-0 mb above ground\"
+variable refc   : reflectivity    on column  from \"REFC:entire atmosphere\"
 variable srh3   : helicity        on column(0 .. 3 km) from \"HLCY:3000-0 m above ground\"
 variable ustm   : eastward_wind   on column(0 .. 6 km) from \"USTM\"
 variable vstm   : northward_wind  on column(0 .. 6 km) from \"VSTM\"
@@ -88,7 +96,7 @@ data {
 model {
     architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [2, 4], window = [2, 4, 4])
     step        1 h
-    prognostic  t, u, v, q, z, omega, t2m, q2m, u10, v10, sp, sbcape, sbcin, srh3, ustm, vstm
+    prognostic  t, u, v, q, z, w, omega, t2m, q2m, u10, v10, sp, sbcape, sbcin, mucape, refc, srh3, ustm, vstm
     static      orog, latitude, rotation_cosine, rotation_sine
 }
 phase learn {
@@ -169,6 +177,12 @@ impl Case {
         let q = Array2::from_shape_fn(t.dim(), |(level, point)| {
             humid(share[[level, point]] / 100.0, t[[level, point]], self.levels[level])
         });
+        // NCEP's vertical wind is omega; that in m/s is what it is of air in hydrostatic balance.
+        let omega = self.column("w");
+        let w = Array2::from_shape_fn(t.dim(), |(level, point)| {
+            let warmth = t[[level, point]] * (1.0 + 0.608 * q[[level, point]]);
+            -omega[[level, point]] * GAS_DRY * warmth / (self.levels[level] * GRAVITY)
+        });
         let t2m = self.cell("sfc/2t|").unwrap();
         let q2m = self.cell("sfc/2sh|").unwrap_or_else(|| {
             let share = self.cell("sfc/2r|").unwrap();
@@ -181,7 +195,8 @@ impl Case {
             ("q", q),
             ("u", self.column("u")),
             ("v", self.column("v")),
-            ("omega", self.column("w")),
+            ("omega", omega),
+            ("w", w),
             ("z", self.column("gh") * GRAVITY),
             ("t2m", t2m),
             ("q2m", q2m),
@@ -192,6 +207,7 @@ impl Case {
             ("orog", self.cell("sfc/orog|").unwrap()),
             ("sbcape", self.cell("sfc/cape|surface|").unwrap()),
             ("sbcin", self.cell("sfc/cin|surface|").unwrap()),
+            ("mucape", self.cell("sfc/cape|pressureFromGroundLayer|18000-0").unwrap()),
             ("srh3", self.cell("sfc/hlcy|heightAboveGroundLayer|3000-0").unwrap()),
             ("ustm", self.cell("sfc/ustm|").unwrap_or_else(absent)),
             ("vstm", self.cell("sfc/vstm|").unwrap_or_else(absent)),
@@ -222,7 +238,7 @@ impl Case {
             let broken = interpret_on(kernel, &inputs, extent).unwrap().remove(0);
             let above = |level: usize, point: usize| {
                 // A layer is above the ground if its lower level is.
-                let lower = if *name == "hydrostatic" { level.saturating_sub(1) } else { level };
+                let lower = if name.starts_with("hydrostatic") { level.saturating_sub(1) } else { level };
                 broken.nrows() == 1 || self.levels[lower] < state["sp"][[0, point]] - 1e3
             };
             let inside = |point: usize| {
@@ -273,5 +289,31 @@ fn no_tolerance_is_below_its_floor() {
                 }
             }
         }
+    }
+}
+
+/// Composites of HRRR and of MRMS: the strongest echo of each file, as ecCodes reads it, is within the limit.
+#[test]
+fn no_echo_is_beyond_the_limit() {
+    let Some(root) = std::env::var_os("AURORAC_TEST_DATA").map(PathBuf::from) else {
+        println!("skipped: $AURORAC_TEST_DATA is not set");
+        return;
+    };
+    let reference = std::fs::read_to_string(root.join("data/REFERENCE.json")).unwrap();
+    let reference: serde_json::Value = serde_json::from_str(&reference).unwrap();
+    let text = RECIPE.replace("LEVELS", "1000, 500").replace("WEIGHTED", "0.01 * echo_limit");
+    let module = compiled("floors.aurora", &text).result.unwrap().1;
+    let kernel = module.kernel("constraint.echo_limit").unwrap();
+    for name in [
+        "hrrr/hrrr.wrfsubhf.sample.grib2",
+        "mrms/MRMS_MergedReflectivityQCComposite_00.50_20220704-110040.grib2",
+    ] {
+        let strongest = reference[name]["messages"][0]["max"].as_f64().unwrap();
+        let broken = |echo: f64| {
+            let echo = Array2::from_elem((1, 1), echo);
+            interpret_on(kernel, &[echo.view()], Extent { rows: 1, columns: 1 }).unwrap()[0][[0, 0]]
+        };
+        println!("{name}: {strongest} dBZ");
+        assert!(strongest > 60.0 && broken(strongest) == 0.0 && broken(80.0) == 1.0);
     }
 }

@@ -13,66 +13,7 @@ use ndarray::Array2;
 use world::compiled;
 
 /// Everything that any of them speaks of, on a small plain.
-const RECIPE: &str = "aurora 1.0
-recipe constrained \"All relations\"
-
-use std.physics (rotation_cosine, rotation_sine, temperature)
-use std.constraints
-
-grid plain = lambert(lat = 38.5 deg, lon = -97.5 deg, size = [24, 24], spacing = 12 km)
-levels pl : pressure = [1000, 850, 700, 500, 300, 200, 100] hPa
-
-variable t    : temperature       on pl from \"TMP\"
-variable q    : specific_humidity on pl from \"SPFH\"
-variable u    : eastward_wind     on pl from \"UGRD\"
-variable v    : northward_wind    on pl from \"VGRD\"
-variable w    : vertical_wind     on pl from \"DZDT\"
-variable omega : pressure_velocity on pl from \"VVEL\"
-variable z    : geopotential      on pl from \"GP\"
-variable refl : reflectivity      on pl from \"REFD\"
-variable rain_ratio    : mixing_ratio on pl from \"RWMR\"
-variable snow_ratio    : mixing_ratio on pl from \"SNMR\"
-variable graupel_ratio : mixing_ratio on pl from \"GRLE\"
-variable t2m  : temperature       on surface(2 m)  from \"TMP:2 m above ground\"
-variable q2m  : specific_humidity on surface(2 m)  from \"SPFH:2 m above ground\"
-variable u10  : eastward_wind     on surface(10 m) from \"UGRD:10 m above ground\"
-variable v10  : northward_wind    on surface(10 m) from \"VGRD:10 m above ground\"
-variable sp   : pressure in 400 .. 1100 hPa on surface from \"PRES:surface\"
-variable orog : height            on static  from \"HGT:surface\"
-variable refc : reflectivity      on column  from \"REFC:entire atmosphere\"
-variable sbcape : buoyant_energy  on column  from \"CAPE:surface\"
-variable sbcin  : buoyant_energy  on column  from \"CIN:surface\"
-variable mucape : buoyant_energy  on column  from \"CAPE:255-0 mb above ground\"
-variable srh3   : helicity        on column(0 .. 3 km) from \"HLCY:3000-0 m above ground\"
-variable ustm   : eastward_wind   on column(0 .. 6 km) from \"USTM\"
-variable vstm   : northward_wind  on column(0 .. 6 km) from \"VSTM\"
-variable water_before : precipitable_water on column from \"PWAT\"
-variable evaporation  : precipitation_rate on surface from \"EVP\"
-variable rain         : precipitation_rate on surface from \"PRATE\"
-
-data {
-    archive     synthetic
-    grid        plain
-    every       1 h
-    train       2020-04-20 .. 2020-05-20
-    validate    2020-05-28 .. 2020-05-29
-    test        2020-06-06 .. 2020-06-08
-}
-model {
-    architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [2, 4], window = [2, 4, 4])
-    step        1 h
-    prognostic  t, u, v, q, w, z, omega, refl, rain_ratio, snow_ratio, graupel_ratio, t2m, q2m, u10, v10, sp,
-                refc, sbcape, sbcin, mucape, srh3, ustm, vstm, water_before, evaporation, rain
-    static      orog, latitude, rotation_cosine, rotation_sine
-}
-phase learn {
-    for         1 epochs
-    batch       2
-    train       new
-    optimise    adamw(rate = 1e-3)
-    minimise    WEIGHTED
-}
-";
+const RECIPE: &str = include_str!("desk/constrained.aurora");
 
 /// All that the library has, by name.
 fn names() -> Vec<String> {

@@ -5,13 +5,19 @@ mod kernel_support;
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::*;
 use aurora_compiler::kernel::jit::Compiled;
-use kernel_support::gradients::{Errors, compared, gradients, interpreted, judged_by_input};
+use kernel_support::gradients::{Errors, gradients, interpreted, judged_by_input, quantile};
 use kernel_support::parcel::{cape, soundings};
 use kernel_support::{Random, run};
 
 const LEVELS: usize = 40;
 
-/// The limits are those of the prototype's figures: f64's differences miss the gradient itself by 1e-8 at most.
+/// Of temperature and humidity every gradient is right by itself: the median to 1e-5, 99 in 100 to 1e-3. Of pressure it is right beside the
+/// largest of its column, and not always by itself. A pressure is the end of one step of the ascent and the beginning of the next: what
+/// it adds to the parcel's temperature in the one it takes away in the other, for where the parcel arrives hardly depends on the
+/// pressures that it has passed. Each of the two parts is dCAPE/dT times dT/d ln p, in these columns 15 000 J/kg and seven times CAPE; on one
+/// level in ten their sum is a 25 000th of them, on one in a hundred a 190 000th, and f32's 6e-8 of the parts is then 1e-2 of the
+/// sum. They come from different steps of the walk, so no order of the sums has their difference exactly. Beside it
+/// stands f64 with the same kernel, which has the digits to spare.
 #[test]
 fn the_gradient_of_cape_equals_differences() {
     let kernel = cape(LEVELS);
@@ -25,16 +31,21 @@ fn the_gradient_of_cape_equals_differences() {
         values.iter().copied().fold(0.0, f64::max)
     );
     assert!(mean > 500.0);
-    let [median, wide, _] = compared::<f64>(&kernel, &inputs, cells).told("f64");
-    assert!(median <= 1e-6 && wide <= 1e-4);
+    let found = gradients::<f64>(&kernel, &inputs, cells);
+    for (input, mut errors) in kernel.inputs.iter().zip(judged_by_input(&kernel, &inputs, cells, &found)) {
+        let [median, wide, _] = errors.told(&format!("f64, by {}", input.name));
+        assert!(median <= 1e-6 && wide <= 1e-4, "{}", input.name);
+    }
     let found = gradients::<f32>(&kernel, &inputs, cells);
     let mut all = Errors::default();
     for (input, mut errors) in kernel.inputs.iter().zip(judged_by_input(&kernel, &inputs, cells, &found)) {
         let [median, wide, _] = errors.told(&format!("f32, by {}", input.name));
-        // Where the parcel arrives hardly depends on the pressures it has passed: what each of them adds on one level it takes
-        // away on the next, and f32's rounding of the two is more, beside their difference, than elsewhere.
-        let limit = if input.name == "p" { 1e-2 } else { 1e-3 };
-        assert!(median <= 1e-5 && wide <= limit, "{}", input.name);
+        let [typical, beside, most] = [0.5, 0.99, 1.0].map(|share| quantile(&mut errors.of_largest, share));
+        println!("   of the column's largest: median {typical:.1e}, 99 % {beside:.1e}, most {most:.1e}");
+        assert!(median <= 1e-5, "{}", input.name);
+        assert!(input.name == "p" || wide <= 1e-3, "{}", input.name);
+        // Of every input, ten times as strict as what is asked of each gradient by itself, and no exception.
+        assert!(beside <= 1e-4 && most <= 1e-3, "{}", input.name);
         all.extend(errors);
     }
     all.told("f32");

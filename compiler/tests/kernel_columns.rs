@@ -5,8 +5,10 @@ mod kernel_support;
 
 use std::time::Instant;
 
+use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::interpret::{Number, interpret};
 use aurora_compiler::kernel::ir::*;
+use aurora_compiler::kernel::jit::Compiled;
 use aurora_compiler::kernel::optimise::optimise;
 use aurora_compiler::kernel::text::parse;
 use aurora_compiler::kernel::verify::verify;
@@ -281,4 +283,29 @@ kernel k(ground: cell, air: column 2, active: column 3) {
     ] {
         assert!(verify(&parse(&text.replace(from, to)).unwrap()).is_err(), "{to}");
     }
+}
+
+/// Walks are done once if they are the same; those that differ in the sign of a zero are not.
+#[test]
+fn walks_that_differ_in_the_sign_of_a_zero_are_two() {
+    let walk = |zero: &str| {
+        format!(
+            "scan starts [%1] captures [%0] result 0 {{\n  %0 = state 0\n  %1 = constant {zero}\n  next [%1]\n}}"
+        )
+    };
+    let text = format!(
+        "kernel zeros(a: column 2, b: cell) {{\n%0 = input a\n%1 = input b\n%2 = {}\n%3 = {}\noutput plus = %2\noutput minus = %3\n}}",
+        walk("0.0"),
+        walk("-0.0")
+    );
+    let kernel = &parse(&text).unwrap().kernels[0];
+    let inputs = [array![[1.0f32], [2.0]], array![[3.0f32]]];
+    let found = kernel_support::run(&Compiled::new(kernel).unwrap(), &inputs, &[2, 2], 1);
+    let judged = interpret(kernel, &[inputs[0].view(), inputs[1].view()], 1).unwrap();
+    for (found, judged) in found.iter().zip(&judged) {
+        assert!(found.iter().zip(judged).all(|(x, y)| x.to_bits() == y.to_bits()), "{found} {judged}");
+    }
+    let derivative = value_and_gradient(kernel, &["plus", "minus"], &["a"]).unwrap();
+    let judged = interpret(&derivative, &[inputs[0].view(), inputs[1].view()], 1).unwrap();
+    assert!(judged[0].iter().all(|x| x.is_sign_positive()) && judged[1].iter().all(|x| x.is_sign_negative()));
 }

@@ -42,7 +42,7 @@ def on_its_map(data):
 def check(aurorac, path, folder):
     outputs = [folder / "out.nc", folder / "out.zarr"]
     for output in outputs:
-        arguments = ["derive", "std.physics", "--input", path, "--output", output, "--only", ",".join(ONLY)]
+        arguments = ["derive", "std.severe", "--input", path, "--output", output, "--only", ",".join(ONLY)]
         subprocess.run([aurorac, *arguments], check=True, capture_output=True)
     netcdf = xr.open_dataset(outputs[0])
     zarr = xr.open_zarr(outputs[1], consolidated=False)

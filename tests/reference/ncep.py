@@ -28,7 +28,7 @@ def dewpoint(e):
     return 273.15 + 243.5 * logarithm / (17.67 - logarithm)
 
 
-def columns(case):
+def columns(case, first=3, step=7):
     def surface(start):
         found = [case[key] for key in case.files if key.startswith(start)]
         return found[0].ravel().astype(float) if found else None
@@ -48,7 +48,7 @@ def columns(case):
         vapour = ratio * ground["sp"] / (0.62198 + ratio)
     else:
         vapour = ground["2r"] / 100 * saturation(ground["2t"])
-    for cell in range(3, len(ground["sp"]), 7):
+    for cell in range(first, len(ground["sp"]), step):
         above = (p < ground["sp"][cell]) & (fields["gh"][:, cell] > ground["orog"][cell])
         take = lambda first, name: np.r_[first[cell], fields[name][above, cell]]
         t = take(ground["2t"], "t")

@@ -10,6 +10,7 @@ mod cli {
     mod heads;
     mod hub;
     mod mistakes;
+    mod most_unstable;
     mod roads;
     mod soundings;
     mod state;

@@ -453,8 +453,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let missing = in_libraries("std.physics.scp", &Nowhere).unwrap_err();
-        assert!(missing.contains("mucape") && missing.contains("RECIPE.aurora --kernel"), "{missing}");
+        let missing = in_libraries("std.severe.updraught_helicity", &Nowhere).unwrap_err();
+        assert!(
+            missing.contains("how far the points") && missing.contains("RECIPE.aurora --kernel"),
+            "{missing}"
+        );
         assert!(in_libraries("nothing_at_all", &Nowhere).is_err());
         assert!(in_libraries("g0", &Nowhere).unwrap_err().contains("constant"));
     }

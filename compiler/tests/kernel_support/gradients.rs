@@ -10,17 +10,15 @@ use ndarray::Array2;
 #[derive(Debug, Default)]
 pub struct Errors {
     pub errors: Vec<f64>,
+    /// The same, relative to the largest gradient that the cell's column has by this input.
+    pub of_largest: Vec<f64>,
     /// Where the differences to either side disagree.
     pub kinks: usize,
 }
 
 impl Errors {
     pub fn quantile(&mut self, share: f64) -> f64 {
-        self.errors.sort_by(f64::total_cmp);
-        match self.errors.len() {
-            0 => f64::NAN,
-            count => self.errors[((count - 1) as f64 * share) as usize],
-        }
+        quantile(&mut self.errors, share)
     }
 
     /// Prints the distribution under a name and gives median, 99 % and the most.
@@ -38,7 +36,17 @@ impl Errors {
 
     pub fn extend(&mut self, other: Errors) {
         self.errors.extend(other.errors);
+        self.of_largest.extend(other.of_largest);
         self.kinks += other.kinks;
+    }
+}
+
+/// Of numbers that are put in order.
+pub fn quantile(numbers: &mut [f64], share: f64) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    match numbers.len() {
+        0 => f64::NAN,
+        count => numbers[((count - 1) as f64 * share) as usize],
     }
 }
 
@@ -92,6 +100,7 @@ pub fn judged_by_input(
     let here = total(inputs);
     for (number, input) in kernel.inputs.iter().enumerate() {
         let mut errors = Errors::default();
+        let mut by_cell = vec![Vec::new(); cells];
         for level in 0..input.domain.levels() {
             let step = |cell: usize| inputs[number][[level, cell]].abs().max(1e-3) * 1e-6;
             let moved = |sign: f64| {
@@ -117,9 +126,16 @@ pub fn judged_by_input(
                 }
                 let expected = (left + right) / 2.0;
                 let error = (found[number][[level, cell]] - expected).abs();
+                by_cell[cell].push((error, expected.abs()));
                 let error = error / expected.abs().max(1e-3 * scale).max(1e-6);
                 errors.errors.push(if error.is_nan() { f64::INFINITY } else { error });
             }
+        }
+        for column in by_cell {
+            let largest = column.iter().fold(1e-30_f64, |most, (_, expected)| most.max(*expected));
+            let relative =
+                |(error, _): &(f64, f64)| if error.is_nan() { f64::INFINITY } else { error / largest };
+            errors.of_largest.extend(column.iter().map(relative));
         }
         all.push(errors);
     }

@@ -19,7 +19,7 @@ const ONLY: [&str; 2] = ["--only", "speed06,right_mover_u,right_mover_v"];
 #[test]
 fn a_table_in_the_units_of_forecasters() {
     let place = place();
-    let said = place.done(&[&["derive", "std.physics", "--sounding", "dodge.snd"][..], &ONLY].concat());
+    let said = place.done(&[&["derive", "std.severe", "--sounding", "dodge.snd"][..], &ONLY].concat());
     assert!(said.stdout.contains("2016-05-24 23:00 UTC"), "{}", said.stdout);
     assert!(said.stdout.contains("37.57° N, 100.13° W"), "{}", said.stdout);
     assert!(!said.stdout.contains('\u{1b}'), "a pipe is given no colours");
@@ -28,7 +28,7 @@ fn a_table_in_the_units_of_forecasters() {
     let mover = said.stdout.lines().find(|line| line.contains("right_mover_u, _v")).expect("the motion");
     assert!(mover.contains('°') && mover.contains("kt"), "{mover}");
     let json = place.done(
-        &[&["derive", "std.physics", "--sounding", "dodge.snd", "--format", "json"][..], &ONLY].concat(),
+        &[&["derive", "std.severe", "--sounding", "dodge.snd", "--format", "json"][..], &ONLY].concat(),
     );
     let json: Value = serde_json::from_str(&json.stdout).expect("JSON");
     let parameter = &json["parameters"]["speed06"];
@@ -54,7 +54,7 @@ fn a_table_in_the_units_of_forecasters() {
 #[test]
 fn the_diagram_is_a_picture_of_its_own() {
     let place = place();
-    let arguments = ["derive", "std.physics", "--sounding", "dodge.snd", "--output", "dodge.svg"];
+    let arguments = ["derive", "std.severe", "--sounding", "dodge.snd", "--output", "dodge.svg"];
     let said = place.done(&[&arguments[..], &ONLY].concat());
     assert!(said.stderr.contains("dodge.svg"), "{}", said.stderr);
     let svg = place.text("dodge.svg");
@@ -134,7 +134,7 @@ fn the_soundings_people_have() {
             );
             assert!(sounding.levels.len() > 20, "{}", path.display());
             let path = path.to_str().expect("UTF-8");
-            place.done(&[&["derive", "std.physics", "--sounding", path][..], &ONLY].concat());
+            place.done(&[&["derive", "std.severe", "--sounding", path][..], &ONLY].concat());
             read += 1;
         }
     }

@@ -107,7 +107,7 @@ fn explain_shows_what_becomes_of_a_field() {
     let pages = json(&place.done(&["explain", "pwat", "r.aurora", "--kernel", "--format", "json"]).stdout);
     assert_eq!(pages[0]["schema"], "aurora-kernel/1");
     assert!(pages[0]["machine"]["bytes"].as_u64().is_some_and(|bytes| bytes > 0));
-    // Of a library, over the usual fields; the composite that everybody asks for has two definitions.
+    // Of a library, over the usual fields.
     let stp = json(&place.done(&["explain", "std.severe.stp", "--kernel", "--format", "json"]).stdout);
     assert_eq!(stp[0]["kind"], "derive of std.severe");
     assert!(stp[0]["fused"]["with"].as_array().is_some_and(|with| with.contains(&"sbcape".into())));
@@ -117,7 +117,10 @@ fn explain_shows_what_becomes_of_a_field() {
         (vec!["explain", "saturation", "r.aurora", "--kernel"], "function"),
         (vec!["explain", "t", "r.aurora", "--kernel"], "read, not computed"),
         (vec!["explain", "g0", "r.aurora", "--kernel"], "constant"),
-        (vec!["explain", "std.physics.scp", "--kernel"], "mucape"),
+        (
+            vec!["explain", "std.severe.updraught_helicity", "--kernel"],
+            "how far the points of the grid are apart",
+        ),
         (vec!["explain", "saturatoin", "--kernel"], "did you mean `saturation`?"),
     ] {
         let refused = place.refused(&asked);

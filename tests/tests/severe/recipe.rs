@@ -6,7 +6,7 @@ mod world;
 use std::collections::BTreeMap;
 
 use aurora_compiler::compile;
-use aurora_compiler::kernel::interpret::{Number, interpret};
+use aurora_compiler::kernel::interpret::{Extent, Number, interpret, interpret_on};
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::kernel::jit::Compiled;
 use ndarray::Array2;
@@ -196,6 +196,30 @@ fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
     let found =
         interpret(kernel, &views, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
     found[0].iter().map(|x| x.to_f64()).collect()
+}
+
+/// A kernel that sees its neighbours, of inputs in its own order.
+pub fn on_grid(kernel: &Kernel, inputs: &[Vec<f64>], extent: Extent, executor: Executor) -> Vec<f64> {
+    let cells = extent.rows * extent.columns;
+    if executor == Executor::MachineCode {
+        let code = Compiled::new(kernel).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+        let arrays: Vec<Vec<f32>> =
+            inputs.iter().map(|array| array.iter().map(|x| *x as f32).collect()).collect();
+        let views: Vec<&[f32]> = arrays.iter().map(Vec::as_slice).collect();
+        let mut found = vec![0.0; cells];
+        code.run_on(&views, &mut [&mut found], extent)
+            .unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+        return found.into_iter().map(f64::from).collect();
+    }
+    let arrays: Vec<Array2<f64>> = inputs
+        .iter()
+        .map(|array| {
+            Array2::from_shape_vec((array.len() / cells, cells), array.clone()).expect("levels by cells")
+        })
+        .collect();
+    let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
+    let found = interpret_on(kernel, &views, extent);
+    found.unwrap_or_else(|error| panic!("{}: {error}", kernel.name))[0].iter().copied().collect()
 }
 
 fn compiled(kernel: &Kernel, columns: &Columns) -> Vec<f64> {

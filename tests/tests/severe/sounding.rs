@@ -54,7 +54,13 @@ pub fn all(file: &Value) -> Result<Vec<Sounding>, String> {
 pub fn compare(soundings: &[Sounding], executor: Executor, report: &mut Report) {
     let columns = Columns::of(&soundings.iter().map(|one| one.levels.clone()).collect::<Vec<_>>());
     for tool in &TOOLS {
-        let checks: Vec<&Check> = tool.checks.iter().collect();
+        let known = |check: &&Check| {
+            let of = |one: &Sounding| {
+                tool_values(&one.values, tool.label).map(|(_, values)| !values[check.key].is_null())
+            };
+            soundings.iter().any(|one| of(one) == Some(true))
+        };
+        let checks: Vec<&Check> = tool.checks.iter().filter(known).collect();
         let mut names: Vec<&str> = checks.iter().map(|check| check.field).collect();
         names.sort_unstable();
         names.dedup();
@@ -83,6 +89,7 @@ fn one(
             None => values[check.key].as_f64(),
             Some(part) => values[check.key][part].as_f64(),
         };
+        // What no sounding of the file has was not computed.
         let Some(theirs) = theirs else { continue };
         let ours = found[check.field][number] * check.factor;
         let name = format!("{} {tool} {}", sounding.name, check.name());

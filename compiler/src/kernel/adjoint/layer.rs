@@ -33,12 +33,21 @@ pub(super) fn written_out(tape: &mut Tape, op: LayerOp, [value, coordinate, from
             let sum = tape.binary(Binary::Add, ends[0], ends[1]);
             let mean = tape.binary(Binary::Mul, sum, half);
             let thickness = tape.unary(Unary::Abs, across);
-            let area = tape.binary(Binary::Mul, mean, thickness);
+            let thickness = tape.push(Instruction::Select { mask: idle, then: zero, otherwise: thickness });
+            // A mean of shares, not an area over a depth, and nothing of pairs that take no part: in a thin layer between two levels the
+            // share is 1 exactly, and moving its ends takes as much off as it brings. Of areas, what rounding leaves of the
+            // two would be divided by the thickness.
+            let weight = if op == LayerOp::Mean {
+                let depth = tape.sum(thickness, None);
+                tape.binary(Binary::Div, thickness, depth)
+            } else {
+                thickness
+            };
+            let area = tape.binary(Binary::Mul, mean, weight);
             let area = tape.push(Instruction::Select { mask: idle, then: zero, otherwise: area });
             let area = tape.sum(area, None);
             if op == LayerOp::Mean {
-                let depth = tape.sum(thickness, None);
-                return tape.binary(Binary::Div, area, depth);
+                return area;
             }
             let (forward, turned) = (tape.compare(Compare::Le, from, to), tape.unary(Unary::Neg, area));
             tape.push(Instruction::Select { mask: forward, then: area, otherwise: turned })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::ir::{Domain, Instruction, Kernel, Reduce, Value};
+use super::super::passes::walk_key;
 use super::AdjointError;
 use super::layer;
 use super::scan::{Group, Member, Seen, Walk, Wish, is_last};
@@ -144,7 +145,7 @@ impl Rewriting<'_> {
             return self.keep(instruction, self.domains[at], true);
         };
         let walk = Walk { reverse, starts, captures, active, body };
-        let place = self.walks.iter().position(|(known, _)| *known == walk).unwrap_or_else(|| {
+        let place = self.walks.iter().position(|(known, _)| known.is(&walk)).unwrap_or_else(|| {
             let group = self.group(at, &walk);
             self.walks.push((walk, group));
             self.walks.len() - 1
@@ -204,5 +205,5 @@ fn same_walk(one: &Instruction, other: &Instruction) -> Option<usize> {
     if let Instruction::Scan { result: own, .. } = &mut renamed {
         *own = result;
     }
-    (renamed == *other).then_some(result)
+    (renamed == *other && walk_key(&renamed) == walk_key(other)).then_some(result)
 }

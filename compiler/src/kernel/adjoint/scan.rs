@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::ir::{Binary, Body, Domain, Instruction, Unary, Value};
+use super::super::passes::walk_key;
 use super::guards::{ROOT, Side};
 use super::prepare::slopes;
 use super::sweep::Sweep;
@@ -107,6 +108,15 @@ impl Group {
 }
 
 impl Walk {
+    /// Whether it is the same in every bit: 0 and -0 are equal, but not the same.
+    pub fn is(&self, other: &Walk) -> bool {
+        let key = |walk: &Walk| {
+            let Walk { reverse, starts, captures, active, body } = walk.clone();
+            walk_key(&Instruction::Scan { reverse, starts, captures, active, body, result: 0 })
+        };
+        self == other && key(self) == key(other)
+    }
+
     /// For each value of the body, whether it depends on a start or a capture whose gradient is wanted.
     fn varying(&self, wish: &Wish) -> Vec<bool> {
         let mut states = wish.starts.clone();

@@ -100,12 +100,18 @@ pub(super) fn layer(op: LayerOp, value: Field, coordinate: Field, from: Field, t
     let empty = any(taken.clone(), cell).bool_not();
     let result = match op {
         LayerOp::Integral | LayerOp::Mean => {
-            let area = ((first + last) * 0.5 * thickness.clone()).sum_dim(LEVELS);
+            let means = (first + last) * 0.5;
             if op == LayerOp::Integral {
+                let area = (means * thickness).sum_dim(LEVELS);
                 area.clone().mask_where(backward, area.neg())
             } else {
-                let depth = thickness.sum_dim(LEVELS).mask_fill(empty.clone(), 1.0);
-                (area / depth).mask_fill(empty, f32::NAN)
+                // Beside one of them, which the gradient takes as it is: between two levels nothing is left, and how thin the layer is
+                // does not matter.
+                let depth = thickness.clone().sum_dim(LEVELS).mask_fill(empty.clone(), 1.0);
+                let one = means.clone().mask_fill(taken.bool_not(), f32::NEG_INFINITY).max_dim(LEVELS);
+                let one = one.mask_fill(empty.clone(), 0.0).detach();
+                let beyond = ((means - one.clone().expand(shape)) * thickness).sum_dim(LEVELS);
+                (one + beyond / depth).mask_fill(empty, f32::NAN)
             }
         }
         LayerOp::Max | LayerOp::Min => {

@@ -1,0 +1,51 @@
+"""Latitudes and rotations of grids by PROJ: the table in runtime/src/data/of_grid.rs.
+
+    python grid.py
+
+pyproj 3.7.2, on the sphere of 6 371 229 m. A grid's rows lead away from east by the angle that a step of a metre along them has on the
+sphere, taken of PROJ's own inverse to either side of the point.
+"""
+
+import numpy as np
+import pyproj
+
+SPHERE = "+R=6371229 +units=m +no_defs"
+# Projection, columns, rows, spacing; of each grid three points: the north-western one, one between, the south-eastern one.
+GRIDS = {
+    "lambert 38.5 -97.5": ("+proj=lcc +lat_1=38.5 +lat_0=38.5 +lon_0=-97.5", 60, 40, 50_000),
+    "lambert -34 138": ("+proj=lcc +lat_1=-34 +lat_0=-34 +lon_0=138", 40, 30, 30_000),
+    "mercator 20 179": ("+proj=merc +lat_ts=20 +lon_0=179", 50, 30, 20_000),
+    "stereographic 60 -150": ("+proj=stere +lat_0=90 +lat_ts=60 +lon_0=-150", 30, 20, 90_000),
+}
+
+
+def turned(projection, x, y):
+    """The unit vector of a row, towards east and north."""
+    (west, east), (south, north) = projection(np.array([x - 1.0, x + 1.0]), np.array([y, y]), inverse=True)
+    across = (east - west + 180) % 360 - 180
+    latitude = np.deg2rad((south + north) / 2)
+    vector = np.array([np.deg2rad(across) * np.cos(latitude), np.deg2rad(north - south)])
+    return vector / np.hypot(*vector)
+
+
+def main():
+    assert pyproj.__version__ == "3.7.2", pyproj.__version__
+    for name, (text, columns, rows, spacing) in GRIDS.items():
+        projection = pyproj.Proj(f"{text} {SPHERE}")
+        # Mercator's and the stereographic plane begin elsewhere: the grid's south-western point is put somewhere on purpose.
+        west, south = {
+            "mercator 20 179": projection(171.0, -5.0),
+            "stereographic 60 -150": projection(-175.0, 42.0),
+            "lambert 38.5 -97.5": projection(-119.0, 27.0),
+            "lambert -34 138": projection(131.0, -38.0),
+        }[name]
+        print(name, "south-west", projection(west, south, inverse=True))
+        for row, column in [(0, 0), (rows // 3, columns // 2), (rows - 1, columns - 1)]:
+            x, y = west + column * spacing, south + (rows - 1 - row) * spacing
+            longitude, latitude = projection(x, y, inverse=True)
+            east, north = turned(projection, x, y)
+            print(f"    ({row}, {column}, {latitude:.7f}, {longitude % 360:.7f}, {east:.7f}, {north:.7f}),")
+
+
+if __name__ == "__main__":
+    main()
