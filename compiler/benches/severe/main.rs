@@ -3,15 +3,16 @@
 //! `docs/src/performance.md`.
 //!
 //! `cargo bench -p aurora-compiler --bench severe -- [--python PYTHON] [--rounds N] [--only WORD]`, where PYTHON has what
-//! `compiler/benches/severe/requirements.txt` lists. Without `--python` only this side is measured.
+//! `compiler/benches/severe/requirements.txt` lists. Without `--python` only this side is measured; `--only compilation` measures what all
+//! of it costs before it runs.
 
 mod columns;
+mod compilation;
 mod peer;
 mod recipe;
 
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::{Kernel, Output};
@@ -27,6 +28,8 @@ use peer::{Measured, Peer, THREADS, here};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 9;
+/// The one thing measured that is not a case.
+const COMPILATION: &str = "compilation";
 const PEERS: [&str; 3] = ["numba", "jax", "sharplib"];
 
 fn main() -> ExitCode {
@@ -47,6 +50,9 @@ fn run() -> Result<(), String> {
     };
     let rounds = option("--rounds").and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let only = option("--only").unwrap_or_default();
+    if only == COMPILATION {
+        return compilation::measure();
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global();
     pool.map_err(|error| error.to_string())?;
 
@@ -68,7 +74,7 @@ fn run() -> Result<(), String> {
     // What is left of it is in the folder for temporary files.
     drop(std::fs::remove_dir_all(&folder));
     outcome?;
-    compilation()
+    compilation::measure()
 }
 
 /// Does a piece of work once.
@@ -201,29 +207,5 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
             None => println!(),
         }
     }
-    Ok(())
-}
-
-/// Everything in `std.severe`, from text to kernels and from kernels to machine code.
-fn compilation() -> Result<(), String> {
-    let clock = Instant::now();
-    let kernels = recipe::everything()?;
-    let text = clock.elapsed();
-    let mut times: Vec<(f64, usize)> = (0..5)
-        .map(|_| {
-            let clock = Instant::now();
-            let size =
-                kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
-            (clock.elapsed().as_secs_f64(), size)
-        })
-        .collect();
-    times.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (seconds, size) = times[times.len() / 2];
-    println!(
-        "\neverything in std.severe: {} kernels, text to kernels {:.0} ms, kernels to machine code {:.0} ms, {size} bytes",
-        kernels.len(),
-        1e3 * text.as_secs_f64(),
-        1e3 * seconds
-    );
     Ok(())
 }

@@ -46,7 +46,7 @@ variable shear6 : wind_speed >= 0 m/s      on column from \"shear6\"
 derive scp : index on column = supercell(mucape, esrh, ebwd) * inhibition(mucin)
 derive stp : index on column = tornado(sbcape, lcl, srh1, shear6)
 derive ehi : index on column = energy_helicity(sbcape, srh1)
-derive brn : index on column = bulk_richardson(mucape, 0.5 * shear6 * shear6 as helicity)
+derive brn : index on column = bulk_richardson(mucape, (0.5 * shear6 * shear6) as helicity)
 ";
 
 /// The array of `columns` that a kernel reads under a name; none for the sensitivity of an output.
@@ -63,15 +63,20 @@ pub fn fields(names: &[&str]) -> Result<Kernel, String> {
     one(&module(&column(), names)?, names)
 }
 
-/// All fields of `std.severe` that a column has, in as few kernels as they are fused to.
-pub fn everything() -> Result<Vec<Kernel>, String> {
+/// All fields of `std.severe` that a column has: their kernels and names.
+pub fn derivations() -> Result<(Module, Vec<String>), String> {
     let path = desk::repository("recipes/std/severe.aurora");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let names = text.lines().filter_map(|line| line.strip_prefix("derive ")?.split([' ', ':']).next());
     // Functions are written out where they are used; vertical wind is not among the fields of the column.
     let names: Vec<&str> =
         names.filter(|name| !name.contains('(') && *name != "updraught_helicity").collect();
-    Ok(fuse(&module(&column(), &names)?.kernels, &names.iter().copied().collect()))
+    Ok((module(&column(), &names)?, names.into_iter().map(String::from).collect()))
+}
+
+/// Those fields in as few kernels as they are fused to.
+pub fn fused(module: &Module, names: &[String]) -> Vec<Kernel> {
+    fuse(&module.kernels, &names.iter().map(String::as_str).collect())
 }
 
 fn column() -> String {
