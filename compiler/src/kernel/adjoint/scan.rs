@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::ir::{Binary, Body, Domain, Instruction, Unary, Value};
 use super::guards::{ROOT, Side};
@@ -44,7 +45,7 @@ pub(super) struct Walk {
     pub starts: Vec<Value>,
     pub captures: Vec<Value>,
     pub active: Option<Value>,
-    pub body: Body,
+    pub body: Arc<Body>,
 }
 
 /// What is wanted of a way back, and what can be had.
@@ -97,7 +98,7 @@ pub(super) enum Kind {
 pub(super) struct Back {
     pub states: Vec<Kind>,
     pub seen: Vec<Seen>,
-    pub body: Body,
+    pub body: Arc<Body>,
 }
 
 impl Group {
@@ -211,7 +212,7 @@ impl Walk {
         }
         let body = Body { instructions: sweep.tape.instructions, next };
         let (body, seen) = without_idle(body, &slots.seen);
-        Back { states, seen, body }
+        Back { states, seen, body: Arc::new(body) }
     }
 
     /// The value of the step that may be no number where nothing asks for what a state becomes: that, or what is added to the
@@ -244,8 +245,8 @@ impl Walk {
     }
 
     /// The body that writes down, besides, what the way back sees of it; and what those are, state by state.
-    pub fn writing(&self, back: &Back) -> (Body, Vec<Seen>) {
-        let mut body = self.body.clone();
+    pub fn writing(&self, back: &Back) -> (Arc<Body>, Vec<Seen>) {
+        let mut body = Body::clone(&self.body);
         let mut written = Vec::new();
         for seen in &back.seen {
             let value = match seen {
@@ -263,7 +264,7 @@ impl Walk {
             body.next.push(value);
             written.push(*seen);
         }
-        (body, written)
+        (Arc::new(body), written)
     }
 }
 
