@@ -13,6 +13,7 @@ mod recipe;
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::slice;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::{Kernel, Output};
@@ -92,7 +93,8 @@ struct Case<'a> {
 
 fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
     let composites = recipe::composites()?;
-    let bytes = 4 * CELLS * (composites.inputs.len() + composites.outputs.len());
+    let arrays = composites.iter().map(|kernel| kernel.inputs.len() + kernel.outputs.len());
+    let bytes = 4 * CELLS * arrays.sum::<usize>();
     let winds = recipe::fields(&["right_mover_u", "right_mover_v", "bulk_shear6", "srh1", "srh3"])?;
     let parcels = recipe::fields(&["sbcape", "sbcin", "mlcape", "mlcin", "mucape", "mucin"])?;
     let surface = recipe::fields(&["sbcape"])?;
@@ -108,15 +110,15 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
         Case {
             name: "Bunkers, shear, SRH (columns)",
             asked: "winds",
-            ways: vec![("here", work(&winds, columns, COLUMNS, true)?)],
+            ways: vec![("here", work(slice::from_ref(&winds), columns, COLUMNS, true)?)],
             bytes: None,
         },
         Case {
             name: "SB, ML, MU CAPE and CIN (columns)",
             asked: "parcels",
             ways: vec![
-                ("here, wide", work(&parcels, columns, COLUMNS, true)?),
-                ("here, portable", work(&parcels, columns, COLUMNS, false)?),
+                ("here, wide", work(slice::from_ref(&parcels), columns, COLUMNS, true)?),
+                ("here, portable", work(slice::from_ref(&parcels), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
@@ -124,8 +126,8 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE (columns)",
             asked: "surface",
             ways: vec![
-                ("here, wide", work(&surface, columns, COLUMNS, true)?),
-                ("here, portable", work(&surface, columns, COLUMNS, false)?),
+                ("here, wide", work(slice::from_ref(&surface), columns, COLUMNS, true)?),
+                ("here, portable", work(slice::from_ref(&surface), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
@@ -133,16 +135,28 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE and gradient (columns)",
             asked: "gradient",
             ways: vec![
-                ("here, wide", work(&both, columns, COLUMNS, true)?),
-                ("here, portable", work(&both, columns, COLUMNS, false)?),
+                ("here, wide", work(slice::from_ref(&both), columns, COLUMNS, true)?),
+                ("here, portable", work(slice::from_ref(&both), columns, COLUMNS, false)?),
             ],
             bytes: None,
         },
     ])
 }
 
-/// A kernel on all columns, compiled once.
-fn work<'a>(kernel: &Kernel, columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
+/// Kernels on all columns, compiled once.
+fn work<'a>(kernels: &[Kernel], columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
+    let runs: Result<Vec<_>, String> =
+        kernels.iter().map(|kernel| run_of(kernel, columns, count, wide)).collect();
+    let mut runs = runs?;
+    Ok(Box::new(move || here(count, || runs.iter_mut().for_each(|run| run()))))
+}
+
+fn run_of<'a>(
+    kernel: &Kernel,
+    columns: &'a Columns,
+    count: usize,
+    wide: bool,
+) -> Result<impl FnMut() + use<'a>, String> {
     let compiled = Compiled::with(kernel, Options { wide }).map_err(|error| error.to_string())?;
     let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
     let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
@@ -150,14 +164,12 @@ fn work<'a>(kernel: &Kernel, columns: &'a Columns, count: usize, wide: bool) -> 
     let ones = vec![1.0; count];
     let inputs: Vec<String> =
         kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
-    Ok(Box::new(move || {
+    Ok(move || {
         let inputs: Vec<&[f32]> =
             inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
-        here(count, || {
-            let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-            compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
-        })
-    }))
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
+    })
 }
 
 /// As many bytes as a kernel reads and writes, half of them read and half written.

@@ -3,8 +3,6 @@
 #[path = "../../tests/desk/mod.rs"]
 mod desk;
 
-use std::collections::BTreeSet;
-
 use aurora_compiler::kernel::fuse::fuse;
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::plan::derivation::derivable;
@@ -54,8 +52,10 @@ pub fn array_of(input: &str) -> &str {
     input.strip_suffix("_profile").unwrap_or(if input.starts_with("d.") { "" } else { input })
 }
 
-pub fn composites() -> Result<Kernel, String> {
-    one(&module(CELLS, &["scp", "stp", "ehi", "brn"])?, &["scp", "stp", "ehi", "brn"])
+/// The composites, in few kernels: not all of them have a field in common.
+pub fn composites() -> Result<Vec<Kernel>, String> {
+    let names = ["scp", "stp", "ehi", "brn"];
+    Ok(fused(&module(CELLS, &names)?, &names))
 }
 
 /// One kernel for fields of `std.severe`.
@@ -75,8 +75,8 @@ pub fn derivations() -> Result<(Module, Vec<String>), String> {
 }
 
 /// Those fields in as few kernels as they are fused to.
-pub fn fused(module: &Module, names: &[String]) -> Vec<Kernel> {
-    fuse(&module.kernels, &names.iter().map(String::as_str).collect())
+pub fn fused<S: AsRef<str>>(module: &Module, names: &[S]) -> Vec<Kernel> {
+    fuse(&module.kernels, &names.iter().map(S::as_ref).collect())
 }
 
 fn column() -> String {
@@ -91,8 +91,7 @@ fn module(text: &str, names: &[&str]) -> Result<Module, String> {
 }
 
 fn one(module: &Module, names: &[&str]) -> Result<Kernel, String> {
-    let wanted: BTreeSet<&str> = names.iter().copied().collect();
-    match <[Kernel; 1]>::try_from(fuse(&module.kernels, &wanted)) {
+    match <[Kernel; 1]>::try_from(fused(module, names)) {
         Ok([kernel]) => Ok(kernel),
         Err(kernels) => Err(format!("{} are {} kernels", names.join(", "), kernels.len())),
     }
