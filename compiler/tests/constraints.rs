@@ -1,77 +1,30 @@
 //! std.constraints: every relation compiles in a recipe, holds where it is made to hold, and is broken by as much as
 //! worked out by hand where it is not; and all of them have a derivative.
 
-#[path = "../../tests/tests/world/mod.rs"]
-mod world;
+mod constraint_support;
 
 use std::collections::BTreeMap;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::ir::{Kernel, Module};
+use constraint_support::GRAVITY;
 use ndarray::Array2;
-use world::compiled;
 
-/// Everything that any of them speaks of, on a small plain.
-const RECIPE: &str = "aurora 1.0
-recipe constrained \"All relations\"
+const GRID: &str = "lambert(lat = 38.5 deg, lon = -97.5 deg, size = [24, 24], spacing = 12 km)";
 
-use std.physics (rotation_cosine, rotation_sine, temperature)
-use std.constraints
-
-grid plain = lambert(lat = 38.5 deg, lon = -97.5 deg, size = [24, 24], spacing = 12 km)
-levels pl : pressure = [1000, 850, 700, 500, 300, 200, 100] hPa
-
-variable t    : temperature       on pl from \"TMP\"
-variable q    : specific_humidity on pl from \"SPFH\"
-variable u    : eastward_wind     on pl from \"UGRD\"
-variable v    : northward_wind    on pl from \"VGRD\"
+/// What analyses have not, or not all of them.
+const MORE: &str = "
 variable w    : vertical_wind     on pl from \"DZDT\"
-variable omega : pressure_velocity on pl from \"VVEL\"
-variable z    : geopotential      on pl from \"GP\"
 variable refl : reflectivity      on pl from \"REFD\"
 variable rain_ratio    : mixing_ratio on pl from \"RWMR\"
 variable snow_ratio    : mixing_ratio on pl from \"SNMR\"
 variable graupel_ratio : mixing_ratio on pl from \"GRLE\"
-variable t2m  : temperature       on surface(2 m)  from \"TMP:2 m above ground\"
-variable q2m  : specific_humidity on surface(2 m)  from \"SPFH:2 m above ground\"
-variable u10  : eastward_wind     on surface(10 m) from \"UGRD:10 m above ground\"
-variable v10  : northward_wind    on surface(10 m) from \"VGRD:10 m above ground\"
-variable sp   : pressure in 400 .. 1100 hPa on surface from \"PRES:surface\"
-variable orog : height            on static  from \"HGT:surface\"
 variable refc : reflectivity      on column  from \"REFC:entire atmosphere\"
-variable sbcape : buoyant_energy  on column  from \"CAPE:surface\"
-variable sbcin  : buoyant_energy  on column  from \"CIN:surface\"
 variable mucape : buoyant_energy  on column  from \"CAPE:255-0 mb above ground\"
-variable srh3   : helicity        on column(0 .. 3 km) from \"HLCY:3000-0 m above ground\"
-variable ustm   : eastward_wind   on column(0 .. 6 km) from \"USTM\"
-variable vstm   : northward_wind  on column(0 .. 6 km) from \"VSTM\"
 variable water_before : precipitable_water on column from \"PWAT\"
 variable evaporation  : precipitation_rate on surface from \"EVP\"
 variable rain         : precipitation_rate on surface from \"PRATE\"
-
-data {
-    archive     synthetic
-    grid        plain
-    every       1 h
-    train       2020-04-20 .. 2020-05-20
-    validate    2020-05-28 .. 2020-05-29
-    test        2020-06-06 .. 2020-06-08
-}
-model {
-    architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [2, 4], window = [2, 4, 4])
-    step        1 h
-    prognostic  t, u, v, q, w, z, omega, refl, rain_ratio, snow_ratio, graupel_ratio, t2m, q2m, u10, v10, sp,
-                refc, sbcape, sbcin, mucape, srh3, ustm, vstm, water_before, evaporation, rain
-    static      orog, latitude, rotation_cosine, rotation_sine
-}
-phase learn {
-    for         1 epochs
-    batch       2
-    train       new
-    optimise    adamw(rate = 1e-3)
-    minimise    WEIGHTED
-}
 ";
 
 /// All that the library has, by name.
@@ -81,9 +34,7 @@ fn names() -> Vec<String> {
 }
 
 fn module(names: &[String]) -> Module {
-    let weighted: Vec<String> = names.iter().map(|name| format!("0.01 * {name}")).collect();
-    let text = RECIPE.replace("WEIGHTED", &weighted.join(" + "));
-    compiled("constrained.aurora", &text).result.unwrap().1
+    constraint_support::module(GRID, &PRESSURES, MORE, names)
 }
 
 #[test]
@@ -101,7 +52,6 @@ fn every_constraint_can_be_minimised() {
 const SIDE: usize = 24;
 const SPACING: f64 = 12_000.0;
 const PRESSURES: [f64; 7] = [1000e2, 850e2, 700e2, 500e2, 300e2, 200e2, 100e2];
-const GRAVITY: f64 = 9.80665;
 const GAS_DRY: f64 = 287.04749;
 const LATITUDE: f64 = 0.7;
 /// Of the angle by which the grid is turned.

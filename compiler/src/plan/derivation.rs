@@ -98,24 +98,7 @@ fn assemble(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::ArchiveIndex;
-
-    /// A site without anything.
-    struct Nowhere;
-
-    impl Site for Nowhere {
-        fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-            Err(format!("{path}: no such file"))
-        }
-
-        fn archive(&self, _: &str) -> Option<ArchiveIndex> {
-            None
-        }
-
-        fn archives(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
+    use crate::site::Nowhere;
 
     const FIELDS: &str = "aurora 1.0\nrecipe fields \"Fields alone\"\n\nuse std.physics (speed06)\n\n\
         levels pl : pressure = [1000, 850, 700, 500, 300] hPa {\n    height  hgt - orog\n}\n\

@@ -111,6 +111,23 @@ impl Sounding {
         parse(&bytes, &name).map_err(fail)
     }
 
+    /// When and where it was, and from which ground, as far as the file tells: the time in the form given, the pressure of the
+    /// ground with so many decimals.
+    #[must_use]
+    pub fn whereabouts(&self, form_of_time: &str, decimals: usize) -> Vec<String> {
+        let time = self.time.map(|time| time.strftime(form_of_time).to_string());
+        let place = self.place.map(|(latitude, longitude)| {
+            let side = |value: f64, names: [char; 2]| {
+                format!("{:.2}° {}", value.abs(), names[usize::from(value < 0.0)])
+            };
+            format!("{}, {}", side(latitude, ['N', 'S']), side(longitude, ['E', 'W']))
+        });
+        let ground = self.levels.first().map(|ground| {
+            format!("ground {:.0} m, {:.decimals$} hPa", ground.height, ground.pressure / 100.0)
+        });
+        [time, place, ground].into_iter().flatten().collect()
+    }
+
     /// Metres above the ground of a level.
     pub fn above_ground(&self, level: &Level) -> f64 {
         level.height - self.levels.first().map_or(0.0, |ground| ground.height)

@@ -12,9 +12,11 @@ use ndarray::Array3;
 mod batch;
 mod cf;
 mod grib;
+mod grid;
 pub mod place;
 pub mod units;
 pub mod what;
+mod table;
 mod wrf;
 mod zarr;
 
@@ -257,5 +259,5 @@ fn open_netcdf(path: &Path) -> Result<Box<dyn Source>, SourceError> {
         return Ok(Box::new(wrf::metgrid(file).map_err(SourceError)?));
     }
     let fail = |reason: String| SourceError(format!("{}: {reason}", path.display()));
-    Ok(Box::new(cf::Cf::new(cf::Netcdf(file)).map_err(fail)?))
+    Ok(Box::new(cf::Cf::new(table::Netcdf(file)).map_err(fail)?))
 }
