@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::kernel::fuse::{instructions, live, loops, of_plan};
+use aurora_compiler::kernel::fuse::of_plan;
 use aurora_compiler::kernel::interpret::Extent;
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::kernel::jit::Compiled;
+use aurora_compiler::kernel::measure::{instructions, live, loops};
 use aurora_compiler::kernel::optimise::optimise;
 use aurora_compiler::kernel::verify::{domains, verify};
 use aurora_compiler::plan::derivation::{Derivation, derivable};

@@ -3,24 +3,25 @@
 
 use std::collections::BTreeSet;
 
+use aurora_grammar::Style;
 use aurora_grammar::tree::{Item, ItemKind, Parameter};
-use aurora_grammar::{Severity, Style};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::library::parsed;
+use super::library;
 use super::name::{self, Meaning, Place, meanings, of_library};
 use super::page::{Line, Page, Section, Tone};
 use super::{bytes, listed};
-use crate::kernel::fuse::{instructions, live, loops, of_plan};
+use crate::kernel::fuse::of_plan;
 use crate::kernel::ir::Kernel;
 use crate::kernel::jit::Compiled;
+use crate::kernel::measure::{instructions, live, loops};
 use crate::kernel::optimise::{optimise, passes};
 use crate::library::LIBRARIES;
 use crate::lower;
 use crate::plan::Plan;
 use crate::plan::data::{DerivedPlan, SupportPlan};
-use crate::plan::derivation::derivable;
+use crate::plan::derivation::{derivable, sift};
 use crate::resolve::{RECIPE, defined_name};
 use crate::site::Site;
 
@@ -139,10 +140,10 @@ pub fn in_libraries(name: &str, site: &dyn Site) -> Result<Vec<KernelPage>, Stri
     let mut refused = Vec::new();
     for (library, _) in LIBRARIES {
         let plain = name.strip_prefix(library).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
-        let items = parsed(library).map(|file| file.items).unwrap_or_default();
+        let items = library::items(library);
         let named = |item: &&Item| defined_name(item).is_some_and(|own| own.text == plain);
         for item in items.iter().filter(named) {
-            match of_item(item, plain, library, &items, site) {
+            match of_item(item, plain, library, items, site) {
                 Some(Ok(page)) => pages.push(page),
                 Some(Err(why)) => refused.push(format!("`{plain}` of {library} {why}")),
                 None => {}
@@ -210,11 +211,10 @@ fn of_item(
     };
     let own = [name.to_string()];
     let alone = compiled(&own);
+    let said = alone.complaint().unwrap_or_default();
     let Some((plan, module)) = alone.result else {
-        let mut errors = alone.diagnostics.iter().filter(|d| d.severity == Severity::Error);
-        let why = errors.next().map_or_else(|| "it does not compile".to_string(), |d| d.message.clone());
         return Some(Err(format!(
-            "wants more than {WITHIN}: {why}; name a recipe that has it: aurorac explain {name} RECIPE.aurora --kernel"
+            "wants more than {WITHIN}: {said}; name a recipe that has it: aurorac explain {name} RECIPE.aurora --kernel"
         )));
     };
     let Some(field) = plan.derived.iter().find(|field| field.name == wanted) else {
@@ -227,11 +227,11 @@ fn of_item(
     let page = page_of(meaning, kernel, WITHIN.to_string()).and_then(|mut page| {
         if extra.is_empty() {
             // With what the library derives beside it, as far as that can be had.
-            let whole = compiled(&all).result.or_else(|| {
-                let can_be_had = |name: &&String| compiled(std::slice::from_ref(*name)).result.is_some();
-                compiled(&all.iter().filter(can_be_had).cloned().collect::<Vec<_>>()).result
-            });
-            if let Some((plan, module)) = whole {
+            let mut whole = compiled(&all);
+            if let Some(why) = whole.complaint() {
+                whole = compiled(&sift(&all, why, &|names| compiled(names).complaint()).kept);
+            }
+            if let Some((plan, module)) = whole.result {
                 page.fused = fused(&module, &plan.derived, name)?;
             }
         }

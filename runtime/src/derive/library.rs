@@ -6,13 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aurora_compiler::explain::library::{Entry, Library, library};
 use aurora_compiler::kernel::ir::Module;
 use aurora_compiler::plan::data::SupportPlan;
-use aurora_compiler::plan::derivation::{Derivable, Derivation, derivable};
-use aurora_grammar::{Severity, nearest};
+use aurora_compiler::plan::derivation::{Derivable, Derivation, Sifted, derivable, sift};
+use aurora_grammar::nearest;
 
 use super::DeriveError;
-use super::bind::Bound;
 use super::compute::needed;
-use crate::data::source::{Found, Offer, Sources, What, Where};
+use super::over::Written;
 use crate::site::Site;
 
 /// What of a library can be made of the input.
@@ -125,9 +124,8 @@ pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Re
     let mut left_out: Vec<(String, String)> = Vec::new();
     let mut kept: Vec<String> = wanted.clone();
     let mut derived = compile(shelf, &wanted, written);
-    if derived.result.is_none() {
-        kept.clear();
-        sift(shelf, &wanted, written, Some(complaint(&derived)), &mut kept, &mut left_out);
+    if let Some(why) = derived.complaint() {
+        Sifted { kept, left_out } = sift(&wanted, why, &|names| compile(shelf, names, written).complaint());
         derived = compile(shelf, &kept, written);
     }
     if let Some((name, why)) = left_out.first().filter(|_| !only.is_empty()) {
@@ -165,31 +163,6 @@ pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Re
     Ok(Made { plan, module, outputs, left_out })
 }
 
-/// Parts `names`, which do not compile together for the reason `known`, into those that do and those that do not, by
-/// halves: most compile, and compiling is what takes the time.
-fn sift(
-    shelf: &Shelf,
-    names: &[String],
-    written: &Written,
-    known: Option<String>,
-    kept: &mut Vec<String>,
-    left_out: &mut Vec<(String, String)>,
-) {
-    let why = known.or_else(|| {
-        let derived = compile(shelf, names, written);
-        derived.result.is_none().then(|| complaint(&derived))
-    });
-    match (why, names) {
-        (None, names) => kept.extend(names.iter().cloned()),
-        (Some(why), [name]) => left_out.push((name.clone(), why)),
-        (Some(_), names) => {
-            let (one, two) = names.split_at(names.len() / 2);
-            sift(shelf, one, written, None, kept, left_out);
-            sift(shelf, two, written, None, kept, left_out);
-        }
-    }
-}
-
 fn compile(shelf: &Shelf, names: &[String], written: &Written) -> Derivable {
     let mut text = format!("{}\n", written.text);
     let mut used: BTreeMap<&str, Vec<&str>> = BTreeMap::from([(shelf.name.as_str(), Vec::new())]);
@@ -202,11 +175,6 @@ fn compile(shelf: &Shelf, names: &[String], written: &Written) -> Derivable {
         text.push_str(&format!("use {holder} ({})\n", names.join(", ")));
     }
     derivable(&format!("{} over the input", shelf.name), &text, &Site::default(), names)
-}
-
-fn complaint(derived: &Derivable) -> String {
-    let mut errors = derived.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
-    errors.next().map_or_else(|| "it does not compile".to_string(), |error| error.message.clone())
 }
 
 /// What a parameter needs that is not there: `the surface pressure (sp), which the input lacks`.

@@ -23,6 +23,7 @@ pub mod range;
 pub mod rewrite;
 pub mod rules;
 pub mod share;
+mod term;
 
 pub(super) use key::{Key, Keys};
 

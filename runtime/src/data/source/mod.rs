@@ -14,9 +14,9 @@ mod cf;
 mod grib;
 mod grid;
 pub mod place;
+mod table;
 pub mod units;
 pub mod what;
-mod table;
 mod wrf;
 mod zarr;
 
