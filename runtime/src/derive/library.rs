@@ -42,7 +42,9 @@ pub fn named(name: &str) -> Result<Shelf, DeriveError> {
     let first = library(name).ok_or_else(|| {
         let all = aurora_compiler::explain::library::all();
         let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
-        let hint = match nearest(name, names.iter().copied()) {
+        // `severe` for `std.severe`.
+        let part = || names.iter().copied().find(|known| known.ends_with(&format!(".{name}")));
+        let hint = match nearest(name, names.iter().copied()).or_else(part) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are {}; a recipe is named by its file", names.join(", ")),
         };
@@ -140,20 +142,30 @@ pub fn make(shelf: &Shelf, only: &[String], written: &Written, have: &str) -> Re
         }
     };
     let mut outputs = BTreeSet::new();
+    // Of what cannot be made that which lacks least.
+    let mut closest: Option<(usize, String)> = None;
     for name in &kept {
         let Some(field) = plan.derived.iter().find(|field| field.name == *name) else { continue };
         // Whole columns are only given out if they are asked for.
         if only.is_empty() && matches!(field.support, SupportPlan::Levels(_)) {
             continue;
         }
-        match lacking(&plan, name, written) {
-            None => drop(outputs.insert(name.clone())),
-            Some(why) if only.is_empty() => left_out.push((name.clone(), format!("needs {why}"))),
-            Some(why) => return Err(DeriveError(format!("`{name}` needs {why}; it has {have}"))),
+        let lacks = lacking(&plan, name, written);
+        let why = format!("needs {}, which the input lacks", listed(&lacks));
+        match only {
+            _ if lacks.is_empty() => drop(outputs.insert(name.clone())),
+            [] => {
+                if closest.as_ref().is_none_or(|(least, _)| lacks.len() < *least) {
+                    closest = Some((lacks.len(), format!("`{name}` {why}")));
+                }
+                left_out.push((name.clone(), why));
+            }
+            _ => return Err(DeriveError(format!("`{name}` {why}; it has {have}"))),
         }
     }
     if outputs.is_empty() {
-        let why = left_out.first().map(|(name, why)| format!("`{name}` {why}"));
+        let first = || left_out.first().map(|(name, why)| format!("`{name}`: {why}"));
+        let why = closest.map(|(_, why)| why).or_else(first);
         let why = why.unwrap_or_else(|| "what it derives are constants".into());
         return Err(DeriveError(format!(
             "nothing of {} can be made: {why}; the input has {have}",
@@ -177,19 +189,25 @@ fn compile(shelf: &Shelf, names: &[String], written: &Written) -> Derivable {
     derivable(&format!("{} over the input", shelf.name), &text, &Site::default(), names)
 }
 
-/// What a parameter needs that is not there: `the surface pressure (sp), which the input lacks`.
-fn lacking(plan: &Derivation, name: &str, written: &Written) -> Option<String> {
+/// What a parameter needs that is not there: ``the pressure at the ground (`sp`)``.
+fn lacking(plan: &Derivation, name: &str, written: &Written) -> Vec<String> {
     let fields = needed(plan, &BTreeSet::from([name.to_string()]));
     let reads: BTreeSet<&str> =
         fields.iter().flat_map(|field| field.inputs.iter().map(String::as_str)).collect();
-    let lacks: Vec<String> = plan
-        .fields
+    plan.fields
         .iter()
         .filter(|field| reads.contains(field.name.as_str()) && !written.bound.contains_key(&field.name))
         .map(|field| {
             let what = written.absent.get(&field.name).copied().unwrap_or("a field");
             format!("{what} (`{}`)", field.name)
         })
-        .collect();
-    (!lacks.is_empty()).then(|| format!("{}, which the input lacks", lacks.join(" and ")))
+        .collect()
+}
+
+/// `a, b and c`
+fn listed(words: &[String]) -> String {
+    match words {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => words.concat(),
+    }
 }

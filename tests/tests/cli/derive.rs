@@ -311,7 +311,10 @@ fn what_is_wrong_with_an_input_is_said() {
         (&["state.nc", "south.nc"], "std.physics", "tv", "on another grid"),
         (&["state.nc"], "std.physics", "speed60", "did you mean `speed06`?"),
         (&["state.nc"], "std.fysics", "tv", "did you mean `std.physics`?"),
+        (&["state.nc"], "physics", "tv", "did you mean `std.physics`?"),
         (&["state.nc"], "std.physics", "scp", "`scp` cannot be made"),
+        // However many names a shell takes for one argument.
+        (&["state.nc"], "std.physics", "tv, speed60", "nothing called `speed60`"),
     ] {
         let sentence = refused(inputs, library, only);
         assert!(sentence.contains(words), "{inputs:?}: {sentence}");
@@ -320,6 +323,10 @@ fn what_is_wrong_with_an_input_is_said() {
     assert_eq!(usage.status.code(), Some(2));
     let sentence = place.refused(&["derive", "std.physics", "--input", "state.nc", "--output", "no.svg"]);
     assert!(sentence.contains("--sounding"), "{sentence}");
+    let sentence = place.refused(&["derive", "std.physics", "--input", "state.nc", "--output", "no"]);
+    assert!(sentence.contains(".nc for NetCDF") && !place.path("no").exists(), "{sentence}");
+    let sentence = place.refused(&["derive", "std.physics", "--input", "nowhere.nc", "--output", "no.nc"]);
+    assert!(sentence.contains("No such file") && !sentence.contains("os error"), "{sentence}");
 }
 
 /// Everything std.severe has but what needs the vertical wind, of one state in two forms, levels the other way round.

@@ -7,7 +7,12 @@ use super::super::ir::{Axis, Binary, Body, Compare, Domain, Instruction, Kernel,
 
 /// An instruction as numbers. Zeros of either sign are kept apart. The order of operands does not matter where it
 /// does not matter for the result: of a sum, of a product, of an equality; and `a > b` is `b < a`.
-pub(in crate::kernel) type Key = Vec<u64>;
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::kernel) struct Key {
+    /// All there is of most instructions, so that they need no memory of their own. What comes first says what follows.
+    first: [u64; 4],
+    more: Vec<u64>,
+}
 
 /// Makes keys, all of which can be compared with each other, and with those of its clones as long as neither made more since.
 #[derive(Clone, Debug, Default)]
@@ -20,14 +25,14 @@ pub(in crate::kernel) struct Keys {
 
 impl Keys {
     pub fn of(&mut self, instruction: &Instruction) -> Key {
-        let mut writer = Writer { key: Vec::with_capacity(8), keys: self };
+        let mut writer = Writer::new(self);
         writer.instruction(instruction, true);
         writer.key
     }
 
     /// The same for a scan, whichever of its states is the result: equal keys mean the same walk.
     pub fn of_walk(&mut self, scan: &Instruction) -> Key {
-        let mut writer = Writer { key: Vec::with_capacity(16), keys: self };
+        let mut writer = Writer::new(self);
         writer.instruction(scan, false);
         writer.key
     }
@@ -36,7 +41,9 @@ impl Keys {
         if let Some((_, number)) = self.seen.get(&Arc::as_ptr(body)) {
             return *number;
         }
-        let mut writer = Writer { key: Vec::with_capacity(4 * body.instructions.len()), keys: self };
+        let mut writer = Writer::new(self);
+        writer.key.more.reserve(4 * body.instructions.len());
+        writer.number(body.instructions.len());
         for instruction in &body.instructions {
             writer.instruction(instruction, true);
         }
@@ -51,42 +58,64 @@ impl Keys {
 
 struct Writer<'a> {
     key: Key,
+    written: usize,
     keys: &'a mut Keys,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(keys: &'a mut Keys) -> Self {
+        Self { key: Key::default(), written: 0, keys }
+    }
+
+    fn push(&mut self, number: u64) {
+        match self.key.first.get_mut(self.written) {
+            Some(place) => *place = number,
+            None => self.key.more.push(number),
+        }
+        self.written += 1;
+    }
+
+    fn extend(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        numbers.into_iter().for_each(|number| self.push(number));
+    }
+
+    /// So many values that what stands before says how many.
+    fn plain(&mut self, values: &[Value]) {
+        self.extend(values.iter().map(|value| value.index() as u64));
+    }
+
     fn number(&mut self, number: usize) {
-        self.key.push(number as u64);
+        self.push(number as u64);
     }
 
     fn values(&mut self, values: &[Value]) {
         self.number(values.len());
-        self.key.extend(values.iter().map(|value| value.index() as u64));
+        self.plain(values);
     }
 
     fn numbers(&mut self, numbers: &[f64]) {
         self.number(numbers.len());
-        self.key.extend(numbers.iter().map(|number| number.to_bits()));
+        self.extend(numbers.iter().map(|number| number.to_bits()));
     }
 
     fn either(&mut self, [left, right]: [Value; 2]) {
-        self.values(&if left <= right { [left, right] } else { [right, left] });
+        self.plain(&if left <= right { [left, right] } else { [right, left] });
     }
 
     fn instruction(&mut self, instruction: &Instruction, with_result: bool) {
         match instruction {
-            Instruction::Input(input) => self.key.extend([0, *input as u64]),
-            Instruction::Constant(number) => self.key.extend([1, number.to_bits()]),
+            Instruction::Input(input) => self.extend([0, *input as u64]),
+            Instruction::Constant(number) => self.extend([1, number.to_bits()]),
             Instruction::Levels(numbers) => {
                 self.number(2);
                 self.numbers(numbers);
             }
-            Instruction::Unary { op, value } => self.key.extend([3, *op as u64, value.index() as u64]),
+            Instruction::Unary { op, value } => self.extend([3, *op as u64, value.index() as u64]),
             Instruction::Binary { op, left, right } => {
-                self.key.extend([4, *op as u64]);
+                self.extend([4, *op as u64]);
                 match op {
                     Binary::Add | Binary::Mul => self.either([*left, *right]),
-                    _ => self.values(&[*left, *right]),
+                    _ => self.plain(&[*left, *right]),
                 }
             }
             Instruction::Compare { op, left, right } => {
@@ -95,40 +124,40 @@ impl Writer<'_> {
                     Compare::Ge => (Compare::Le, [*right, *left]),
                     op => (*op, [*left, *right]),
                 };
-                self.key.extend([5, op as u64]);
+                self.extend([5, op as u64]);
                 match op {
                     Compare::Eq => self.either(operands),
-                    _ => self.values(&operands),
+                    _ => self.plain(&operands),
                 }
             }
             Instruction::Select { mask, then, otherwise } => {
                 self.number(6);
-                self.values(&[*mask, *then, *otherwise]);
+                self.plain(&[*mask, *then, *otherwise]);
             }
             Instruction::Reduce { op, value, weights, levels } => {
-                self.key.extend([7, *op as u64, value.index() as u64]);
+                self.extend([7, *op as u64, value.index() as u64]);
                 let levels = levels.clone().unwrap_or(0..usize::MAX);
-                self.key.extend([levels.start as u64, levels.end as u64]);
+                self.extend([levels.start as u64, levels.end as u64]);
                 self.numbers(weights.as_deref().unwrap_or_default());
             }
-            Instruction::Shift { value, by } => self.key.extend([8, value.index() as u64, *by as i64 as u64]),
+            Instruction::Shift { value, by } => self.extend([8, value.index() as u64, *by as i64 as u64]),
             Instruction::Interpolate { value, coordinate, at } => {
                 self.number(9);
-                self.values(&[*value, *coordinate, *at]);
+                self.plain(&[*value, *coordinate, *at]);
             }
             Instruction::Layer { op, value, coordinate, from, to } => {
-                self.key.extend([10, *op as u64]);
-                self.values(&[*value, *coordinate, *from, *to]);
+                self.extend([10, *op as u64]);
+                self.plain(&[*value, *coordinate, *from, *to]);
             }
             Instruction::Difference { value, axis } => {
-                self.key.extend([11, value.index() as u64, u64::from(*axis == Axis::X)]);
+                self.extend([11, value.index() as u64, u64::from(*axis == Axis::X)]);
             }
             Instruction::Concat { parts } => {
                 self.number(12);
                 self.values(parts);
             }
             Instruction::Slice { value, levels } => {
-                self.key.extend([13, value.index() as u64, levels.start as u64, levels.end as u64]);
+                self.extend([13, value.index() as u64, levels.start as u64, levels.end as u64]);
             }
             Instruction::Each { captures, here, active, body } => {
                 self.number(14);
@@ -138,23 +167,23 @@ impl Writer<'_> {
                 self.kernel(body);
             }
             Instruction::Scan { reverse, starts, captures, active, body, result } => {
-                self.key.extend([15, u64::from(*reverse), if with_result { *result as u64 } else { 0 }]);
+                self.extend([15, u64::from(*reverse), if with_result { *result as u64 } else { 0 }]);
                 self.values(starts);
                 self.values(captures);
                 self.values(active.as_slice());
                 let number = self.keys.number(body);
-                self.key.push(number);
+                self.push(number);
             }
-            Instruction::State(state) => self.key.extend([16, *state as u64]),
-            Instruction::Here(capture) => self.key.extend([17, *capture as u64]),
-            Instruction::Before(capture) => self.key.extend([18, *capture as u64]),
+            Instruction::State(state) => self.extend([16, *state as u64]),
+            Instruction::Here(capture) => self.extend([17, *capture as u64]),
+            Instruction::Before(capture) => self.extend([18, *capture as u64]),
         }
     }
 
     /// The names in it do not matter.
     fn kernel(&mut self, kernel: &Kernel) {
         self.number(kernel.inputs.len());
-        self.key.extend(kernel.inputs.iter().map(|input| match input.domain {
+        self.extend(kernel.inputs.iter().map(|input| match input.domain {
             Domain::Cell => 0,
             Domain::Column(levels) => levels as u64,
         }));

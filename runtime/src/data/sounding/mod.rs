@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::talk::reason;
+
 mod mend;
 mod named;
 mod raw;
@@ -102,11 +104,11 @@ impl Sounding {
     /// A file that cannot be read, is of none of the forms, has a value that cannot be, or too few levels.
     pub fn read(path: &Path) -> Result<Sounding, SoundingError> {
         let fail = |(line, problem): Problem| SoundingError { path: path.to_owned(), line, problem };
-        let size = fs::metadata(path).map_err(|error| fail((None, error.to_string())))?.len();
+        let size = fs::metadata(path).map_err(|error| fail((None, reason(&error))))?.len();
         if size > MOST_BYTES {
             return Err(fail((None, format!("{size} bytes are too many for a sounding"))));
         }
-        let bytes = fs::read(path).map_err(|error| fail((None, error.to_string())))?;
+        let bytes = fs::read(path).map_err(|error| fail((None, reason(&error))))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         parse(&bytes, &name).map_err(fail)
     }

@@ -7,8 +7,8 @@ use ndarray::{Array2, ArrayD, Axis, Ix2};
 use super::place::Mapping;
 use super::table::Table;
 use super::units::to_si;
-use super::{Coordinates, Place};
-use crate::data::netcdf::Attribute;
+use super::{Coordinates as Points, Place};
+use crate::data::netcdf::{Attribute, Coordinates, coordinates};
 
 /// The dimensions of rows and columns, and the variables that hold latitude and longitude.
 pub(super) struct Grid {
@@ -20,31 +20,14 @@ pub(super) struct Grid {
 
 /// The pair of latitude and longitude on which most variables lie.
 pub(super) fn grid(table: &dyn Table) -> Result<Grid, String> {
-    let is = |variable: &&Variable, words: [&str; 2]| {
-        let units = variable.text("units").unwrap_or_default().to_lowercase().replace('_', " ");
-        variable.numeric
-            && (units.starts_with("degree") && words.iter().any(|word| units.ends_with(word))
-                || variable.text("standard_name") == Some(words[1]))
-    };
-    let latitudes = || table.variables().iter().filter(|variable| is(variable, ["north", "latitude"]));
-    let longitudes = || table.variables().iter().filter(|variable| is(variable, ["east", "longitude"]));
     let mut best: Option<(usize, Grid)> = None;
-    for latitude in latitudes() {
-        for longitude in longitudes() {
-            let pair = match (&latitude.dimensions[..], &longitude.dimensions[..]) {
-                ([rows], [columns]) if rows != columns => [rows.clone(), columns.clone()],
-                (one, two) if one == two && one.len() >= 2 => {
-                    [one[one.len() - 2].clone(), one[one.len() - 1].clone()]
-                }
-                _ => continue,
-            };
-            let held =
-                table.variables().iter().filter(|variable| variable.dimensions.ends_with(&pair)).count();
-            if best.as_ref().is_none_or(|(most, _)| held > *most) {
-                let [rows, columns] = pair;
-                let (latitude, longitude) = (latitude.name.clone(), longitude.name.clone());
-                best = Some((held, Grid { rows, columns, latitude, longitude }));
-            }
+    for Coordinates { latitude, longitude, dimensions } in coordinates(table.variables()) {
+        let held =
+            table.variables().iter().filter(|variable| variable.dimensions.ends_with(&dimensions)).count();
+        if best.as_ref().is_none_or(|(most, _)| held > *most) {
+            let [rows, columns] = dimensions;
+            let (latitude, longitude) = (latitude.name.clone(), longitude.name.clone());
+            best = Some((held, Grid { rows, columns, latitude, longitude }));
         }
     }
     best.map(|(_, grid)| grid).ok_or_else(|| {
@@ -88,7 +71,7 @@ pub(super) fn place(table: &dyn Table, grid: &Grid) -> Result<(Place, (bool, boo
                 longitude.reverse();
             }
             let size = (latitude.len(), longitude.len());
-            (Coordinates::Regular { latitude, longitude }, (upward, westward), size)
+            (Points::Regular { latitude, longitude }, (upward, westward), size)
         }
         _ => {
             let map = |values: ArrayD<f64>| {
@@ -107,11 +90,7 @@ pub(super) fn place(table: &dyn Table, grid: &Grid) -> Result<(Place, (bool, boo
                 longitude.invert_axis(Axis(0));
             }
             let plain = |values: Array2<f64>| values.as_standard_layout().into_owned();
-            (
-                Coordinates::Curved { latitude: plain(latitude), longitude: plain(longitude) },
-                (upward, false),
-                size,
-            )
+            (Points::Curved { latitude: plain(latitude), longitude: plain(longitude) }, (upward, false), size)
         }
     };
     let mapping = mapping(table, grid, flipped);

@@ -217,7 +217,7 @@ impl Sources {
 /// Opens one input. What it is, is told from its bytes, not from its name.
 fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     let fail = |reason: String| SourceError(format!("{}: {reason}", path.display()));
-    let unread = |error: std::io::Error| fail(error.to_string());
+    let unread = |error: std::io::Error| fail(crate::talk::reason(&error));
     if std::fs::metadata(path).map_err(unread)?.is_dir() {
         return Ok(Box::new(zarr::open(path).map_err(fail)?));
     }
