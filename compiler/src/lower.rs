@@ -4,6 +4,7 @@ mod body;
 mod each;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aurora_grammar::tree::Comparison;
 
@@ -14,14 +15,7 @@ use crate::types::Support;
 
 /// A kernel with one output, `name`, that computes an expression from the variables in it.
 pub fn kernel(checked: &Checked, name: &str, value: &Typed) -> Kernel {
-    let mut lowering = Lowering {
-        checked,
-        builder: Builder::new(name),
-        inputs: BTreeMap::new(),
-        done: BTreeMap::new(),
-        constants: BTreeMap::new(),
-        coordinates: BTreeMap::new(),
-    };
+    let mut lowering = Lowering::new(checked, name);
     // Inputs come first, in order of first use, so that the kernel's signature reads like the text.
     for id in value.variables() {
         lowering.variable(&id);
@@ -62,9 +56,23 @@ struct Lowering<'a> {
     constants: BTreeMap<u64, Value>,
     /// Coordinates by the id of their levels.
     coordinates: BTreeMap<String, Value>,
+    /// Walks, each lowered once, however many of its states are asked for.
+    walks: BTreeMap<body::Walked, (Vec<Value>, Arc<ir::Body>)>,
 }
 
-impl Lowering<'_> {
+impl<'a> Lowering<'a> {
+    fn new(checked: &'a Checked, name: &str) -> Self {
+        Self {
+            checked,
+            builder: Builder::new(name),
+            inputs: BTreeMap::new(),
+            done: BTreeMap::new(),
+            constants: BTreeMap::new(),
+            coordinates: BTreeMap::new(),
+            walks: BTreeMap::new(),
+        }
+    }
+
     fn value(&mut self, typed: &Typed) -> Value {
         let key = std::rc::Rc::as_ptr(typed);
         if let Some(value) = self.done.get(&key) {

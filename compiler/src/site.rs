@@ -39,6 +39,24 @@ pub trait Site {
     }
 }
 
+/// A site without anything: for what needs nothing but its own text and the libraries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Nowhere;
+
+impl Site for Nowhere {
+    fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
+        Err(format!("{path}: no such file"))
+    }
+
+    fn archive(&self, _: &str) -> Option<ArchiveIndex> {
+        None
+    }
+
+    fn archives(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
 /// Names, shapes and kinds of the weights in a file, without their values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointHeader {

@@ -3,22 +3,18 @@
 //!
 //! The files are found through `$AURORAC_TEST_DATA`; without it the test says so and is skipped.
 
+mod constraint_support;
 #[path = "../../tests/src/npz.rs"]
 mod npz;
-#[path = "../../tests/tests/world/mod.rs"]
-mod world;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use aurora_compiler::kernel::interpret::{Extent, interpret_on};
-use aurora_compiler::kernel::ir::Module;
+use constraint_support::{GAS_DRY, GRAVITY};
 use ndarray::Array2;
 use npz::Array;
-use world::compiled;
 
-const GRAVITY: f64 = 9.80665;
-const GAS_DRY: f64 = 287.04749;
 const NAM: &str = "nam211_20180917T00_f000";
 const GFS: [&str; 2] = ["gfs2p5_20111008_f072", "gfs2p5_20110110T12_f120"];
 
@@ -55,58 +51,7 @@ const FLOORS: [(&str, [f64; 3]); 13] = [
 ];
 
 /// Of the grid, kernels know the spacing only.
-const RECIPE: &str = "aurora 1.0
-recipe floors \"What analyses leave\"
-
-use std.physics (rotation_cosine, rotation_sine, temperature)
-use std.constraints
-
-grid plain = lambert(lat = 25 deg, lon = -95 deg, size = [96, 96], spacing = 81.2705 km)
-levels pl : pressure = [LEVELS] hPa
-
-variable t    : temperature       on pl from \"TMP\"
-variable q    : specific_humidity on pl from \"SPFH\"
-variable u    : eastward_wind     on pl from \"UGRD\"
-variable v    : northward_wind    on pl from \"VGRD\"
-variable w    : vertical_wind     on pl from \"DZDT\"
-variable omega : pressure_velocity on pl from \"VVEL\"
-variable z    : geopotential      on pl from \"GP\"
-variable t2m  : temperature       on surface(2 m)  from \"TMP:2 m above ground\"
-variable q2m  : specific_humidity on surface(2 m)  from \"SPFH:2 m above ground\"
-variable u10  : eastward_wind     on surface(10 m) from \"UGRD:10 m above ground\"
-variable v10  : northward_wind    on surface(10 m) from \"VGRD:10 m above ground\"
-variable sp   : pressure in 400 .. 1100 hPa on surface from \"PRES:surface\"
-variable orog : height            on static  from \"HGT:surface\"
-variable sbcape : buoyant_energy  on column  from \"CAPE:surface\"
-variable sbcin  : buoyant_energy  on column  from \"CIN:surface\"
-variable mucape : buoyant_energy  on column  from \"CAPE:255-0 mb above ground\"
-variable refc   : reflectivity    on column  from \"REFC:entire atmosphere\"
-variable srh3   : helicity        on column(0 .. 3 km) from \"HLCY:3000-0 m above ground\"
-variable ustm   : eastward_wind   on column(0 .. 6 km) from \"USTM\"
-variable vstm   : northward_wind  on column(0 .. 6 km) from \"VSTM\"
-
-data {
-    archive     synthetic
-    grid        plain
-    every       1 h
-    train       2020-04-20 .. 2020-05-20
-    validate    2020-05-28 .. 2020-05-29
-    test        2020-06-06 .. 2020-06-08
-}
-model {
-    architecture aurora(patch = 4, embed = 64, depths = [2, 2], heads = [2, 4], window = [2, 4, 4])
-    step        1 h
-    prognostic  t, u, v, q, z, w, omega, t2m, q2m, u10, v10, sp, sbcape, sbcin, mucape, refc, srh3, ustm, vstm
-    static      orog, latitude, rotation_cosine, rotation_sine
-}
-phase learn {
-    for         1 epochs
-    batch       2
-    train       new
-    optimise    adamw(rate = 1e-3)
-    minimise    WEIGHTED
-}
-";
+const GRID: &str = "lambert(lat = 25 deg, lon = -95 deg, size = [96, 96], spacing = 81.2705 km)";
 
 struct Case {
     arrays: BTreeMap<String, Array>,
@@ -220,16 +165,10 @@ impl Case {
         .collect()
     }
 
-    fn module(&self, names: &[&str]) -> Module {
-        let levels: Vec<String> = self.levels.iter().map(|p| format!("{}", p / 100.0)).collect();
-        let weighted: Vec<String> = names.iter().map(|name| format!("0.01 * {name}")).collect();
-        let text = RECIPE.replace("LEVELS", &levels.join(", ")).replace("WEIGHTED", &weighted.join(" + "));
-        compiled("floors.aurora", &text).result.unwrap().1
-    }
-
     /// The root mean square of each relation over all that lies above the ground, in tolerances.
     fn floors(&self, names: &[&str]) -> BTreeMap<String, f64> {
-        let (module, state) = (self.module(names), self.state());
+        let module = constraint_support::module(GRID, &self.levels, names);
+        let state = self.state();
         let mut floors = BTreeMap::new();
         for name in names {
             let kernel = module.kernel(&format!("constraint.{name}")).unwrap();
@@ -301,8 +240,7 @@ fn no_echo_is_beyond_the_limit() {
     };
     let reference = std::fs::read_to_string(root.join("data/REFERENCE.json")).unwrap();
     let reference: serde_json::Value = serde_json::from_str(&reference).unwrap();
-    let text = RECIPE.replace("LEVELS", "1000, 500").replace("WEIGHTED", "0.01 * echo_limit");
-    let module = compiled("floors.aurora", &text).result.unwrap().1;
+    let module = constraint_support::module(GRID, &[1000e2, 500e2], &["echo_limit"]);
     let kernel = module.kernel("constraint.echo_limit").unwrap();
     for name in [
         "hrrr/hrrr.wrfsubhf.sample.grib2",

@@ -1,19 +1,17 @@
 //! std.constraints: every relation compiles in a recipe, holds where it is made to hold, and is broken by as much as
 //! worked out by hand where it is not; and all of them have a derivative.
 
-#[path = "../../tests/tests/world/mod.rs"]
-mod world;
+mod constraint_support;
 
 use std::collections::BTreeMap;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::interpret::{Extent, interpret_on};
 use aurora_compiler::kernel::ir::{Kernel, Module};
+use constraint_support::{GAS_DRY, GRAVITY};
 use ndarray::Array2;
-use world::compiled;
 
-/// Everything that any of them speaks of, on a small plain.
-const RECIPE: &str = include_str!("desk/constrained.aurora");
+const GRID: &str = "lambert(lat = 38.5 deg, lon = -97.5 deg, size = [24, 24], spacing = 12 km)";
 
 /// All that the library has, by name.
 fn names() -> Vec<String> {
@@ -22,9 +20,7 @@ fn names() -> Vec<String> {
 }
 
 fn module(names: &[String]) -> Module {
-    let weighted: Vec<String> = names.iter().map(|name| format!("0.01 * {name}")).collect();
-    let text = RECIPE.replace("WEIGHTED", &weighted.join(" + "));
-    compiled("constrained.aurora", &text).result.unwrap().1
+    constraint_support::module(GRID, &PRESSURES, names)
 }
 
 #[test]
@@ -42,8 +38,6 @@ fn every_constraint_can_be_minimised() {
 const SIDE: usize = 24;
 const SPACING: f64 = 12_000.0;
 const PRESSURES: [f64; 7] = [1000e2, 850e2, 700e2, 500e2, 300e2, 200e2, 100e2];
-const GRAVITY: f64 = 9.80665;
-const GAS_DRY: f64 = 287.04749;
 const LATITUDE: f64 = 0.7;
 /// Of the angle by which the grid is turned.
 const TURNED: (f64, f64) = (0.8, 0.6);

@@ -2,30 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aurora_compiler::kernel::fuse::{instructions, live, loops, of_plan};
+use aurora_compiler::kernel::fuse::of_plan;
 use aurora_compiler::kernel::interpret::Extent;
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::kernel::jit::Compiled;
+use aurora_compiler::kernel::measure::{instructions, live, loops};
 use aurora_compiler::kernel::optimise::optimise;
 use aurora_compiler::kernel::verify::{domains, verify};
 use aurora_compiler::plan::derivation::{Derivation, derivable};
-use aurora_compiler::site::{ArchiveIndex, Site};
-
-struct Nowhere;
-
-impl Site for Nowhere {
-    fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-        Err(format!("{path}: no such file"))
-    }
-
-    fn archive(&self, _: &str) -> Option<ArchiveIndex> {
-        None
-    }
-
-    fn archives(&self) -> Vec<String> {
-        Vec::new()
-    }
-}
+use aurora_compiler::site::Nowhere;
 
 const FIELDS: &str = "aurora 1.0\nrecipe fields \"A column\"\n\n\
     levels pl : pressure = [1000, 950, 900, 850, 800, 700, 600, 500, 400, 300, 250, 200, 150, 100] hPa {\n    height  hgt - orog\n}\n\

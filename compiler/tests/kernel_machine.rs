@@ -169,7 +169,10 @@ impl Program<'_> {
         for result in 0..starts.len() {
             if result == 0 || self.random.below(2) == 0 {
                 let (starts, captures, body) = (starts.clone(), captures.clone(), body.clone());
-                self.push(Instruction::Scan { reverse, starts, captures, active, body, result }, domain);
+                self.push(
+                    Instruction::Scan { reverse, starts, captures, active, body: body.into(), result },
+                    domain,
+                );
             }
         }
     }

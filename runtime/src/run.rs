@@ -22,7 +22,7 @@ use crate::data::store::Store;
 use crate::durable;
 use crate::hub;
 use crate::site::Site;
-use crate::talk::{say, tell};
+use crate::talk::{reason, say, tell};
 use crate::train::interrupt::Interrupt;
 
 /// How diagnostics are shown.
@@ -285,7 +285,7 @@ pub fn recipe_file(path: &Path) -> PathBuf {
 pub fn recipe_text(path: &Path) -> Result<String, Failure> {
     let refused =
         |why: &str| Failure::because(format!("the recipe {} cannot be read: {why}", path.display()));
-    let bytes = fs::read(path).map_err(|error| refused(&error.to_string()))?;
+    let bytes = fs::read(path).map_err(|error| refused(&reason(&error)))?;
     String::from_utf8(bytes).map_err(|error| {
         refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
     })

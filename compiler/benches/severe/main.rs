@@ -3,16 +3,18 @@
 //! `docs/src/performance.md`.
 //!
 //! `cargo bench -p aurora-compiler --bench severe -- [--python PYTHON] [--rounds N] [--only WORD]`, where PYTHON has what
-//! `compiler/benches/severe/requirements.txt` lists. Without `--python` only this side is measured.
+//! `compiler/benches/severe/requirements.txt` lists. Without `--python` only this side is measured; `--only compilation` measures what all
+//! of it costs before it runs.
 
 mod columns;
+mod compilation;
 mod peer;
 mod recipe;
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::slice;
 
 use aurora_compiler::kernel::adjoint::value_and_gradient;
 use aurora_compiler::kernel::ir::{Kernel, Output};
@@ -28,6 +30,8 @@ use peer::{Measured, Peer, THREADS, here};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROUNDS: usize = 9;
+/// The one thing measured that is not a case.
+const COMPILATION: &str = "compilation";
 const PEERS: [&str; 3] = ["numba", "jax", "sharplib"];
 
 fn main() -> ExitCode {
@@ -48,6 +52,9 @@ fn run() -> Result<(), String> {
     };
     let rounds = option("--rounds").and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let only = option("--only").unwrap_or_default();
+    if only == COMPILATION {
+        return compilation::measure();
+    }
     let pool = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global();
     pool.map_err(|error| error.to_string())?;
 
@@ -69,7 +76,7 @@ fn run() -> Result<(), String> {
     // What is left of it is in the folder for temporary files.
     drop(std::fs::remove_dir_all(&folder));
     outcome?;
-    compilation()
+    compilation::measure()
 }
 
 /// Does a piece of work once.
@@ -101,21 +108,22 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
         Case {
             name: "SCP, STP, EHI, BRN (cells)",
             asked: "composites",
-            ways: vec![("here", work(&composites, columns, CELLS, true)?), ("copy", copy(bytes))],
+            ways: vec![("here", work(&composites, columns, CELLS, 16)?), ("copy", copy(bytes))],
             bytes: Some(bytes),
         },
         Case {
             name: "Bunkers, shear, SRH (columns)",
             asked: "winds",
-            ways: vec![("here", work(std::slice::from_ref(&winds), columns, COLUMNS, true)?)],
+            ways: vec![("here", work(slice::from_ref(&winds), columns, COLUMNS, 16)?)],
             bytes: None,
         },
         Case {
             name: "SB, ML, MU CAPE and CIN (columns)",
             asked: "parcels",
             ways: vec![
-                ("here, wide", work(std::slice::from_ref(&parcels), columns, COLUMNS, true)?),
-                ("here, portable", work(std::slice::from_ref(&parcels), columns, COLUMNS, false)?),
+                ("here", work(slice::from_ref(&parcels), columns, COLUMNS, 16)?),
+                ("here, 8 lanes", work(slice::from_ref(&parcels), columns, COLUMNS, 8)?),
+                ("here, 4 lanes", work(slice::from_ref(&parcels), columns, COLUMNS, 4)?),
             ],
             bytes: None,
         },
@@ -123,8 +131,9 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE (columns)",
             asked: "surface",
             ways: vec![
-                ("here, wide", work(std::slice::from_ref(&surface), columns, COLUMNS, true)?),
-                ("here, portable", work(std::slice::from_ref(&surface), columns, COLUMNS, false)?),
+                ("here", work(slice::from_ref(&surface), columns, COLUMNS, 16)?),
+                ("here, 8 lanes", work(slice::from_ref(&surface), columns, COLUMNS, 8)?),
+                ("here, 4 lanes", work(slice::from_ref(&surface), columns, COLUMNS, 4)?),
             ],
             bytes: None,
         },
@@ -132,8 +141,9 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
             name: "SB CAPE and gradient (columns)",
             asked: "gradient",
             ways: vec![
-                ("here, wide", work(std::slice::from_ref(&both), columns, COLUMNS, true)?),
-                ("here, portable", work(std::slice::from_ref(&both), columns, COLUMNS, false)?),
+                ("here", work(slice::from_ref(&both), columns, COLUMNS, 16)?),
+                ("here, 8 lanes", work(slice::from_ref(&both), columns, COLUMNS, 8)?),
+                ("here, 4 lanes", work(slice::from_ref(&both), columns, COLUMNS, 4)?),
             ],
             bytes: None,
         },
@@ -141,32 +151,32 @@ fn cases(columns: &Columns) -> Result<Vec<Case<'_>>, String> {
 }
 
 /// Kernels on all columns, compiled once.
-fn work<'a>(kernels: &[Kernel], columns: &'a Columns, count: usize, wide: bool) -> Result<Way<'a>, String> {
-    let all = kernels.iter().map(|kernel| one(kernel, columns, count, wide));
-    let mut all = all.collect::<Result<Vec<_>, String>>()?;
-    Ok(Box::new(move || here(count, || all.iter_mut().for_each(|kernel| kernel()))))
+fn work<'a>(kernels: &[Kernel], columns: &'a Columns, count: usize, lanes: usize) -> Result<Way<'a>, String> {
+    let runs: Result<Vec<_>, String> =
+        kernels.iter().map(|kernel| run_of(kernel, columns, count, lanes)).collect();
+    let mut runs = runs?;
+    Ok(Box::new(move || here(count, || runs.iter_mut().for_each(|run| run()))))
 }
 
-fn one<'a>(
+fn run_of<'a>(
     kernel: &Kernel,
     columns: &'a Columns,
     count: usize,
-    wide: bool,
-) -> Result<Box<dyn FnMut() + 'a>, String> {
-    let compiled = Compiled::with(kernel, Options { lanes: if wide { 16 } else { 4 } })
-        .map_err(|error| error.to_string())?;
+    lanes: usize,
+) -> Result<impl FnMut() + use<'a>, String> {
+    let compiled = Compiled::with(kernel, Options { lanes }).map_err(|error| error.to_string())?;
     let domains = domains(kernel).map_err(|errors| format!("{errors:?}"))?;
     let room = |output: &Output| vec![0.0; domains[output.value.index()].levels() * count];
     let mut outputs: Vec<Vec<f32>> = kernel.outputs.iter().map(room).collect();
     let ones = vec![1.0; count];
     let inputs: Vec<String> =
         kernel.inputs.iter().map(|input| recipe::array_of(&input.name).to_string()).collect();
-    Ok(Box::new(move || {
+    Ok(move || {
         let inputs: Vec<&[f32]> =
             inputs.iter().map(|name| if name.is_empty() { &ones[..] } else { columns.get(name) }).collect();
         let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
         compiled.run(black_box(&inputs), &mut slices, count).expect("the arrays fit");
-    }))
+    })
 }
 
 /// As many bytes as a kernel reads and writes, half of them read and half written.
@@ -216,29 +226,5 @@ fn compare(mut case: Case<'_>, peers: &mut [Peer], rounds: usize) -> Result<(), 
             None => println!(),
         }
     }
-    Ok(())
-}
-
-/// Everything in `std.severe`, from text to kernels and from kernels to machine code.
-fn compilation() -> Result<(), String> {
-    let clock = Instant::now();
-    let kernels = recipe::everything()?;
-    let text = clock.elapsed();
-    let mut times: Vec<(f64, usize)> = (0..5)
-        .map(|_| {
-            let clock = Instant::now();
-            let size =
-                kernels.iter().map(|kernel| Compiled::new(kernel).expect("compiles").code_size()).sum();
-            (clock.elapsed().as_secs_f64(), size)
-        })
-        .collect();
-    times.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (seconds, size) = times[times.len() / 2];
-    println!(
-        "\neverything in std.severe: {} kernels, text to kernels {:.0} ms, kernels to machine code {:.0} ms, {size} bytes",
-        kernels.len(),
-        1e3 * text.as_secs_f64(),
-        1e3 * seconds
-    );
     Ok(())
 }

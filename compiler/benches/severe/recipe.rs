@@ -3,8 +3,6 @@
 #[path = "../../tests/desk/mod.rs"]
 mod desk;
 
-use std::collections::BTreeSet;
-
 use aurora_compiler::kernel::fuse::fuse;
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::plan::derivation::derivable;
@@ -44,9 +42,9 @@ variable srh1   : helicity                 on column from \"srh1\"
 variable shear6 : wind_speed >= 0 m/s      on column from \"shear6\"
 
 derive scp : index on column = supercell(mucape, esrh, ebwd) * inhibition(mucin)
-derive brn : index on column = bulk_richardson(mucape, (0.5 * shear6 * shear6) as helicity)
 derive stp : index on column = tornado(sbcape, lcl, srh1, shear6)
 derive ehi : index on column = energy_helicity(sbcape, srh1)
+derive brn : index on column = bulk_richardson(mucape, (0.5 * shear6 * shear6) as helicity)
 ";
 
 /// The array of `columns` that a kernel reads under a name; none for the sensitivity of an output.
@@ -54,9 +52,10 @@ pub fn array_of(input: &str) -> &str {
     input.strip_suffix("_profile").unwrap_or(if input.starts_with("d.") { "" } else { input })
 }
 
+/// The composites, in few kernels: not all of them have a field in common.
 pub fn composites() -> Result<Vec<Kernel>, String> {
     let names = ["scp", "stp", "ehi", "brn"];
-    Ok(fuse(&module(CELLS, &names)?.kernels, &names.into()))
+    Ok(fused(&module(CELLS, &names)?, &names))
 }
 
 /// One kernel for fields of `std.severe`.
@@ -64,15 +63,20 @@ pub fn fields(names: &[&str]) -> Result<Kernel, String> {
     one(&module(&column(), names)?, names)
 }
 
-/// All fields of `std.severe` that a column has, in as few kernels as they are fused to.
-pub fn everything() -> Result<Vec<Kernel>, String> {
+/// All fields of `std.severe` that a column has: their kernels and names.
+pub fn derivations() -> Result<(Module, Vec<String>), String> {
     let path = desk::repository("recipes/std/severe.aurora");
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let names = text.lines().filter_map(|line| line.strip_prefix("derive ")?.split([' ', ':']).next());
     // Functions are written out where they are used; vertical wind is not among the fields of the column.
     let names: Vec<&str> =
         names.filter(|name| !name.contains('(') && *name != "updraught_helicity").collect();
-    Ok(fuse(&module(&column(), &names)?.kernels, &names.iter().copied().collect()))
+    Ok((module(&column(), &names)?, names.into_iter().map(String::from).collect()))
+}
+
+/// Those fields in as few kernels as they are fused to.
+pub fn fused<S: AsRef<str>>(module: &Module, names: &[S]) -> Vec<Kernel> {
+    fuse(&module.kernels, &names.iter().map(S::as_ref).collect())
 }
 
 fn column() -> String {
@@ -87,8 +91,7 @@ fn module(text: &str, names: &[&str]) -> Result<Module, String> {
 }
 
 fn one(module: &Module, names: &[&str]) -> Result<Kernel, String> {
-    let wanted: BTreeSet<&str> = names.iter().copied().collect();
-    match <[Kernel; 1]>::try_from(fuse(&module.kernels, &wanted)) {
+    match <[Kernel; 1]>::try_from(fused(module, names)) {
         Ok([kernel]) => Ok(kernel),
         Err(kernels) => Err(format!("{} are {} kernels", names.join(", "), kernels.len())),
     }

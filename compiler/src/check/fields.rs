@@ -6,7 +6,7 @@ use aurora_grammar::tree::{Block, Expr, ExprKind, ItemKind, Part};
 use super::{Checker, Derived, Variable};
 use crate::range;
 use crate::resolve::{Definition, ScopeId};
-use crate::types::Support;
+use crate::types::{FieldType, Support};
 use crate::units::Scale;
 
 /// Definitions that need others that need others: so deep and no deeper, for the compiler follows them
@@ -48,19 +48,8 @@ impl Checker<'_> {
             );
             return None;
         }
-        let mut variable = Variable {
-            id: definition.id.clone(),
-            ty: typed,
-            from: from.as_ref().map_or_else(|| definition.name.text.clone(), |f| f.text.clone()),
-            units,
-            named: None,
-            centre: None,
-            spread: None,
-            centres: Vec::new(),
-            spreads: Vec::new(),
-            since: None,
-            span: definition.name.span,
-        };
+        let from = from.as_ref().unwrap_or(&definition.name).text.clone();
+        let mut variable = Variable { from, ..plain(definition, typed, units) };
         if let Some(block) = block {
             self.variable_block(definition.scope, block, &mut variable);
         }
@@ -208,19 +197,7 @@ impl Checker<'_> {
                 (self.declared(&declared, typed, value.span)?, range, units)
             }
         };
-        let mut said = Variable {
-            id: definition.id.clone(),
-            ty: value.ty.clone(),
-            from: String::new(),
-            units,
-            named: None,
-            centre: None,
-            spread: None,
-            centres: Vec::new(),
-            spreads: Vec::new(),
-            since: None,
-            span: definition.name.span,
-        };
+        let mut said = plain(definition, value.ty.clone(), units);
         if let Some(block) = block {
             self.variable_block(definition.scope, block, &mut said);
         }
@@ -288,5 +265,22 @@ impl Checker<'_> {
             );
         }
         first.map(|day| day.timestamp())
+    }
+}
+
+/// A field of which no block has said anything yet.
+fn plain(definition: &Definition, ty: FieldType, units: String) -> Variable {
+    Variable {
+        id: definition.id.clone(),
+        ty,
+        from: String::new(),
+        units,
+        named: None,
+        centre: None,
+        spread: None,
+        centres: Vec::new(),
+        spreads: Vec::new(),
+        since: None,
+        span: definition.name.span,
     }
 }

@@ -27,7 +27,7 @@ use crate::check::{self, Checked};
 use crate::compile::{Compilation, compile};
 use crate::library;
 use crate::resolve::{RECIPE, Resolved, ScopeId};
-use crate::site::{ArchiveIndex, Site};
+use crate::site::{Nowhere, Site};
 
 pub use complete::{Completion, Kind, complete};
 pub use describe::{Hover, hover};
@@ -166,23 +166,6 @@ impl Analysis {
             }
             check::check(&all, &Nowhere, &mut Diagnostics::new())
         })
-    }
-}
-
-/// A site that has nothing.
-struct Nowhere;
-
-impl Site for Nowhere {
-    fn recipe(&self, _from: &str, path: &str) -> Result<(String, String), String> {
-        Err(format!("{path} is not here"))
-    }
-
-    fn archive(&self, _name: &str) -> Option<ArchiveIndex> {
-        None
-    }
-
-    fn archives(&self) -> Vec<String> {
-        Vec::new()
     }
 }
 

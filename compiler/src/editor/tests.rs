@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::compile;
+use crate::site::ArchiveIndex;
 
 const QUICKSTART: &str = include_str!("../../../recipes/quickstart.aurora");
 

@@ -3,24 +3,25 @@
 
 use std::collections::BTreeSet;
 
+use aurora_grammar::Style;
 use aurora_grammar::tree::{Item, ItemKind, Parameter};
-use aurora_grammar::{Severity, Style};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::library::parsed;
-use super::name::{Meaning, Place, meanings, of_library};
+use super::library;
+use super::name::{self, Meaning, Place, meanings, of_library};
 use super::page::{Line, Page, Section, Tone};
 use super::{bytes, listed};
-use crate::kernel::fuse::{instructions, live, loops, of_plan};
+use crate::kernel::fuse::of_plan;
 use crate::kernel::ir::Kernel;
 use crate::kernel::jit::Compiled;
+use crate::kernel::measure::{instructions, live, loops};
 use crate::kernel::optimise::{optimise, passes};
 use crate::library::LIBRARIES;
 use crate::lower;
 use crate::plan::Plan;
 use crate::plan::data::{DerivedPlan, SupportPlan};
-use crate::plan::derivation::derivable;
+use crate::plan::derivation::{derivable, sift};
 use crate::resolve::{RECIPE, defined_name};
 use crate::site::Site;
 
@@ -32,20 +33,9 @@ pub const SCHEMA: &str = "aurora-kernel/1";
 pub struct KernelPage {
     /// `aurora-kernel/1`
     pub schema: String,
-    pub name: String,
-    /// `derive of std.severe`, `constraint of the recipe`
-    pub kind: String,
-    /// What it says, in a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Its text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub definition: Option<String>,
-    /// Quantity, support, cell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
+    /// What it is, as without `--kernel`; its kernel stands in `before` and `after`.
+    #[serde(flatten)]
+    pub meaning: Meaning,
     /// In what it was compiled: a recipe, or a column of the usual fields.
     pub within: String,
     /// The fields it reads.
@@ -150,10 +140,10 @@ pub fn in_libraries(name: &str, site: &dyn Site) -> Result<Vec<KernelPage>, Stri
     let mut refused = Vec::new();
     for (library, _) in LIBRARIES {
         let plain = name.strip_prefix(library).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
-        let items = parsed(library).map(|file| file.items).unwrap_or_default();
+        let items = library::items(library);
         let named = |item: &&Item| defined_name(item).is_some_and(|own| own.text == plain);
         for item in items.iter().filter(named) {
-            match of_item(item, plain, library, &items, site) {
+            match of_item(item, plain, library, items, site) {
                 Some(Ok(page)) => pages.push(page),
                 Some(Err(why)) => refused.push(format!("`{plain}` of {library} {why}")),
                 None => {}
@@ -221,11 +211,10 @@ fn of_item(
     };
     let own = [name.to_string()];
     let alone = compiled(&own);
+    let said = alone.complaint().unwrap_or_default();
     let Some((plan, module)) = alone.result else {
-        let mut errors = alone.diagnostics.iter().filter(|d| d.severity == Severity::Error);
-        let why = errors.next().map_or_else(|| "it does not compile".to_string(), |d| d.message.clone());
         return Some(Err(format!(
-            "wants more than {WITHIN}: {why}; name a recipe that has it: aurorac explain {name} RECIPE.aurora --kernel"
+            "wants more than {WITHIN}: {said}; name a recipe that has it: aurorac explain {name} RECIPE.aurora --kernel"
         )));
     };
     let Some(field) = plan.derived.iter().find(|field| field.name == wanted) else {
@@ -238,11 +227,11 @@ fn of_item(
     let page = page_of(meaning, kernel, WITHIN.to_string()).and_then(|mut page| {
         if extra.is_empty() {
             // With what the library derives beside it, as far as that can be had.
-            let whole = compiled(&all).result.or_else(|| {
-                let can_be_had = |name: &&String| compiled(std::slice::from_ref(*name)).result.is_some();
-                compiled(&all.iter().filter(can_be_had).cloned().collect::<Vec<_>>()).result
-            });
-            if let Some((plan, module)) = whole {
+            let mut whole = compiled(&all);
+            if let Some(why) = whole.complaint() {
+                whole = compiled(&sift(&all, why, &|names| compiled(names).complaint()).kept);
+            }
+            if let Some((plan, module)) = whole.result {
                 page.fused = fused(&module, &plan.derived, name)?;
             }
         }
@@ -274,12 +263,7 @@ fn page_of(meaning: Meaning, kernel: &Kernel, within: String) -> Result<KernelPa
     }
     Ok(KernelPage {
         schema: SCHEMA.to_string(),
-        name: meaning.name,
-        kind: meaning.kind,
-        title: meaning.title,
-        definition: meaning.definition,
-        r#type: meaning.r#type,
-        unit: meaning.unit,
+        meaning: Meaning { kernel: None, ..meaning },
         within,
         reads: kernel.inputs.iter().map(|input| input.name.clone()).collect(),
         before: shape(kernel, true),
@@ -344,15 +328,10 @@ pub fn pages(kernels: &[KernelPage], style: Style) -> String {
 }
 
 fn page(kernel: &KernelPage) -> Page {
-    let lines = |text: &str| -> Vec<Line> { text.lines().map(|line| Line::new(line).hanging(4)).collect() };
-    let said = |text: &Option<String>| text.as_deref().map(lines).unwrap_or_default();
-    let title = kernel.title.as_ref().map_or(String::new(), |title| format!("  {title}"));
     let steps: Vec<String> =
         kernel.passes.iter().map(|pass| format!("{} {}", pass.name, pass.instructions)).collect();
-    let mut sections = vec![
-        Section::new("written", said(&kernel.definition)),
-        Section::new("type", said(&kernel.r#type)),
-        Section::new("unit", said(&kernel.unit)),
+    let mut page = name::page(&kernel.meaning);
+    page.sections.extend([
         Section::new("within", vec![Line::new(kernel.within.clone()).hanging(4)]),
         Section::new("reads", vec![Line::new(listed(&kernel.reads)).hanging(4)]),
         Section::new("before", measured(&kernel.before)),
@@ -362,9 +341,9 @@ fn page(kernel: &KernelPage) -> Page {
         ),
         Section::new("after", measured(&kernel.after)),
         Section::new("machine code", vec![Line::new(code(&kernel.machine)).hanging(4)]),
-    ];
+    ]);
     if let Some(fused) = &kernel.fused {
-        sections.push(Section::new(
+        page.sections.push(Section::new(
             "fused with",
             vec![
                 Line::new(listed(&fused.with)).hanging(4),
@@ -373,11 +352,7 @@ fn page(kernel: &KernelPage) -> Page {
             ],
         ));
     }
-    Page {
-        head: Line::default().with(Tone::Strong, kernel.name.clone()).plain(title),
-        mark: kernel.kind.clone(),
-        sections,
-    }
+    page
 }
 
 fn measured(shape: &Shape) -> Vec<Line> {
@@ -411,30 +386,14 @@ fn plural(count: usize, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::ArchiveIndex;
-
-    struct Nowhere;
-
-    impl Site for Nowhere {
-        fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-            Err(format!("{path}: no such file"))
-        }
-
-        fn archive(&self, _: &str) -> Option<ArchiveIndex> {
-            None
-        }
-
-        fn archives(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
+    use crate::site::Nowhere;
 
     #[test]
     fn a_library_is_compiled_over_the_usual_fields() {
         let pages = in_libraries("std.severe.stp", &Nowhere).unwrap();
         let [page] = &pages[..] else { panic!("{}", pages.len()) };
-        assert_eq!(page.kind, "derive of std.severe");
-        assert!(page.definition.as_ref().is_some_and(|text| text.contains("tornado(")), "{page:?}");
+        assert_eq!(page.meaning.kind, "derive of std.severe");
+        assert!(page.meaning.definition.as_ref().is_some_and(|text| text.contains("tornado(")), "{page:?}");
         assert!(page.after.instructions < page.before.instructions && page.after.loops > 0);
         assert_eq!(page.passes.len(), passes::<f32>().len());
         assert!(page.machine.bytes > 1000);

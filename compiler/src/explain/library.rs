@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use aurora_grammar::tree::{Bound, ItemKind, Name, Type};
+use aurora_grammar::tree::{Bound, Item, ItemKind, Name, Type};
 use aurora_grammar::{Diagnostics, SourceMap, parse, tree};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -83,24 +83,33 @@ pub fn library(name: &str) -> Option<Library> {
     Some(library)
 }
 
-pub(super) fn parsed(name: &str) -> Option<tree::File> {
-    let mut sources = SourceMap::new();
-    let id = sources.add(name, crate::library::text(name)?);
-    Some(parse(id, &sources, &mut Diagnostics::new()))
+/// The tree of a library, read once however often it is asked for.
+fn parsed(name: &str) -> Option<&'static tree::File> {
+    static FILES: [OnceLock<tree::File>; LIBRARIES.len()] = [const { OnceLock::new() }; LIBRARIES.len()];
+    let place = LIBRARIES.iter().position(|(known, _)| *known == name)?;
+    Some(FILES[place].get_or_init(|| {
+        let mut sources = SourceMap::new();
+        let (name, text) = LIBRARIES[place];
+        let id = sources.add(name, text);
+        parse(id, &sources, &mut Diagnostics::new())
+    }))
+}
+
+/// What stands in a library.
+pub(super) fn items(name: &str) -> &'static [Item] {
+    parsed(name).map(|file| &file.items[..]).unwrap_or_default()
 }
 
 /// The unit of every quantity of every library. Worked out once: it takes the reading of them all.
 pub(super) fn units() -> &'static BTreeMap<String, String> {
     static UNITS: OnceLock<BTreeMap<String, String>> = OnceLock::new();
     UNITS.get_or_init(|| {
-        let files = LIBRARIES.iter().filter_map(|(name, _)| parsed(name));
-        files
-            .flat_map(|file| file.items)
-            .filter_map(|item| match item.kind {
-                ItemKind::Quantity { name, unit, .. } => Some((name.text, unit.text)),
-                _ => None,
-            })
-            .collect()
+        let all = LIBRARIES.iter().flat_map(|(name, _)| items(name));
+        all.filter_map(|item| match &item.kind {
+            ItemKind::Quantity { name, unit, .. } => Some((name.text.clone(), unit.text.clone())),
+            _ => None,
+        })
+        .collect()
     })
 }
 

@@ -9,7 +9,7 @@ use aurora_grammar::tree::{Item, ItemKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::library::{parsed, units};
+use super::library::{items, units};
 use super::page::{Line, Page, Section, Tone};
 use crate::canonical::names_of;
 use crate::check::Checked;
@@ -93,8 +93,7 @@ pub fn suggestion(name: &str, place: Option<Place<'_>>) -> Option<String> {
     known.extend(crate::check::INTRINSICS.iter().map(|word| (*word).to_string()));
     for (library, _) in LIBRARIES {
         known.insert(library.to_string());
-        let items = parsed(library).map(|file| file.items).unwrap_or_default();
-        known.extend(items.iter().filter_map(defined_name).map(|name| name.text.clone()));
+        known.extend(items(library).iter().filter_map(defined_name).map(|name| name.text.clone()));
     }
     if let Some(place) = place {
         known.extend(place.resolved.visible(RECIPE).map(str::to_string));
@@ -152,7 +151,7 @@ fn block_of(name: &str, resolved: &Resolved) -> Vec<Meaning> {
 
 pub(super) fn of_library(name: &str, library: &str) -> Vec<Meaning> {
     let plain = name.strip_prefix(library).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name);
-    let items = parsed(library).map(|file| file.items).unwrap_or_default();
+    let items = items(library);
     let defines = |item: &&Item| defined_name(item).is_some_and(|own| own.text == plain);
     let users = |item: &&Item| speaks_of(item, plain) && !defines(item);
     let used_by: Vec<String> = items.iter().filter(users).map(heading).collect();

@@ -1,6 +1,7 @@
 //! The builder of kernels.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ir::{
     Axis, Binary, Body, Compare, Domain, Input, Instruction, Kernel, LayerOp, Output, Reduce, Unary, Value,
@@ -116,9 +117,10 @@ impl Builder {
         starts: Vec<Value>,
         captures: Vec<Value>,
         active: Option<Value>,
-        body: Body,
+        body: impl Into<Arc<Body>>,
         result: usize,
     ) -> Value {
+        let body = body.into();
         self.push(Instruction::Scan { reverse, starts, captures, active, body, result })
     }
 

@@ -14,9 +14,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ir::{Domain, Input, Instruction, Kernel, Module, Output, Value};
+use super::measure::{instructions, live, size_of};
 use super::optimise::{remove_dead_code, share_common_subexpressions};
-use super::passes::{domain_of, domains_of, key, walk_key};
-use super::verify::verify;
+use super::passes::{Key, Keys, domain_of};
+use super::verify;
 use crate::plan::data::DerivedPlan;
 
 /// Instructions of a fused kernel at most, those of bodies included, unless it saves as much as it adds: the time that compiling
@@ -41,17 +42,15 @@ pub fn fuse(kernels: &[Kernel], wanted: &BTreeSet<&str>) -> Vec<Kernel> {
         let kernel = share_common_subexpressions(kernel);
         // A group before one that the kernel reads from would have to run after it.
         let last = groups.iter().rposition(|group| group.makes_any_of(&kernel.inputs)).unwrap_or(0);
-        let gains = (last..groups.len()).filter_map(|place| Some((groups[place].gain(&kernel)?, place)));
+        let gains = groups[last..].iter_mut().filter_map(|group| Some((group.gain(&kernel)?, group)));
+        let mut gains: Vec<(Gain, &mut Group)> = gains.collect();
         // The most saved; among equals the first.
-        let best = gains.max_by_key(|(saved, place)| (*saved, std::cmp::Reverse(*place)));
-        match best {
-            Some((_, place)) => groups[place].join(&kernel),
-            None => {
-                let mut group = Group::default();
-                group.kernel.name.clone_from(&kernel.name);
-                group.join(&kernel);
-                groups.push(group);
-            }
+        gains.sort_by_key(|(gain, _)| std::cmp::Reverse(gain.saved));
+        if !gains.into_iter().any(|(gain, group)| group.took_in(&kernel, gain)) {
+            let mut group = Group::default();
+            group.kernel.name.clone_from(&kernel.name);
+            group.join(&kernel);
+            groups.push(group);
         }
     }
     finished(groups, wanted)
@@ -71,15 +70,24 @@ fn needed(kernels: &[Kernel], wanted: &BTreeSet<&str>) -> Vec<bool> {
 }
 
 /// Kernels that have become one, and what each of its values is.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Group {
     kernel: Kernel,
     domains: Vec<Domain>,
-    first: BTreeMap<Vec<u64>, Value>,
-    walks: BTreeSet<Vec<u64>>,
+    keys: Keys,
+    first: BTreeMap<Key, Value>,
+    /// The first scan of each walk.
+    walks: BTreeMap<Key, Value>,
     /// As [`instructions`] counts them.
     size: usize,
     members: usize,
+}
+
+/// Instructions of a kernel that a group has already, and those that it has not.
+#[derive(Clone, Copy)]
+struct Gain {
+    saved: usize,
+    added: usize,
 }
 
 impl Group {
@@ -91,8 +99,8 @@ impl Group {
         self.kernel.outputs.iter().find(|output| output.name == name).map(|output| output.value)
     }
 
-    /// How many instructions are saved if the kernel joins; nothing if they have nothing in common, or should not be one.
-    fn gain(&self, kernel: &Kernel) -> Option<usize> {
+    /// What is saved if the kernel joins; nothing if they have nothing in common, or should not be one.
+    fn gain(&mut self, kernel: &Kernel) -> Option<Gain> {
         if self.kernel.is_stencil() != kernel.is_stencil() {
             return None;
         }
@@ -111,38 +119,53 @@ impl Group {
         }
         let added = self.added(kernel);
         let saved = instructions(kernel).saturating_sub(added);
-        let fits = || {
-            let mut both = self.clone();
-            both.join(kernel);
-            live(&both.kernel) <= LIVE
-        };
-        (saved >= added || self.size + added <= INSTRUCTIONS && fits()).then_some(saved)
+        (saved >= added || self.size + added <= INSTRUCTIONS).then_some(Gain { saved, added })
+    }
+
+    /// Takes the kernel in, unless too much would be live at once and too little saved.
+    fn took_in(&mut self, kernel: &Kernel, gain: Gain) -> bool {
+        let Kernel { inputs, instructions, outputs, .. } = &self.kernel;
+        let (inputs, own, outputs) = (inputs.len(), instructions.len(), outputs.len());
+        let (size, members) = (self.size, self.members);
+        self.join(kernel);
+        let stays = gain.saved >= gain.added || live(&self.kernel) <= LIVE;
+        if !stays {
+            self.kernel.inputs.truncate(inputs);
+            self.kernel.instructions.truncate(own);
+            self.kernel.outputs.truncate(outputs);
+            self.domains.truncate(own);
+            self.first.retain(|_, value| value.index() < own);
+            self.walks.retain(|_, value| value.index() < own);
+            (self.size, self.members) = (size, members);
+        }
+        stays
     }
 
     /// How many instructions of the kernel the group has not.
-    fn added(&self, kernel: &Kernel) -> usize {
+    fn added(&mut self, kernel: &Kernel) -> usize {
         let mut added = 0;
         let mut walks = BTreeSet::new();
         let mut moved: Vec<Option<Value>> = Vec::with_capacity(kernel.instructions.len());
         for instruction in &kernel.instructions {
-            let operands = instruction.operands();
-            let there = operands.iter().all(|operand| moved[operand.index()].is_some());
+            let there = instruction.all_operands(|operand| moved[operand.index()].is_some());
             let known = |value: Value| moved[value.index()].unwrap_or(value);
             let value = match instruction {
                 Instruction::Input(input) => {
                     let name = &kernel.inputs[*input].name;
-                    let read = || self.input(name).map(|place| key(&Instruction::Input(place)));
-                    self.made(name).or_else(|| self.first.get(&read()?).copied())
+                    self.made(name).or_else(|| {
+                        let read = Instruction::Input(self.input(name)?);
+                        self.first.get(&self.keys.of(&read)).copied()
+                    })
                 }
-                other if there => self.first.get(&key(&other.clone().map_operands(known))).copied(),
+                other if there => self.first.get(&self.keys.of(&other.clone().map_operands(known))).copied(),
                 _ => None,
             };
             if value.is_none() {
                 added += match instruction {
-                    Instruction::Scan { .. } if !walks.insert(walk_key(instruction)) => 1,
+                    Instruction::Scan { .. } if !walks.insert(self.keys.of_walk(instruction)) => 1,
                     Instruction::Scan { .. } if there => {
-                        let walk = walk_key(&instruction.clone().map_operands(known));
-                        if self.walks.contains(&walk) { 1 } else { size_of(instruction) }
+                        let walk = self.keys.of_walk(&instruction.clone().map_operands(known));
+                        if self.walks.contains_key(&walk) { 1 } else { size_of(instruction) }
                     }
                     other => size_of(other),
                 };
@@ -186,10 +209,10 @@ impl Group {
     /// The value that is this already, or is from now on.
     fn value(&mut self, instruction: Instruction) -> Value {
         let next = Value::new(self.kernel.instructions.len());
-        let value = *self.first.entry(key(&instruction)).or_insert(next);
+        let value = *self.first.entry(self.keys.of(&instruction)).or_insert(next);
         if value == next {
-            let again =
-                matches!(instruction, Instruction::Scan { .. }) && !self.walks.insert(walk_key(&instruction));
+            let again = matches!(instruction, Instruction::Scan { .. })
+                && *self.walks.entry(self.keys.of_walk(&instruction)).or_insert(next) != next;
             self.size += if again { 1 } else { size_of(&instruction) };
             self.domains.push(domain_of(&instruction, &self.kernel.inputs, &self.domains));
             self.kernel.instructions.push(instruction);
@@ -232,112 +255,6 @@ fn without_unread_inputs(mut kernel: Kernel) -> Kernel {
     kernel
 }
 
-/// How many instructions a kernel has, those of its bodies included; a walk with several results is one walk.
-#[must_use]
-pub fn instructions(kernel: &Kernel) -> usize {
-    let mut walks = BTreeSet::new();
-    let mut count = 0;
-    for instruction in &kernel.instructions {
-        let again = matches!(instruction, Instruction::Scan { .. }) && !walks.insert(walk_key(instruction));
-        count += if again { 1 } else { size_of(instruction) };
-    }
-    count
-}
-
-fn size_of(instruction: &Instruction) -> usize {
-    match instruction {
-        Instruction::Scan { body, .. } => 1 + body.instructions.len(),
-        Instruction::Each { body, .. } => 1 + instructions(body),
-        _ => 1,
-    }
-}
-
-/// How many loops over levels a kernel has: one for each walk, however many results it has, and one for each level that
-/// something is done for, with the loops in it. Reductions, which share loops, are not counted.
-#[must_use]
-pub fn loops(kernel: &Kernel) -> usize {
-    let mut walks = BTreeSet::new();
-    let mut count = 0;
-    for instruction in &kernel.instructions {
-        match instruction {
-            Instruction::Scan { .. } => count += usize::from(walks.insert(walk_key(instruction))),
-            Instruction::Each { body, .. } => count += 1 + loops(body),
-            _ => {}
-        }
-    }
-    count
-}
-
-/// The most values that are wanted later at any point of a kernel, or of one of its bodies: cells that were computed, columns
-/// that a loop needs after the one that makes them, states. What is only read counts nothing.
-#[must_use]
-pub fn live(kernel: &Kernel) -> usize {
-    let domains = domains_of(kernel);
-    let kept = kept_columns(kernel);
-    let own =
-        live_of(&kernel.instructions, &[], |value| domains[value] == Domain::Cell || kept.contains(&value));
-    let bodies = kernel.instructions.iter().map(|instruction| match instruction {
-        Instruction::Scan { body, starts, .. } => {
-            starts.len() + live_of(&body.instructions, &body.next, |_| true)
-        }
-        Instruction::Each { body, .. } => live(body),
-        _ => 0,
-    });
-    own.max(bodies.max().unwrap_or(0))
-}
-
-/// The columns that a loop looks along, or that more than one loop needs: those lie in memory.
-fn kept_columns(kernel: &Kernel) -> BTreeSet<usize> {
-    let mut kept = BTreeSet::new();
-    for instruction in &kernel.instructions {
-        match instruction {
-            Instruction::Shift { value, .. } => kept.extend([value.index()]),
-            Instruction::Interpolate { value, coordinate, .. }
-            | Instruction::Layer { value, coordinate, .. } => {
-                kept.extend([value.index(), coordinate.index()])
-            }
-            Instruction::Scan { captures, .. } | Instruction::Each { captures, .. } => {
-                kept.extend(captures.iter().map(|capture| capture.index()));
-            }
-            _ => {}
-        }
-    }
-    kept
-}
-
-fn live_of(instructions: &[Instruction], roots: &[Value], counts: impl Fn(usize) -> bool) -> usize {
-    let mut last_use: Vec<usize> = (0..instructions.len()).collect();
-    for (position, instruction) in instructions.iter().enumerate() {
-        for operand in instruction.operands() {
-            last_use[operand.index()] = position;
-        }
-    }
-    for root in roots {
-        last_use[root.index()] = instructions.len();
-    }
-    let leaf = |instruction: &Instruction| {
-        matches!(
-            instruction,
-            Instruction::Input(_) | Instruction::Constant(_) | Instruction::Levels(_) | Instruction::Here(_)
-        )
-    };
-    // Where each value begins and ends to count.
-    let mut change = vec![0_i64; instructions.len() + 2];
-    for (position, instruction) in instructions.iter().enumerate() {
-        if !leaf(instruction) && counts(position) && last_use[position] > position {
-            change[position] += 1;
-            change[last_use[position]] -= 1;
-        }
-    }
-    let mut now = 0;
-    let mut most = 0;
-    for step in change {
-        now += step;
-        most = most.max(now);
-    }
-    usize::try_from(most).unwrap_or(0)
-}
-
 /// The fields that a plan derives, by few kernels with the names of the plan: for each of `derived` that is wanted, or needed
 /// for one that is, its kernel's inputs and output are called what the plan calls them. All are in an order in which
 /// each needs only earlier ones, as [`fuse`] says.
@@ -357,7 +274,7 @@ fn of_field(module: &Module, plan: &DerivedPlan) -> Result<Kernel, String> {
     let kernel =
         module.kernel(&plan.kernel).ok_or_else(|| format!("there is no kernel `{}`", plan.kernel))?;
     let mut kernel = kernel.clone();
-    verify(&Module { kernels: vec![kernel.clone()] }).map_err(|errors| {
+    verify::domains(&kernel).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         format!("its kernel is malformed: {}", errors.join("; "))
     })?;
@@ -375,7 +292,9 @@ fn of_field(module: &Module, plan: &DerivedPlan) -> Result<Kernel, String> {
 #[cfg(test)]
 mod tests {
     use super::super::interpret::{Extent, interpret_on};
+    use super::super::measure::loops;
     use super::super::text::parse;
+    use super::super::verify::verify;
     use super::*;
     use ndarray::Array2;
 
@@ -516,12 +435,5 @@ mod tests {
         };
         let family = kernels(&format!("{}\n{}", big("one"), big("two")));
         assert_eq!(fuse(&family, &BTreeSet::from(["one", "two"])).len(), 2);
-    }
-
-    #[test]
-    fn live_values_are_counted_where_they_are_alive() {
-        let text = "kernel k(a: cell) {
-            %0 = input a\n%1 = exp %0\n%2 = log %0\n%3 = sqrt %0\n%4 = add %1 %2\n%5 = add %4 %3\noutput x = %5\n}";
-        assert_eq!(live(&kernels(text)[0]), 3);
     }
 }

@@ -1,6 +1,7 @@
 //! The instructions of kernels and what each means; [`ir`](super::ir) says what holds for all of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ir::{Kernel, Value};
 
@@ -167,8 +168,8 @@ pub enum Instruction {
         captures: Vec<Value>,
         /// Where the states change: a cell, or a column of as many levels. Everywhere, when `None`.
         active: Option<Value>,
-        /// The work on one level.
-        body: Body,
+        /// The work on one level, one and the same for all results of a walk.
+        body: Arc<Body>,
         /// Which state is the result.
         result: usize,
     },
@@ -289,38 +290,65 @@ impl Instruction {
     /// The values it reads, in order. Those of a body are the body's own and not among them.
     #[must_use]
     pub fn operands(&self) -> Vec<Value> {
+        let mut operands = Vec::new();
+        self.for_each_operand(|value| operands.push(value));
+        operands
+    }
+
+    /// Visits those values in order.
+    pub fn for_each_operand(&self, mut visit: impl FnMut(Value)) {
         match self {
             Self::Input(_)
             | Self::Constant(_)
             | Self::Levels(_)
             | Self::State(_)
             | Self::Here(_)
-            | Self::Before(_) => Vec::new(),
+            | Self::Before(_) => {}
             Self::Unary { value, .. }
             | Self::Reduce { value, .. }
             | Self::Shift { value, .. }
-            | Self::Difference { value, .. } => vec![*value],
-            Self::Binary { left, right, .. } | Self::Compare { left, right, .. } => vec![*left, *right],
-            Self::Select { mask, then, otherwise } => vec![*mask, *then, *otherwise],
-            Self::Interpolate { value, coordinate, at } => vec![*value, *coordinate, *at],
-            Self::Layer { value, coordinate, from, to, .. } => vec![*value, *coordinate, *from, *to],
-            Self::Concat { parts } => parts.clone(),
-            Self::Slice { value, .. } => vec![*value],
+            | Self::Slice { value, .. }
+            | Self::Difference { value, .. } => visit(*value),
+            Self::Binary { left, right, .. } | Self::Compare { left, right, .. } => {
+                [*left, *right].into_iter().for_each(visit);
+            }
+            Self::Select { mask, then, otherwise } => {
+                [*mask, *then, *otherwise].into_iter().for_each(visit);
+            }
+            Self::Interpolate { value, coordinate, at } => {
+                [*value, *coordinate, *at].into_iter().for_each(visit);
+            }
+            Self::Layer { value, coordinate, from, to, .. } => {
+                [*value, *coordinate, *from, *to].into_iter().for_each(visit);
+            }
+            Self::Concat { parts } => parts.iter().copied().for_each(visit),
             Self::Each { captures, here, active, .. } => {
-                captures.iter().chain(here).chain(active).copied().collect()
+                captures.iter().chain(here).chain(active).copied().for_each(visit);
             }
             Self::Scan { starts, captures, active, .. } => {
-                starts.iter().chain(captures).chain(active).copied().collect()
+                starts.iter().chain(captures).chain(active).copied().for_each(visit);
             }
         }
+    }
+
+    /// Whether all those values are such.
+    pub fn all_operands(&self, such: impl Fn(Value) -> bool) -> bool {
+        let mut all = true;
+        self.for_each_operand(|value| all &= such(value));
+        all
     }
 
     /// The same instruction with each operand replaced, visited in order.
     #[must_use]
     pub fn map_operands(mut self, replace: impl FnMut(Value) -> Value) -> Self {
-        let mut replace = replace;
+        self.replace_operands(replace);
+        self
+    }
+
+    /// Replaces each operand, visited in order.
+    pub fn replace_operands(&mut self, mut replace: impl FnMut(Value) -> Value) {
         let mut change = |value: &mut Value| *value = replace(*value);
-        match &mut self {
+        match self {
             Self::Input(_)
             | Self::Constant(_)
             | Self::Levels(_)
@@ -350,6 +378,5 @@ impl Instruction {
                 starts.iter_mut().chain(captures).chain(active).for_each(change);
             }
         }
-        self
     }
 }

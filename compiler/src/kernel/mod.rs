@@ -10,6 +10,7 @@
 //! | [`interpret`] | the judge of meaning: slow, obvious, in `f32` or `f64` |
 //! | `column` | its part for what looks along a column or across the grid |
 //! | [`optimise`] | what runs the [`passes`], none of which changes a bit of the result |
+//! | [`fuse`] | few kernels of all that is derived; [`measure`] says how large a kernel is |
 //! | [`adjoint`] | the derivative, from kernel to kernel |
 //! | [`jit`] | machine code through Cranelift |
 
@@ -22,6 +23,7 @@ pub mod instruction;
 pub mod interpret;
 pub mod ir;
 pub mod jit;
+pub mod measure;
 pub mod optimise;
 mod parse;
 pub mod passes;

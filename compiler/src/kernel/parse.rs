@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::ir::{Body, Domain, Input, Instruction, Kernel, Module, Output, Value, is_name};
 use super::text::{AXIS, BINARY, COMPARE, LAYER, REDUCE, UNARY};
@@ -149,7 +150,7 @@ impl<'a> Line<'a> {
                 }
                 kernel.instructions.extend(scan.take().map(|(instruction, _)| instruction));
             } else {
-                self.scan_line(kernel, body, complete)?;
+                self.scan_line(kernel, Arc::make_mut(body), complete)?;
             }
             return self.end().map(|()| Step::Next);
         }
@@ -294,7 +295,7 @@ impl<'a> Line<'a> {
         self.expect("result")?;
         let result = self.whole("the number of a state")?;
         self.expect("{")?;
-        Ok(Instruction::Scan { reverse, starts, captures, active, body: Body::default(), result })
+        Ok(Instruction::Scan { reverse, starts, captures, active, body: Arc::default(), result })
     }
 
     fn after(&mut self, mark: &str) -> Parsed<Value> {

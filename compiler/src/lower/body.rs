@@ -2,10 +2,15 @@
 //! columns, and the step sees it on its level; what does is the body.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Lowering, binary, compare, unary};
 use crate::kernel::ir::{self, BodyBuilder, Value};
 use crate::typed::{Binary, Typed, TypedExpr, TypedKind};
+
+/// What a walk along the levels is: its number, what it walks along, and its steps, by address.
+pub(super) type Walked = (usize, *const TypedExpr, Vec<*const TypedExpr>);
 
 impl Lowering<'_> {
     /// A walk, given by its number, whether it goes from the last level to the first, and which state is wanted.
@@ -20,17 +25,31 @@ impl Lowering<'_> {
         let starts: Vec<Value> = starts.iter().map(|start| self.value(start)).collect();
         let active = active.map(|active| self.value(active));
         // One column at least must be captured: it says how many levels there are.
-        let along = self.value(along);
+        let first = self.value(along);
+        let key = (walk, Rc::as_ptr(along), steps.iter().map(Rc::as_ptr).collect());
+        let (captures, body) = match self.walks.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let made = self.walk_body(walk, first, steps);
+                self.walks.insert(key, made.clone());
+                made
+            }
+        };
+        self.builder.scan(reverse, starts, captures, active, body, result)
+    }
+
+    /// What the steps capture, `first` before all else, and the steps.
+    fn walk_body(&mut self, walk: usize, first: Value, steps: &[Typed]) -> (Vec<Value>, Arc<ir::Body>) {
         let mut body = Body {
             outside: self,
             builder: BodyBuilder::new(),
             walk,
-            captures: vec![along],
+            captures: vec![first],
             done: BTreeMap::new(),
         };
         let next: Vec<Value> = steps.iter().map(|step| body.value(step)).collect();
         let Body { builder, captures, .. } = body;
-        self.builder.scan(reverse, starts, captures, active, builder.finish(next), result)
+        (captures, Arc::new(builder.finish(next)))
     }
 }
 
@@ -44,7 +63,7 @@ struct Body<'a, 'b> {
 
 impl Body<'_, '_> {
     fn value(&mut self, typed: &Typed) -> Value {
-        let key = std::rc::Rc::as_ptr(typed);
+        let key = Rc::as_ptr(typed);
         if let Some(value) = self.done.get(&key) {
             return *value;
         }

@@ -1,10 +1,10 @@
 //! The kernel that runs for each level: what does not depend on the level is computed once, outside, and the kernel
 //! sees it whole; what does is the kernel.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Lowering;
-use crate::kernel::ir::{Builder, Domain, Kernel, Output, Value};
+use crate::kernel::ir::{Domain, Kernel, Output, Value};
 use crate::kernel::verify::domains;
 use crate::typed::{Typed, TypedExpr, TypedKind};
 
@@ -16,20 +16,15 @@ impl Lowering<'_> {
         let here: Vec<(Typed, Value)> = seen.here.iter().map(|t| (t.clone(), self.column_of(t))).collect();
         let active = active.map(|active| self.value(active));
 
-        let mut inner = Lowering {
-            checked: self.checked,
-            builder: Builder::new("each"),
-            inputs: BTreeMap::new(),
-            done: BTreeMap::new(),
-            constants: BTreeMap::new(),
-            coordinates: BTreeMap::new(),
-        };
+        let mut inner = Lowering::new(self.checked, "each");
+        let domains = self.domains();
         let mut captures: Vec<(Value, Value)> = Vec::new();
         for (typed, value) in &whole {
             let input = captures.iter().find(|(outside, _)| outside == value).map(|(_, input)| *input);
             let input = input.unwrap_or_else(|| {
                 let name = format!("whole{}", captures.len());
-                let input = inner.builder.input(&name, self.domain(*value));
+                let input =
+                    inner.builder.input(&name, domains.get(value.index()).copied().unwrap_or(Domain::Cell));
                 captures.push((*value, input));
                 input
             });
@@ -54,11 +49,12 @@ impl Lowering<'_> {
         }
     }
 
-    fn domain(&self, value: Value) -> Domain {
+    /// The domains of all that has been lowered so far.
+    fn domains(&self) -> Vec<Domain> {
         let mut kernel: Kernel = self.builder.clone().finish();
-        kernel.outputs = vec![Output { name: "value".to_string(), value }];
+        kernel.outputs = vec![Output { name: "value".to_string(), value: Value::new(0) }];
         // What the checker has passed is well formed; were it not, the verifier would say so of the whole.
-        domains(&kernel).ok().and_then(|domains| domains.get(value.index()).copied()).unwrap_or(Domain::Cell)
+        domains(&kernel).unwrap_or_default()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aurora_grammar::tree::ItemKind;
-use aurora_grammar::{Diagnostic, Diagnostics, SourceMap};
+use aurora_grammar::{Diagnostic, Diagnostics, Severity, SourceMap};
 
 use super::assemble::{derived, fields, levels, name_clash, need};
 use super::data::{DerivedPlan, FieldPlan, LevelsPlan};
@@ -34,6 +34,16 @@ pub struct Derivable {
     pub result: Option<(Derivation, Module)>,
 }
 
+impl Derivable {
+    /// The first error; nothing if it has a result.
+    pub fn complaint(&self) -> Option<String> {
+        let mut errors = self.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+        let said =
+            || errors.next().map_or_else(|| "it does not compile".into(), |error| error.message.clone());
+        self.result.is_none().then(said)
+    }
+}
+
 /// Compiles the recipe `text`, shown in messages under `name`, as far as fields go: what it derives itself, and under
 /// the names in `wanted` what its libraries derive. If `wanted` is not empty, only that and what it needs.
 pub fn derivable(name: &str, text: &str, site: &dyn Site, wanted: &[String]) -> Derivable {
@@ -59,6 +69,34 @@ pub fn derivable(name: &str, text: &str, site: &dyn Site, wanted: &[String]) -> 
     diagnostics.sort();
     diagnostics.dedup();
     Derivable { sources, diagnostics, result }
+}
+
+/// Names that compile together, and those that do not compile by themselves, each with what is said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sifted {
+    pub kept: Vec<String>,
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Sifts names that do not compile together, of which it is said `why`; `complaint` is what is said of some of them, if anything.
+/// By halves: most compile, and compiling is what takes the time.
+pub fn sift(names: &[String], why: String, complaint: &dyn Fn(&[String]) -> Option<String>) -> Sifted {
+    if let [name] = names {
+        return Sifted { kept: Vec::new(), left_out: vec![(name.clone(), why)] };
+    }
+    let mut sifted = Sifted::default();
+    let (one, two) = names.split_at(names.len() / 2);
+    for half in [one, two].into_iter().filter(|half| !half.is_empty()) {
+        match complaint(half) {
+            None => sifted.kept.extend(half.iter().cloned()),
+            Some(why) => {
+                let Sifted { kept, left_out } = sift(half, why, complaint);
+                sifted.kept.extend(kept);
+                sifted.left_out.extend(left_out);
+            }
+        }
+    }
+    sifted
 }
 
 fn assemble(
@@ -98,24 +136,7 @@ fn assemble(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::ArchiveIndex;
-
-    /// A site without anything.
-    struct Nowhere;
-
-    impl Site for Nowhere {
-        fn recipe(&self, _: &str, path: &str) -> Result<(String, String), String> {
-            Err(format!("{path}: no such file"))
-        }
-
-        fn archive(&self, _: &str) -> Option<ArchiveIndex> {
-            None
-        }
-
-        fn archives(&self) -> Vec<String> {
-            Vec::new()
-        }
-    }
+    use crate::site::Nowhere;
 
     const FIELDS: &str = "aurora 1.0\nrecipe fields \"Fields alone\"\n\nuse std.physics (speed06)\n\n\
         levels pl : pressure = [1000, 850, 700, 500, 300] hPa {\n    height  hgt - orog\n}\n\

@@ -237,7 +237,7 @@ fn random_scan(
     let result = random.below(starts.len());
     let next = starts.iter().map(|_| Value::new(random.below(inside.len()))).collect();
     let reverse = random.below(2) == 0;
-    Instruction::Scan { reverse, starts, captures, active, body: body.finish(next), result }
+    Instruction::Scan { reverse, starts, captures, active, body: body.finish(next).into(), result }
 }
 
 fn random_reduction(random: &mut Random, domains: &[Domain]) -> Instruction {

@@ -39,6 +39,12 @@ trait Arithmetic {
         self.add(value, number)
     }
 
+    /// `from` after a step along a slope.
+    fn along(&mut self, from: Value, step: Value, slope: Value) -> Value {
+        let part = self.mul(step, slope);
+        self.add(from, part)
+    }
+
     /// Saturation mixing ratio (Bolton's equation 10), with the vapour pressure at most half of the pressure.
     fn saturation(&mut self, t: Value, p: Value) -> Value {
         let (celsius, above) = (self.plus(t, -273.15), self.plus(t, -29.65));
@@ -154,21 +160,17 @@ fn step() -> Body {
     let middle = b.one(Unary::Sqrt, middle);
     let half = b.times(h, 0.5);
     let k1 = b.rate(ascended, from);
-    let part = b.mul(half, k1);
-    let t = b.add(ascended, part);
+    let t = b.along(ascended, half, k1);
     let k2 = b.rate(t, middle);
-    let part = b.mul(half, k2);
-    let t = b.add(ascended, part);
+    let t = b.along(ascended, half, k2);
     let k3 = b.rate(t, middle);
-    let part = b.mul(h, k3);
-    let t = b.add(ascended, part);
+    let t = b.along(ascended, h, k3);
     let k4 = b.rate(t, p);
     let (ends, inner) = (b.add(k1, k4), b.add(k2, k3));
     let inner = b.times(inner, 2.0);
     let sum = b.add(ends, inner);
     let sixth = b.times(h, 1.0 / 6.0);
-    let part = b.mul(sixth, sum);
-    let risen = b.add(ascended, part);
+    let risen = b.along(ascended, sixth, sum);
     let ascended = b.select(above, risen, ascended);
     let saturated = b.saturation(ascended, p);
     let moist = b.virtual_temperature(ascended, saturated);

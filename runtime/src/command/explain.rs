@@ -87,10 +87,10 @@ fn kernels(asked: &str, arguments: &Arguments) -> Result<(), Failure> {
         Format::Short => pages
             .iter()
             .map(|page| {
-                let (shape, machine) = (&page.after, &page.machine);
+                let (meaning, shape, machine) = (&page.meaning, &page.after, &page.machine);
                 format!(
                     "{}: {}: {} instructions, {} alive, {} loops, {} bytes\n",
-                    page.name, page.kind, shape.instructions, shape.live, shape.loops, machine.bytes
+                    meaning.name, meaning.kind, shape.instructions, shape.live, shape.loops, machine.bytes
                 )
             })
             .collect(),

@@ -47,6 +47,39 @@ pub struct Variable {
     pub attributes: BTreeMap<String, Attribute>,
 }
 
+/// A latitude and a longitude, and the dimensions of rows and columns that they count.
+#[derive(Clone, Debug)]
+pub struct Coordinates<'a> {
+    pub latitude: &'a Variable,
+    pub longitude: &'a Variable,
+    pub dimensions: [String; 2],
+}
+
+/// Pairs of latitude and longitude, told by their units or standard names: two of one dimension each, or two of the same two
+/// dimensions (with time before them in WRF files).
+pub fn coordinates(variables: &[Variable]) -> Vec<Coordinates<'_>> {
+    let is = |variable: &&Variable, words: [&str; 2]| {
+        let units = variable.text("units").unwrap_or_default().to_lowercase().replace('_', " ");
+        variable.numeric
+            && (units.starts_with("degree") && words.iter().any(|word| units.ends_with(word))
+                || variable.text("standard_name") == Some(words[1]))
+    };
+    let mut found = Vec::new();
+    for latitude in variables.iter().filter(|variable| is(variable, ["north", "latitude"])) {
+        for longitude in variables.iter().filter(|variable| is(variable, ["east", "longitude"])) {
+            let dimensions = match (&latitude.dimensions[..], &longitude.dimensions[..]) {
+                ([rows], [columns]) if rows != columns => [rows.clone(), columns.clone()],
+                (one, two) if one == two && one.len() >= 2 => {
+                    [one[one.len() - 2].clone(), one[one.len() - 1].clone()]
+                }
+                _ => continue,
+            };
+            found.push(Coordinates { latitude, longitude, dimensions });
+        }
+    }
+    found
+}
+
 /// An attribute: text or numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Attribute {

@@ -6,7 +6,8 @@ use aurora_compiler::plan::data::{DerivedPlan, SupportPlan};
 use ndarray::{Array3, ArrayView3};
 
 use super::DeriveError;
-use super::library::{Made, Shelf, Written, make};
+use super::library::{Made, Shelf, make};
+use super::over::Written;
 use crate::data::kernels::Kernels;
 use crate::data::sounding::Sounding;
 

@@ -1,5 +1,5 @@
 //! `aurorac derive` on files: what is read of them is bound to a recipe's fields ([`bind`]), or a recipe is written over
-//! what they hold ([`library`]); kernels run over it ([`compute`]), and the results are written with CF metadata
+//! what they hold ([`over`]), for a [`library`] to work on; kernels run over it ([`compute`]), and the results are written with CF metadata
 //! ([`output`]).
 //!
 //! ```text
@@ -13,6 +13,7 @@ pub mod forecaster;
 pub mod library;
 pub mod metadata;
 pub mod output;
+pub mod over;
 pub mod table;
 
 /// Why a command of this kind ends without its result.

@@ -122,18 +122,8 @@ pub fn draw(sounding: &Sounding, ascent: &Ascent, style: Style) -> String {
 }
 
 fn heading(out: &mut String, sounding: &Sounding, paint: &Paint) {
-    let time = sounding.time.map(|time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
-    let place = sounding.place.map(|(latitude, longitude)| {
-        let side =
-            |value: f64, names: [char; 2]| format!("{:.2}° {}", value.abs(), names[usize::from(value < 0.0)]);
-        format!("{}, {}", side(latitude, ['N', 'S']), side(longitude, ['E', 'W']))
-    });
-    let ground = sounding
-        .levels
-        .first()
-        .map(|ground| format!("ground {:.0} m, {:.1} hPa", ground.height, ground.pressure / 100.0));
-    let levels = Some(format!("{} levels", sounding.levels.len()));
-    let rest: Vec<String> = [time, place, ground, levels].into_iter().flatten().collect();
+    let mut rest = sounding.whereabouts("%Y-%m-%d %H:%M UTC", 1);
+    rest.push(format!("{} levels", sounding.levels.len()));
     let _ = writeln!(out, "{}  {}", paint.bold(&sounding.title), paint.dim(&rest.join("  ")));
     for note in &sounding.notes {
         let _ = writeln!(out, "  {}", paint.dim(note));

@@ -313,6 +313,10 @@ fn what_is_wrong_with_an_input_is_said() {
         (&["state.nc"], "std.fysics", "tv", "did you mean `std.physics`?"),
         (&["state.nc"], "std.physics", "scp", "derives nothing called `scp`"),
         (&["state.nc"], "std.severe", "updraught_helicity", "`updraught_helicity`"),
+        (&["state.nc"], "physics", "tv", "did you mean `std.physics`?"),
+        (&["state.nc"], "std.physics", "scp", "`scp` cannot be made"),
+        // However many names a shell takes for one argument.
+        (&["state.nc"], "std.physics", "tv, speed60", "nothing called `speed60`"),
     ] {
         let sentence = refused(inputs, library, only);
         assert!(sentence.contains(words), "{inputs:?}: {sentence}");
@@ -321,6 +325,10 @@ fn what_is_wrong_with_an_input_is_said() {
     assert_eq!(usage.status.code(), Some(2));
     let sentence = place.refused(&["derive", "std.physics", "--input", "state.nc", "--output", "no.svg"]);
     assert!(sentence.contains("--sounding"), "{sentence}");
+    let sentence = place.refused(&["derive", "std.physics", "--input", "state.nc", "--output", "no"]);
+    assert!(sentence.contains(".nc for NetCDF") && !place.path("no").exists(), "{sentence}");
+    let sentence = place.refused(&["derive", "std.physics", "--input", "nowhere.nc", "--output", "no.nc"]);
+    assert!(sentence.contains("No such file") && !sentence.contains("os error"), "{sentence}");
 }
 
 /// Everything std.severe has but what needs the vertical wind, of one state in two forms, levels the other way round.

@@ -7,7 +7,7 @@ use aurora_compiler::kernel::ir::*;
 use super::Random;
 
 /// One more instruction; the domain of its value.
-type Step = fn(&mut Random, &mut Builder, &[Domain]) -> Domain;
+pub type Step = fn(&mut Random, &mut Builder, &[Domain]) -> Domain;
 
 const COLUMN: Domain = Domain::Column(3);
 

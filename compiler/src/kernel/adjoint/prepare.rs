@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::ir::{Domain, Instruction, Kernel, Reduce, Value};
-use super::super::passes::walk_key;
+use super::super::passes::is_same_walk;
 use super::AdjointError;
 use super::layer;
 use super::scan::{Group, Member, Seen, Walk, Wish, is_last};
@@ -200,10 +200,5 @@ impl Rewriting<'_> {
 /// The second's result if both scans are the same but for it.
 fn same_walk(one: &Instruction, other: &Instruction) -> Option<usize> {
     let Instruction::Scan { result, .. } = other else { return None };
-    let result = *result;
-    let mut renamed = one.clone();
-    if let Instruction::Scan { result: own, .. } = &mut renamed {
-        *own = result;
-    }
-    (renamed == *other && walk_key(&renamed) == walk_key(other)).then_some(result)
+    is_same_walk(one, other).then_some(*result)
 }

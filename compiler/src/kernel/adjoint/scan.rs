@@ -11,9 +11,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::super::ir::{Binary, Body, Domain, Instruction, Unary, Value};
-use super::super::passes::walk_key;
+use super::super::passes::is_same_walk;
 use super::guards::{ROOT, Side};
 use super::prepare::slopes;
 use super::sweep::Sweep;
@@ -45,7 +46,7 @@ pub(super) struct Walk {
     pub starts: Vec<Value>,
     pub captures: Vec<Value>,
     pub active: Option<Value>,
-    pub body: Body,
+    pub body: Arc<Body>,
 }
 
 /// What is wanted of a way back, and what can be had.
@@ -98,7 +99,7 @@ pub(super) enum Kind {
 pub(super) struct Back {
     pub states: Vec<Kind>,
     pub seen: Vec<Seen>,
-    pub body: Body,
+    pub body: Arc<Body>,
 }
 
 impl Group {
@@ -108,13 +109,13 @@ impl Group {
 }
 
 impl Walk {
-    /// Whether it is the same in every bit: 0 and -0 are equal, but not the same.
+    /// Whether it is the same in every bit.
     pub fn is(&self, other: &Walk) -> bool {
-        let key = |walk: &Walk| {
+        let scan = |walk: &Walk| {
             let Walk { reverse, starts, captures, active, body } = walk.clone();
-            walk_key(&Instruction::Scan { reverse, starts, captures, active, body, result: 0 })
+            Instruction::Scan { reverse, starts, captures, active, body, result: 0 }
         };
-        self == other && key(self) == key(other)
+        is_same_walk(&scan(self), &scan(other))
     }
 
     /// For each value of the body, whether it depends on a start or a capture whose gradient is wanted.
@@ -221,7 +222,7 @@ impl Walk {
         }
         let body = Body { instructions: sweep.tape.instructions, next };
         let (body, seen) = without_idle(body, &slots.seen);
-        Back { states, seen, body }
+        Back { states, seen, body: Arc::new(body) }
     }
 
     /// The value of the step that may be no number where nothing asks for what a state becomes: that, or what is added to the
@@ -254,8 +255,8 @@ impl Walk {
     }
 
     /// The body that writes down, besides, what the way back sees of it; and what those are, state by state.
-    pub fn writing(&self, back: &Back) -> (Body, Vec<Seen>) {
-        let mut body = self.body.clone();
+    pub fn writing(&self, back: &Back) -> (Arc<Body>, Vec<Seen>) {
+        let mut body = Body::clone(&self.body);
         let mut written = Vec::new();
         for seen in &back.seen {
             let value = match seen {
@@ -273,7 +274,7 @@ impl Walk {
             body.next.push(value);
             written.push(*seen);
         }
-        (body, written)
+        (Arc::new(body), written)
     }
 }
 

@@ -8,21 +8,22 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::ir::{Binary, Compare, Domain, Instruction, Reduce, Unary, Value};
-use super::super::passes::key::key;
+use super::super::passes::{Key, Keys};
 
 /// Instructions of a kernel, or of the body of a scan, where all values are cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tape {
     pub instructions: Vec<Instruction>,
     pub domains: Vec<Domain>,
-    first: BTreeMap<Vec<u64>, Value>,
+    keys: Keys,
+    first: BTreeMap<Key, Value>,
 }
 
 impl Tape {
     /// One more instruction, written even if it is there already.
     pub fn keep(&mut self, instruction: Instruction, domain: Domain) -> Value {
         let value = Value::new(self.instructions.len());
-        self.first.entry(key(&instruction)).or_insert(value);
+        self.first.entry(self.keys.of(&instruction)).or_insert(value);
         self.instructions.push(instruction);
         self.domains.push(domain);
         value
@@ -30,7 +31,7 @@ impl Tape {
 
     /// The value of an instruction, which is written if it is not there. Inputs have to be kept with their domain.
     pub fn push(&mut self, instruction: Instruction) -> Value {
-        if let Some(value) = self.first.get(&key(&instruction)) {
+        if let Some(value) = self.first.get(&self.keys.of(&instruction)) {
             return *value;
         }
         let domain = self.domain_of(&instruction);

@@ -3,20 +3,21 @@
 //! A derivative's body begins with all that it computes again of the way forward and goes on with the way back, which asks for the
 //! last of it first. Computed when it is asked for, little of it has to be held at a time.
 
+use std::sync::Arc;
+
 use super::super::ir::{Body, Instruction, Kernel, Value};
 
 /// The same kernel with its bodies in that order.
 pub(super) fn on_demand(mut kernel: Kernel) -> Kernel {
     // Scans of one walk have one body, and follow each other.
-    let mut last: Option<(Body, Body)> = None;
+    let mut last: Option<[Arc<Body>; 2]> = None;
     for instruction in &mut kernel.instructions {
         let Instruction::Scan { body, .. } = instruction else { continue };
-        if last.as_ref().is_none_or(|(known, _)| known != body) {
-            last = Some((body.clone(), body_on_demand(body)));
-        }
-        if let Some((_, ordered)) = &last {
-            body.clone_from(ordered);
-        }
+        let ordered = match &last {
+            Some([known, ordered]) if Arc::ptr_eq(known, body) => Arc::clone(ordered),
+            _ => Arc::new(body_on_demand(body)),
+        };
+        last = Some([std::mem::replace(body, Arc::clone(&ordered)), ordered]);
     }
     kernel
 }

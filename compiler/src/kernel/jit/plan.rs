@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::ir::{Domain, Instruction, Kernel, Reduce, Value};
-use super::super::passes::walk_key;
+use super::super::passes::is_same_walk;
 use super::schedule::{Draft, Drafts, Job, Schedule, Search, Slab, Step, Walk, cost, is_leaf};
 
 /// States that walks may have together in one loop.
@@ -487,16 +487,5 @@ impl Planner<'_> {
 
     fn levels(&self, position: usize) -> usize {
         self.domains[position].levels()
-    }
-}
-
-/// Whether two scans differ in their result at most. Bodies are compared by their bits, for 0 and -0 are equal, but not the same.
-fn is_same_walk(one: &Instruction, other: &Instruction) -> bool {
-    match (one, other) {
-        (
-            Instruction::Scan { starts, captures, body, .. },
-            Instruction::Scan { starts: s, captures: c, body: b, .. },
-        ) => starts == s && captures == c && body == b && walk_key(one) == walk_key(other),
-        _ => false,
     }
 }

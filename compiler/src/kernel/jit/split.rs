@@ -1,6 +1,8 @@
 //! Walks taken apart: states that do not see each other are walks of their own. So what two walks have in common (a sum that
 //! both keep) is found to be the same walk; those of one loop come together again in the schedule.
 
+use std::sync::Arc;
+
 use super::super::ir::{Body, Instruction, Kernel, Value};
 
 /// The kernel with every scan cut down to the states that hang together with its result, here and in the bodies of `Each`.
@@ -14,7 +16,7 @@ pub(super) fn split_walks(kernel: &Kernel) -> Kernel {
                     let places = places(&group);
                     let old = std::mem::take(starts);
                     *starts = kept(&old, &group);
-                    *body = cut(body, &group, &places);
+                    *body = Arc::new(cut(body, &group, &places));
                     *result = places[*result];
                 }
             }

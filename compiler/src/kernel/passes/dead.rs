@@ -1,10 +1,10 @@
 //! Dead code.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::ir::{Body, Domain, Instruction, Kernel, Value};
-use super::key::walk_key;
-use super::{domains_of, with_outputs};
+use super::{Key, Keys, domains_of, with_outputs};
 
 /// Leaves out what no output needs. Inputs stay declared, read or not. In scans, states and captures that no wanted
 /// result depends on go as well, and from what is done for each level what it does not need.
@@ -52,9 +52,7 @@ fn without_unneeded(kernel: &Kernel) -> Kernel {
 fn spread(instructions: &[Instruction], needed: &mut [bool]) {
     for (position, instruction) in instructions.iter().enumerate().rev() {
         if needed[position] {
-            for operand in instruction.operands() {
-                needed[operand.index()] = true;
-            }
+            instruction.for_each_operand(|operand| needed[operand.index()] = true);
         }
     }
 }
@@ -62,12 +60,13 @@ fn spread(instructions: &[Instruction], needed: &mut [bool]) {
 /// The kernel with its bodies without what they do not need.
 fn trimmed(kernel: &Kernel) -> Kernel {
     let domains = domains_of(kernel);
-    let mut walks: BTreeMap<Vec<u64>, usize> = BTreeMap::new();
+    let mut keys = Keys::default();
+    let mut walks: BTreeMap<Key, usize> = BTreeMap::new();
     let mut wanted: Vec<Vec<bool>> = Vec::new();
     let mut walk_of: Vec<usize> = vec![0; kernel.instructions.len()];
     for (position, instruction) in kernel.instructions.iter().enumerate() {
         if let Instruction::Scan { starts, result, .. } = instruction {
-            let walk = *walks.entry(walk_key(instruction)).or_insert_with(|| {
+            let walk = *walks.entry(keys.of_walk(instruction)).or_insert_with(|| {
                 wanted.push(vec![false; starts.len()]);
                 wanted.len() - 1
             });
@@ -75,21 +74,15 @@ fn trimmed(kernel: &Kernel) -> Kernel {
             walk_of[position] = walk;
         }
     }
-    let mut closed = vec![false; wanted.len()];
-    for (position, instruction) in kernel.instructions.iter().enumerate() {
-        if let Instruction::Scan { body, .. } = instruction
-            && !std::mem::replace(&mut closed[walk_of[position]], true)
-        {
-            let states = std::mem::take(&mut wanted[walk_of[position]]);
-            wanted[walk_of[position]] = wanted_states(body, states);
+    let mut trimmed: Vec<Option<Trimmed>> = wanted.iter().map(|_| None).collect();
+    let instructions = kernel.instructions.iter().zip(walk_of).map(|(instruction, walk)| match instruction {
+        Instruction::Scan { captures, body, .. } => {
+            let trim = || Trimmed::new(captures, body, std::mem::take(&mut wanted[walk]), &domains);
+            trimmed[walk].get_or_insert_with(trim).of(instruction)
         }
-    }
-    let instructions =
-        kernel.instructions.iter().enumerate().map(|(position, instruction)| match instruction {
-            Instruction::Scan { .. } => trim_scan(instruction.clone(), &wanted[walk_of[position]], &domains),
-            Instruction::Each { .. } => trim_each(instruction.clone()),
-            other => other.clone(),
-        });
+        Instruction::Each { .. } => trim_each(instruction.clone()),
+        other => other.clone(),
+    });
     Kernel {
         name: kernel.name.clone(),
         inputs: kernel.inputs.clone(),
@@ -98,46 +91,67 @@ fn trimmed(kernel: &Kernel) -> Kernel {
     }
 }
 
-/// Leaves out the states that are not wanted, then what no state needs in the body, then the captures that nothing reads,
-/// except the first column: it says how many levels there are.
-fn trim_scan(instruction: Instruction, wanted: &[bool], domains: &[Domain]) -> Instruction {
-    let Instruction::Scan { reverse, starts, captures, active, body, result } = instruction else {
-        return instruction;
-    };
-    let needed = needed_values(&body, wanted);
-    let mut read: Vec<bool> = vec![false; captures.len()];
-    for (_, instruction) in body.instructions.iter().enumerate().filter(|(k, _)| needed[*k]) {
-        if let Instruction::Here(capture) | Instruction::Before(capture) = instruction {
-            read[*capture] = true;
+/// A walk without the states that are not wanted, without what no state needs in the body, and without the captures that nothing
+/// reads, except the first column: it says how many levels there are.
+struct Trimmed {
+    states: Vec<bool>,
+    captures: Vec<bool>,
+    body: Arc<Body>,
+}
+
+impl Trimmed {
+    fn new(captures: &[Value], body: &Arc<Body>, results: Vec<bool>, domains: &[Domain]) -> Self {
+        let states = wanted_states(body, results);
+        let needed = needed_values(body, &states);
+        let mut read: Vec<bool> = vec![false; captures.len()];
+        for (instruction, _) in body.instructions.iter().zip(&needed).filter(|(_, needed)| **needed) {
+            if let Instruction::Here(capture) | Instruction::Before(capture) = instruction {
+                read[*capture] = true;
+            }
+        }
+        let is_column = |capture: &usize| domains[captures[*capture].index()] != Domain::Cell;
+        if !(0..read.len()).any(|capture| read[capture] && is_column(&capture))
+            && let Some(first) = (0..read.len()).find(is_column)
+        {
+            read[first] = true;
+        }
+        let whole = [&states, &needed, &read].into_iter().all(|stay| !stay.contains(&false));
+        let body = if whole { Arc::clone(body) } else { Arc::new(cut(body, &states, &needed, &read)) };
+        Self { states, captures: read, body }
+    }
+
+    /// One of the walk's scans.
+    fn of(&self, scan: &Instruction) -> Instruction {
+        let Instruction::Scan { reverse, starts, captures, active, result, .. } = scan else {
+            return scan.clone();
+        };
+        Instruction::Scan {
+            reverse: *reverse,
+            starts: kept(starts.clone(), &self.states),
+            captures: kept(captures.clone(), &self.captures),
+            active: *active,
+            body: Arc::clone(&self.body),
+            result: places(&self.states)[*result],
         }
     }
-    let is_column = |capture: &usize| domains[captures[*capture].index()] != Domain::Cell;
-    if !(0..read.len()).any(|capture| read[capture] && is_column(&capture))
-        && let Some(first) = (0..read.len()).find(is_column)
-    {
-        read[first] = true;
-    }
-    let (state_places, capture_places) = (places(wanted), places(&read));
+}
+
+/// The body with these states, values and captures only.
+fn cut(body: &Body, states: &[bool], values: &[bool], captures: &[bool]) -> Body {
+    let (state_places, capture_places) = (places(states), places(captures));
     let mut moved = vec![Value::new(0); body.instructions.len()];
     let mut instructions = Vec::new();
-    for (position, instruction) in body.instructions.into_iter().enumerate().filter(|(k, _)| needed[*k]) {
+    for (position, instruction) in body.instructions.iter().enumerate().filter(|(k, _)| values[*k]) {
         moved[position] = Value::new(instructions.len());
         instructions.push(match instruction {
-            Instruction::State(state) => Instruction::State(state_places[state]),
-            Instruction::Here(capture) => Instruction::Here(capture_places[capture]),
-            Instruction::Before(capture) => Instruction::Before(capture_places[capture]),
-            other => other.map_operands(|value| moved[value.index()]),
+            Instruction::State(state) => Instruction::State(state_places[*state]),
+            Instruction::Here(capture) => Instruction::Here(capture_places[*capture]),
+            Instruction::Before(capture) => Instruction::Before(capture_places[*capture]),
+            other => other.clone().map_operands(|value| moved[value.index()]),
         });
     }
-    let next = kept(body.next, wanted).into_iter().map(|value| moved[value.index()]).collect();
-    Instruction::Scan {
-        reverse,
-        starts: kept(starts, wanted),
-        captures: kept(captures, &read),
-        active,
-        body: Body { instructions, next },
-        result: state_places[result],
-    }
+    let next = kept(body.next.clone(), states).into_iter().map(|value| moved[value.index()]).collect();
+    Body { instructions, next }
 }
 
 /// Leaves out what the body does not need, then what it captures and does not read, except the first level: it says

@@ -1,5 +1,7 @@
 //! Constant folding.
 
+use std::sync::Arc;
+
 use ndarray::aview1;
 
 use super::super::column::{displaced, interpolate, layer};
@@ -32,7 +34,7 @@ pub fn fold_constants<T: Number>(kernel: &Kernel) -> Kernel {
 fn in_body<T: Number>(
     instruction: &Instruction,
     before: &[Instruction],
-    walks: &mut Walks<Body>,
+    walks: &mut Walks<Arc<Body>>,
 ) -> Instruction {
     match instruction {
         Instruction::Scan { reverse, starts, captures, active, body, result } => Instruction::Scan {
@@ -40,7 +42,7 @@ fn in_body<T: Number>(
             starts: starts.clone(),
             captures: captures.clone(),
             active: *active,
-            body: walks.of(instruction, || fold_scan::<T>(body, captures, before)),
+            body: walks.of(instruction, || fold_scan::<T>(body, captures, before).into()),
             result: *result,
         },
         Instruction::Each { captures, here, active, body } => {

@@ -1,6 +1,8 @@
 //! The walk of [`rewrite`](super::rewrite) and [`range`](super::range) through a kernel and its bodies: instruction after
 //! instruction, each with what is known of those before it, and each perhaps replaced.
 
+use std::sync::Arc;
+
 use super::super::interpret::Number;
 use super::super::ir::{Body, Domain, Input, Instruction, Kernel, Value};
 use super::facts::{Facts, facts_of};
@@ -123,13 +125,13 @@ impl<T: Number> Code<'_, T> {
     fn in_body(
         &self,
         mut instruction: Instruction,
-        walks: &mut Walks<Body>,
+        walks: &mut Walks<Arc<Body>>,
         simplify: &Simplify<T>,
     ) -> Instruction {
         let of = |value: &Value| self.facts[value.index()];
         if let Instruction::Scan { captures, body, .. } = &instruction {
             let known = || captures.iter().map(of).collect::<Vec<Facts<T>>>();
-            let simplified = walks.of(&instruction, || body_with(body, &known(), simplify));
+            let simplified = walks.of(&instruction, || Arc::new(body_with(body, &known(), simplify)));
             if let Instruction::Scan { body, .. } = &mut instruction {
                 *body = simplified;
             }

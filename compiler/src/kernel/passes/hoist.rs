@@ -7,6 +7,7 @@
 //! level comes everything that does not depend on that level.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::ir::{Binary, Body, Domain, Input, Instruction, Kernel, Unary, Value};
 use super::{Walks, domain_of, domains_of, is_leaf, with_outputs};
@@ -71,7 +72,7 @@ impl Outside<'_> {
     }
 
     /// What a scan captures now, and its body without invariants.
-    fn of_scan(&mut self, mut captures: Vec<Value>, body: &Body) -> (Vec<Value>, Body) {
+    fn of_scan(&mut self, mut captures: Vec<Value>, body: &Arc<Body>) -> (Vec<Value>, Arc<Body>) {
         let mut depends: Vec<Depends> = Vec::with_capacity(body.instructions.len());
         let mut dear: Vec<bool> = Vec::with_capacity(body.instructions.len());
         for instruction in &body.instructions {
@@ -94,9 +95,13 @@ impl Outside<'_> {
             Depends::Here | Depends::Before => dear[value],
             Depends::More => false,
         };
+        let boundary = boundary(&body.instructions, &body.next, &worth);
+        if boundary.is_empty() {
+            return (captures, Arc::clone(body));
+        }
         let mut out: BTreeMap<usize, Value> = BTreeMap::new();
         let mut instructions = body.instructions.clone();
-        for value in boundary(&body.instructions, &body.next, &worth) {
+        for value in boundary {
             let hoisted =
                 self.copied(&body.instructions, value, &mut out, &|instruction| match instruction {
                     Instruction::Here(capture) | Instruction::Before(capture) => {
@@ -113,7 +118,7 @@ impl Outside<'_> {
                 _ => Instruction::Here(number),
             };
         }
-        (captures, Body { instructions, next: body.next.clone() })
+        (captures, Arc::new(Body { instructions, next: body.next.clone() }))
     }
 
     /// What is captured now for each level, and the body without invariants.
@@ -199,9 +204,7 @@ fn boundary(instructions: &[Instruction], roots: &[Value], worth: &dyn Fn(usize)
     }
     for (position, instruction) in instructions.iter().enumerate() {
         if !worth(position) {
-            for operand in instruction.operands() {
-                wanted[operand.index()] = true;
-            }
+            instruction.for_each_operand(|operand| wanted[operand.index()] = true);
         }
     }
     (0..instructions.len()).filter(|position| wanted[*position] && worth(*position)).collect()

@@ -1,57 +1,127 @@
 //! Keys of instructions: equal keys mean equal results.
 
-use super::super::ir::{Axis, Binary, Compare, Domain, Instruction, Kernel, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// The instruction as numbers. Zeros of either sign are kept apart. The order of operands does not matter where it
+use super::super::ir::{Axis, Binary, Body, Compare, Domain, Instruction, Kernel, Value};
+
+/// An instruction as numbers. Zeros of either sign are kept apart. The order of operands does not matter where it
 /// does not matter for the result: of a sum, of a product, of an equality; and `a > b` is `b < a`.
-pub(in crate::kernel) fn key(instruction: &Instruction) -> Vec<u64> {
-    let mut key = Key(Vec::with_capacity(8));
-    key.instruction(instruction, true);
-    key.0
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::kernel) struct Key {
+    /// All there is of most instructions, so that they need no memory of their own. What comes first says what follows.
+    first: [u64; 4],
+    more: Vec<u64>,
 }
 
-/// The same for a scan, whichever of its states is the result: equal keys mean the same walk.
-pub(in crate::kernel) fn walk_key(instruction: &Instruction) -> Vec<u64> {
-    let mut key = Key(Vec::with_capacity(64));
-    key.instruction(instruction, false);
-    key.0
+/// Makes keys, all of which can be compared with each other, and with those of its clones as long as neither made more since.
+#[derive(Clone, Debug, Default)]
+pub(in crate::kernel) struct Keys {
+    /// The bodies of walks, each with its number; equal bodies have the same.
+    numbers: BTreeMap<Key, u64>,
+    /// Those seen before, by their address, which is theirs as long as they are held here.
+    seen: BTreeMap<*const Body, (Arc<Body>, u64)>,
 }
 
-struct Key(Vec<u64>);
+impl Keys {
+    pub fn of(&mut self, instruction: &Instruction) -> Key {
+        let mut writer = Writer::new(self);
+        writer.instruction(instruction, true);
+        writer.key
+    }
 
-impl Key {
+    /// The same for a scan, whichever of its states is the result: equal keys mean the same walk.
+    pub fn of_walk(&mut self, scan: &Instruction) -> Key {
+        let mut writer = Writer::new(self);
+        writer.instruction(scan, false);
+        writer.key
+    }
+
+    fn number(&mut self, body: &Arc<Body>) -> u64 {
+        if let Some((_, number)) = self.seen.get(&Arc::as_ptr(body)) {
+            return *number;
+        }
+        let mut writer = Writer::new(self);
+        writer.key.more.reserve(4 * body.instructions.len());
+        writer.number(body.instructions.len());
+        for instruction in &body.instructions {
+            writer.instruction(instruction, true);
+        }
+        writer.values(&body.next);
+        let key = writer.key;
+        let next = self.numbers.len() as u64;
+        let number = *self.numbers.entry(key).or_insert(next);
+        self.seen.insert(Arc::as_ptr(body), (Arc::clone(body), number));
+        number
+    }
+}
+
+/// Whether two scans differ in their result at most: in every bit, for 0 and -0 are equal, but not the same.
+pub(in crate::kernel) fn is_same_walk(one: &Instruction, other: &Instruction) -> bool {
+    let mut keys = Keys::default();
+    keys.of_walk(one) == keys.of_walk(other)
+}
+
+struct Writer<'a> {
+    key: Key,
+    written: usize,
+    keys: &'a mut Keys,
+}
+
+impl<'a> Writer<'a> {
+    fn new(keys: &'a mut Keys) -> Self {
+        Self { key: Key::default(), written: 0, keys }
+    }
+
+    fn push(&mut self, number: u64) {
+        match self.key.first.get_mut(self.written) {
+            Some(place) => *place = number,
+            None => self.key.more.push(number),
+        }
+        self.written += 1;
+    }
+
+    fn extend(&mut self, numbers: impl IntoIterator<Item = u64>) {
+        numbers.into_iter().for_each(|number| self.push(number));
+    }
+
+    /// So many values that what stands before says how many.
+    fn plain(&mut self, values: &[Value]) {
+        self.extend(values.iter().map(|value| value.index() as u64));
+    }
+
     fn number(&mut self, number: usize) {
-        self.0.push(number as u64);
+        self.push(number as u64);
     }
 
     fn values(&mut self, values: &[Value]) {
         self.number(values.len());
-        self.0.extend(values.iter().map(|value| value.index() as u64));
+        self.plain(values);
     }
 
     fn numbers(&mut self, numbers: &[f64]) {
         self.number(numbers.len());
-        self.0.extend(numbers.iter().map(|number| number.to_bits()));
+        self.extend(numbers.iter().map(|number| number.to_bits()));
     }
 
     fn either(&mut self, [left, right]: [Value; 2]) {
-        self.values(&if left <= right { [left, right] } else { [right, left] });
+        self.plain(&if left <= right { [left, right] } else { [right, left] });
     }
 
     fn instruction(&mut self, instruction: &Instruction, with_result: bool) {
         match instruction {
-            Instruction::Input(input) => self.0.extend([0, *input as u64]),
-            Instruction::Constant(number) => self.0.extend([1, number.to_bits()]),
+            Instruction::Input(input) => self.extend([0, *input as u64]),
+            Instruction::Constant(number) => self.extend([1, number.to_bits()]),
             Instruction::Levels(numbers) => {
                 self.number(2);
                 self.numbers(numbers);
             }
-            Instruction::Unary { op, value } => self.0.extend([3, *op as u64, value.index() as u64]),
+            Instruction::Unary { op, value } => self.extend([3, *op as u64, value.index() as u64]),
             Instruction::Binary { op, left, right } => {
-                self.0.extend([4, *op as u64]);
+                self.extend([4, *op as u64]);
                 match op {
                     Binary::Add | Binary::Mul => self.either([*left, *right]),
-                    _ => self.values(&[*left, *right]),
+                    _ => self.plain(&[*left, *right]),
                 }
             }
             Instruction::Compare { op, left, right } => {
@@ -60,40 +130,40 @@ impl Key {
                     Compare::Ge => (Compare::Le, [*right, *left]),
                     op => (*op, [*left, *right]),
                 };
-                self.0.extend([5, op as u64]);
+                self.extend([5, op as u64]);
                 match op {
                     Compare::Eq => self.either(operands),
-                    _ => self.values(&operands),
+                    _ => self.plain(&operands),
                 }
             }
             Instruction::Select { mask, then, otherwise } => {
                 self.number(6);
-                self.values(&[*mask, *then, *otherwise]);
+                self.plain(&[*mask, *then, *otherwise]);
             }
             Instruction::Reduce { op, value, weights, levels } => {
-                self.0.extend([7, *op as u64, value.index() as u64]);
+                self.extend([7, *op as u64, value.index() as u64]);
                 let levels = levels.clone().unwrap_or(0..usize::MAX);
-                self.0.extend([levels.start as u64, levels.end as u64]);
+                self.extend([levels.start as u64, levels.end as u64]);
                 self.numbers(weights.as_deref().unwrap_or_default());
             }
-            Instruction::Shift { value, by } => self.0.extend([8, value.index() as u64, *by as i64 as u64]),
+            Instruction::Shift { value, by } => self.extend([8, value.index() as u64, *by as i64 as u64]),
             Instruction::Interpolate { value, coordinate, at } => {
                 self.number(9);
-                self.values(&[*value, *coordinate, *at]);
+                self.plain(&[*value, *coordinate, *at]);
             }
             Instruction::Layer { op, value, coordinate, from, to } => {
-                self.0.extend([10, *op as u64]);
-                self.values(&[*value, *coordinate, *from, *to]);
+                self.extend([10, *op as u64]);
+                self.plain(&[*value, *coordinate, *from, *to]);
             }
             Instruction::Difference { value, axis } => {
-                self.0.extend([11, value.index() as u64, u64::from(*axis == Axis::X)]);
+                self.extend([11, value.index() as u64, u64::from(*axis == Axis::X)]);
             }
             Instruction::Concat { parts } => {
                 self.number(12);
                 self.values(parts);
             }
             Instruction::Slice { value, levels } => {
-                self.0.extend([13, value.index() as u64, levels.start as u64, levels.end as u64]);
+                self.extend([13, value.index() as u64, levels.start as u64, levels.end as u64]);
             }
             Instruction::Each { captures, here, active, body } => {
                 self.number(14);
@@ -103,26 +173,23 @@ impl Key {
                 self.kernel(body);
             }
             Instruction::Scan { reverse, starts, captures, active, body, result } => {
-                self.0.extend([15, u64::from(*reverse), if with_result { *result as u64 } else { 0 }]);
+                self.extend([15, u64::from(*reverse), if with_result { *result as u64 } else { 0 }]);
                 self.values(starts);
                 self.values(captures);
                 self.values(active.as_slice());
-                self.number(body.instructions.len());
-                for instruction in &body.instructions {
-                    self.instruction(instruction, true);
-                }
-                self.values(&body.next);
+                let number = self.keys.number(body);
+                self.push(number);
             }
-            Instruction::State(state) => self.0.extend([16, *state as u64]),
-            Instruction::Here(capture) => self.0.extend([17, *capture as u64]),
-            Instruction::Before(capture) => self.0.extend([18, *capture as u64]),
+            Instruction::State(state) => self.extend([16, *state as u64]),
+            Instruction::Here(capture) => self.extend([17, *capture as u64]),
+            Instruction::Before(capture) => self.extend([18, *capture as u64]),
         }
     }
 
     /// The names in it do not matter.
     fn kernel(&mut self, kernel: &Kernel) {
         self.number(kernel.inputs.len());
-        self.0.extend(kernel.inputs.iter().map(|input| match input.domain {
+        self.extend(kernel.inputs.iter().map(|input| match input.domain {
             Domain::Cell => 0,
             Domain::Column(levels) => levels as u64,
         }));
@@ -139,11 +206,12 @@ mod tests {
     use super::super::super::text::parse;
     use super::*;
 
-    fn keys(text: &str) -> Vec<Vec<u64>> {
+    fn keys(text: &str) -> Vec<Key> {
+        let mut all = Keys::default();
         parse(&format!("kernel k(a: cell, b: column 2) {{\n{text}\n}}")).unwrap().kernels[0]
             .instructions
             .iter()
-            .map(key)
+            .map(|instruction| all.of(instruction))
             .collect()
     }
 
@@ -185,7 +253,8 @@ mod tests {
         );
         let module = parse(&format!("kernel k(a: cell, b: column 2) {{\n{text}\n}}")).unwrap();
         let scans = &module.kernels[0].instructions[2..];
-        assert_ne!(key(&scans[0]), key(&scans[1]));
-        assert_eq!(walk_key(&scans[0]), walk_key(&scans[1]));
+        let mut keys = Keys::default();
+        assert_ne!(keys.of(&scans[0]), keys.of(&scans[1]));
+        assert_eq!(keys.of_walk(&scans[0]), keys.of_walk(&scans[1]));
     }
 }

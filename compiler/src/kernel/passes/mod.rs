@@ -23,24 +23,28 @@ pub mod range;
 pub mod rewrite;
 pub mod rules;
 pub mod share;
+mod term;
 
-pub(super) use key::{key, walk_key};
+pub(super) use key::{Key, Keys, is_same_walk};
 
 use std::collections::BTreeMap;
 
 use super::ir::{Domain, Input, Instruction, Kernel, Value};
 
 /// What a pass makes of each walk. A walk with several results stands in a kernel once for each of them, and is worked on once.
-struct Walks<T>(BTreeMap<Vec<u64>, T>);
+struct Walks<T> {
+    keys: Keys,
+    made: BTreeMap<Key, T>,
+}
 
 impl<T: Clone> Walks<T> {
     fn new() -> Self {
-        Self(BTreeMap::new())
+        Self { keys: Keys::default(), made: BTreeMap::new() }
     }
 
     /// What was made of the walk that this scan is, or is made of it now.
     fn of(&mut self, scan: &Instruction, make: impl FnOnce() -> T) -> T {
-        self.0.entry(walk_key(scan)).or_insert_with(make).clone()
+        self.made.entry(self.keys.of_walk(scan)).or_insert_with(make).clone()
     }
 }
 

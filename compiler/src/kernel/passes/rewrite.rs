@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::super::interpret::{Number, missing};
-use super::super::ir::{Binary, Compare, Instruction, Kernel, Unary, Value};
-use super::super::text::{BINARY, COMPARE, UNARY};
+use super::super::ir::{Instruction, Kernel, Value};
 use super::forward::{Code, Tree, forward};
 use super::rules::RULES;
+use super::term::{Head, Term, term};
 
 /// Replaces what a rule of the table matches, until none does.
 #[must_use]
@@ -28,64 +28,6 @@ static TABLE: LazyLock<BTreeMap<Head, Vec<Rule>>> = LazyLock::new(|| {
     }
     table
 });
-
-/// The function of an instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Head {
-    Unary(Unary),
-    Binary(Binary),
-    Compare(Compare),
-    Select,
-}
-
-impl Head {
-    fn of(instruction: &Instruction) -> Option<Self> {
-        Some(match instruction {
-            Instruction::Unary { op, .. } => Self::Unary(*op),
-            Instruction::Binary { op, .. } => Self::Binary(*op),
-            Instruction::Compare { op, .. } => Self::Compare(*op),
-            Instruction::Select { .. } => Self::Select,
-            _ => return None,
-        })
-    }
-
-    fn read(word: &str) -> Option<Self> {
-        let unary = UNARY.iter().find(|(_, own)| *own == word).map(|(op, _)| Self::Unary(*op));
-        let binary = || BINARY.iter().find(|(_, own)| *own == word).map(|(op, _)| Self::Binary(*op));
-        let compare = || COMPARE.iter().find(|(_, own)| *own == word).map(|(op, _)| Self::Compare(*op));
-        unary.or_else(binary).or_else(compare).or_else(|| (word == "select").then_some(Self::Select))
-    }
-
-    /// With operands that stand for others.
-    fn template(self) -> Instruction {
-        let any = Value::new(0);
-        match self {
-            Self::Unary(op) => Instruction::Unary { op, value: any },
-            Self::Binary(op) => Instruction::Binary { op, left: any, right: any },
-            Self::Compare(op) => Instruction::Compare { op, left: any, right: any },
-            Self::Select => Instruction::Select { mask: any, then: any, otherwise: any },
-        }
-    }
-
-    fn commutes(self) -> bool {
-        matches!(self, Self::Binary(Binary::Add | Binary::Mul) | Self::Compare(Compare::Eq))
-    }
-}
-
-/// A pattern or a replacement.
-#[derive(Clone, Debug, PartialEq)]
-enum Term {
-    Any(char),
-    Mask(char),
-    /// `P`
-    PowerOfTwo,
-    /// `1/P`
-    Reciprocal,
-    /// `T`
-    True,
-    Number(f64),
-    Call(Head, Vec<Term>),
-}
 
 #[derive(Clone, Debug)]
 struct Rule {
@@ -181,49 +123,12 @@ fn grown<T: Number>(term: &Term, bound: &Bound, code: &Code<'_, T>) -> Option<Tr
     })
 }
 
-// ---- reading rules ---------------------------------------------------------------------------------
-
-/// A term as the table writes it; nothing if it is written wrongly.
-fn term(text: &str) -> Option<Term> {
-    let spaced = text.replace('(', " ( ").replace(')', " ) ");
-    let mut words = spaced.split_whitespace();
-    let term = call(&mut words)?;
-    words.next().is_none().then_some(term)
-}
-
-fn call<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Term> {
-    let word = words.next()?;
-    let Some(head) = Head::read(word) else { return single(word) };
-    let mut operands = Vec::new();
-    for _ in 0..head.template().operands().len() {
-        operands.push(match words.next()? {
-            "(" => {
-                let inner = call(words)?;
-                (words.next()? == ")").then_some(inner)?
-            }
-            word => single(word)?,
-        });
-    }
-    Some(Term::Call(head, operands))
-}
-
-fn single(word: &str) -> Option<Term> {
-    Some(match word {
-        "P" => Term::PowerOfTwo,
-        "1/P" => Term::Reciprocal,
-        "T" => Term::True,
-        "w" | "x" | "y" | "z" => Term::Any(word.chars().next()?),
-        "m" | "n" => Term::Mask(word.chars().next()?),
-        number => Term::Number(number.parse().ok()?),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use ndarray::Array2;
 
     use super::super::super::interpret::interpret;
-    use super::super::super::ir::{Builder, Domain, Module};
+    use super::super::super::ir::{Binary, Builder, Compare, Domain, Module};
     use super::super::super::optimise::tests::after;
     use super::super::super::verify::verify;
     use super::*;

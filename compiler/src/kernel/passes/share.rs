@@ -1,9 +1,10 @@
 //! Common subexpressions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::super::ir::{Body, Instruction, Kernel, Value};
-use super::key::key;
+use super::Keys;
 use super::{Walks, with_outputs};
 
 /// Makes later occurrences of an instruction refer to the first one, walks and what is done for each level among them.
@@ -11,55 +12,55 @@ use super::{Walks, with_outputs};
 pub fn share_common_subexpressions(kernel: &Kernel) -> Kernel {
     let mut instructions = Vec::with_capacity(kernel.instructions.len());
     let mut replaced: Vec<Value> = Vec::with_capacity(kernel.instructions.len());
+    let mut keys = Keys::default();
     let mut first = BTreeMap::new();
     let mut walks = Walks::new();
     for (position, instruction) in kernel.instructions.iter().enumerate() {
-        let instruction = in_body(instruction, &mut walks).map_operands(|value| replaced[value.index()]);
-        let instruction = capture_once(instruction);
-        replaced.push(*first.entry(key(&instruction)).or_insert(Value::new(position)));
+        let mut instruction = instruction.clone().map_operands(|value| replaced[value.index()]);
+        match &mut instruction {
+            Instruction::Scan { .. } => share_in_scan(&mut instruction, &mut walks),
+            Instruction::Each { body, .. } => **body = share_common_subexpressions(body),
+            _ => {}
+        }
+        replaced.push(*first.entry(keys.of(&instruction)).or_insert(Value::new(position)));
         instructions.push(instruction);
     }
     with_outputs(kernel, instructions, |value| replaced[value.index()])
 }
 
-fn in_body(instruction: &Instruction, walks: &mut Walks<Body>) -> Instruction {
-    let mut shared = instruction.clone();
-    match &mut shared {
-        Instruction::Scan { body, .. } => *body = walks.of(instruction, || share_in_scan(body.clone())),
-        Instruction::Each { body, .. } => **body = share_common_subexpressions(body),
-        _ => {}
+fn share_in_scan(scan: &mut Instruction, walks: &mut Walks<Arc<Body>>) {
+    let Instruction::Scan { captures, body, .. } = &*scan else { return };
+    let shared = walks.of(scan, || {
+        let mut shared = share_in_body(body);
+        capture_once(captures, &mut shared);
+        // Where nothing was shared it stays the very same.
+        if shared == **body { Arc::clone(body) } else { Arc::new(shared) }
+    });
+    if let Instruction::Scan { body, .. } = scan {
+        *body = shared;
     }
-    shared
 }
 
-fn share_in_scan(mut body: Body) -> Body {
+fn share_in_body(body: &Body) -> Body {
+    let mut keys = Keys::default();
     let mut first = BTreeMap::new();
     let mut replaced: Vec<Value> = Vec::with_capacity(body.instructions.len());
-    for (position, instruction) in body.instructions.iter_mut().enumerate() {
-        *instruction = instruction.clone().map_operands(|value| replaced[value.index()]);
-        replaced.push(*first.entry(key(instruction)).or_insert(Value::new(position)));
+    let mut instructions = body.instructions.clone();
+    for (position, instruction) in instructions.iter_mut().enumerate() {
+        instruction.replace_operands(|value| replaced[value.index()]);
+        replaced.push(*first.entry(keys.of(instruction)).or_insert(Value::new(position)));
     }
-    for value in &mut body.next {
-        *value = replaced[value.index()];
-    }
-    body
+    Body { instructions, next: body.next.iter().map(|value| replaced[value.index()]).collect() }
 }
 
 /// What a scan captures twice, it sees as captured the first time; that it is shared in the body is for the next round.
-fn capture_once(mut instruction: Instruction) -> Instruction {
-    if let Instruction::Scan { captures, body, .. } = &mut instruction {
-        let first: Vec<usize> = captures
-            .iter()
-            .enumerate()
-            .map(|(k, capture)| captures.iter().position(|other| other == capture).unwrap_or(k))
-            .collect();
-        for inner in &mut body.instructions {
-            if let Instruction::Here(capture) | Instruction::Before(capture) = inner {
-                *capture = first[*capture];
-            }
+fn capture_once(captures: &[Value], body: &mut Body) {
+    for inner in &mut body.instructions {
+        if let Instruction::Here(capture) | Instruction::Before(capture) = inner {
+            let first = captures.iter().position(|other| *other == captures[*capture]);
+            *capture = first.unwrap_or(*capture);
         }
     }
-    instruction
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use crate::data::source::{Coordinates, Sources};
 use crate::derive::DeriveError;
 use crate::derive::bind::{Bound, bind, held};
 use crate::derive::compute::{Computed, compute, needed};
-use crate::derive::library;
 use crate::derive::output::{About, Dataset};
+use crate::derive::{library, over};
 use crate::model::{self, Batch};
 use crate::predict::batch_file;
 use crate::run::{Failure, recipe_file, recipe_text, show};
@@ -28,7 +28,7 @@ pub fn library(name: &str, form: Form, output: &Path, arguments: &Arguments) -> 
     let library = library::named(name)?;
     library::wanted(&library, &arguments.only)?;
     let sources = open(arguments)?;
-    let written = library::write(&sources)?;
+    let written = over::write(&sources)?;
     for note in &written.notes {
         say(note);
     }

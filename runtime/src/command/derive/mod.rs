@@ -23,8 +23,13 @@ pub struct Arguments {
     #[arg(long, required_unless_present = "sounding")]
     pub output: Option<PathBuf>,
     /// Names, separated by commas; all if left out
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = trimmed)]
     pub only: Vec<String>,
+}
+
+/// A name, however a shell has brought it here: `--only "mlcape, stp"`.
+fn trimmed(name: &str) -> Result<String, std::convert::Infallible> {
+    Ok(name.trim().to_string())
 }
 
 /// What is derived from the input.
@@ -54,7 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let Some(output) = &arguments.output else {
         return Err(Failure::because("where the result goes is wanted: --output FILE"));
     };
-    let form = form(output)?;
+    let form = form(output, &arguments.input)?;
     match &subject {
         Subject::Recipe(recipe) if form == Form::Batch && is_batch(&arguments.input) => {
             let recipe = Recipe::open(recipe, arguments.recipe.format)?;
@@ -80,15 +85,20 @@ fn subject(named: &Path) -> Result<Subject, Failure> {
     }
 }
 
-fn form(output: &Path) -> Result<Form, Failure> {
+fn form(output: &Path, inputs: &[PathBuf]) -> Result<Form, Failure> {
     match output.extension().and_then(|extension| extension.to_str()) {
         Some("nc" | "nc4" | "netcdf" | "cdf") => Ok(Form::Netcdf),
         Some("zarr") => Ok(Form::Zarr),
         Some("svg") => {
             Err(Failure::because("a diagram is drawn of a sounding: --sounding FILE instead of --input"))
         }
-        // As ever, whatever it is called.
-        _ => Ok(Form::Batch),
+        Some("safetensors") => Ok(Form::Batch),
+        // Of a batch file comes a batch file, whatever it is called.
+        _ if is_batch(inputs) => Ok(Form::Batch),
+        _ => Err(Failure::because(format!(
+            "{}: its ending tells its form: .nc for NetCDF, .zarr, or .safetensors for a batch file",
+            output.display()
+        ))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::{Corners, FieldSummary, GridSummary, InspectError, Inspection, Times};
-use crate::data::netcdf::{NetCdf, NetCdfError, Variable};
+use crate::data::netcdf::{Coordinates, NetCdf, NetCdfError, Variable, coordinates};
 
 pub(super) fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     let file = NetCdf::open(path)?;
@@ -105,35 +105,19 @@ fn clocks(file: &NetCdf) -> Vec<(String, Vec<Timestamp>)> {
     file.variables.iter().filter(is_clock).filter_map(read).collect()
 }
 
-/// Pairs of latitude and longitude coordinates: two of one dimension each, or two of the same two dimensions
-/// (with time before them in WRF files, of which the first is taken).
+/// The grids on which something may lie, each told by its first pair of coordinates; where time stands before them, by the first time.
 fn grids(file: &NetCdf) -> Result<Vec<Found>, NetCdfError> {
-    let is = |variable: &&Variable, words: [&str; 2]| {
-        let units = variable.text("units").unwrap_or_default().to_lowercase().replace('_', " ");
-        variable.numeric && units.starts_with("degree") && words.iter().any(|word| units.ends_with(word))
-    };
-    let latitudes = || file.variables.iter().filter(|variable| is(variable, ["north", "latitude"]));
-    let longitudes = || file.variables.iter().filter(|variable| is(variable, ["east", "longitude"]));
     let mut found: Vec<Found> = Vec::new();
-    for latitude in latitudes() {
-        for longitude in longitudes() {
-            let pair = match (&latitude.dimensions[..], &longitude.dimensions[..]) {
-                ([rows], [columns]) if rows != columns => [rows.clone(), columns.clone()],
-                (one, two) if one == two && one.len() >= 2 => {
-                    [one[one.len() - 2].clone(), one[one.len() - 1].clone()]
-                }
-                _ => continue,
-            };
-            if found.iter().any(|grid| grid.dimensions == pair) {
-                continue;
-            }
-            let summary = if latitude.dimensions.len() == 1 {
-                regular(file, &latitude.name, &longitude.name)?
-            } else {
-                curved(file, &latitude.name, &longitude.name)?
-            };
-            found.extend(summary.map(|summary| Found { dimensions: pair, summary }));
+    for Coordinates { latitude, longitude, dimensions } in coordinates(&file.variables) {
+        if found.iter().any(|grid| grid.dimensions == dimensions) {
+            continue;
         }
+        let summary = if latitude.dimensions.len() == 1 {
+            regular(file, &latitude.name, &longitude.name)?
+        } else {
+            curved(file, &latitude.name, &longitude.name)?
+        };
+        found.extend(summary.map(|summary| Found { dimensions, summary }));
     }
     Ok(found)
 }

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::talk::reason;
+
 mod mend;
 mod named;
 mod raw;
@@ -102,13 +104,30 @@ impl Sounding {
     /// A file that cannot be read, is of none of the forms, has a value that cannot be, or too few levels.
     pub fn read(path: &Path) -> Result<Sounding, SoundingError> {
         let fail = |(line, problem): Problem| SoundingError { path: path.to_owned(), line, problem };
-        let size = fs::metadata(path).map_err(|error| fail((None, error.to_string())))?.len();
+        let size = fs::metadata(path).map_err(|error| fail((None, reason(&error))))?.len();
         if size > MOST_BYTES {
             return Err(fail((None, format!("{size} bytes are too many for a sounding"))));
         }
-        let bytes = fs::read(path).map_err(|error| fail((None, error.to_string())))?;
+        let bytes = fs::read(path).map_err(|error| fail((None, reason(&error))))?;
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         parse(&bytes, &name).map_err(fail)
+    }
+
+    /// When and where it was, and from which ground, as far as the file tells: the time in the form given, the pressure of the
+    /// ground with so many decimals.
+    #[must_use]
+    pub fn whereabouts(&self, form_of_time: &str, decimals: usize) -> Vec<String> {
+        let time = self.time.map(|time| time.strftime(form_of_time).to_string());
+        let place = self.place.map(|(latitude, longitude)| {
+            let side = |value: f64, names: [char; 2]| {
+                format!("{:.2}° {}", value.abs(), names[usize::from(value < 0.0)])
+            };
+            format!("{}, {}", side(latitude, ['N', 'S']), side(longitude, ['E', 'W']))
+        });
+        let ground = self.levels.first().map(|ground| {
+            format!("ground {:.0} m, {:.decimals$} hPa", ground.height, ground.pressure / 100.0)
+        });
+        [time, place, ground].into_iter().flatten().collect()
     }
 
     /// Metres above the ground of a level.

@@ -7,58 +7,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use ndarray::{Array2, Array3, ArrayD, Axis, Ix1, Ix2, Ix3};
+use ndarray::{Array3, Axis, Ix1, Ix3};
 
-use super::place::Mapping;
+use super::grid::{grid, place};
+use super::table::{Table, clocks, reference};
 use super::units::{ToSi, to_si};
 use super::what::{Hint, What, Where, by_name, by_standard_name};
-use super::{Coordinates, Offer, Place, Source};
-use crate::data::netcdf::{Attribute, NetCdf, Variable};
-
-/// A file of variables.
-pub(super) trait Table: std::fmt::Debug {
-    fn format(&self) -> String;
-
-    fn variables(&self) -> &[Variable];
-
-    /// All values, unpacked, missing ones as NaN.
-    fn read(&self, name: &str) -> Result<ArrayD<f64>, String>;
-
-    /// The values at one index of the first dimension, which is dropped.
-    fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String>;
-
-    /// The instants of a coordinate of time.
-    fn times(&self, name: &str) -> Result<Vec<Timestamp>, String>;
-
-    fn variable(&self, name: &str) -> Option<&Variable> {
-        self.variables().iter().find(|variable| variable.name == name)
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Netcdf(pub NetCdf);
-
-impl Table for Netcdf {
-    fn format(&self) -> String {
-        self.0.format().to_string()
-    }
-
-    fn variables(&self) -> &[Variable] {
-        &self.0.variables
-    }
-
-    fn read(&self, name: &str) -> Result<ArrayD<f64>, String> {
-        self.0.read(name).map_err(|error| error.problem)
-    }
-
-    fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String> {
-        self.0.read_at(name, index).map_err(|error| error.problem)
-    }
-
-    fn times(&self, name: &str) -> Result<Vec<Timestamp>, String> {
-        self.0.times(name).map_err(|error| error.problem)
-    }
-}
+use super::{Offer, Place, Source};
+use crate::data::netcdf::Variable;
 
 #[derive(Debug)]
 pub(super) struct Cf<T> {
@@ -82,14 +38,6 @@ struct Way {
     /// The axis of levels.
     level: Option<usize>,
     to: ToSi,
-}
-
-/// The dimensions of rows and columns, and the variables that hold latitude and longitude.
-struct Grid {
-    rows: String,
-    columns: String,
-    latitude: String,
-    longitude: String,
 }
 
 impl<T: Table> Cf<T> {
@@ -333,161 +281,4 @@ impl<T: Table> Source for Cf<T> {
 /// Whether `cell_methods` speak of time otherwise than of a point in it.
 fn interval(methods: &str) -> bool {
     methods.split_once("time:").is_some_and(|(_, rest)| !rest.trim_start().starts_with("point"))
-}
-
-/// Coordinates of time by the dimension they count.
-fn clocks(table: &dyn Table) -> BTreeMap<String, Vec<Timestamp>> {
-    let is_clock = |variable: &&Variable| {
-        variable.dimensions.len() <= 2
-            && (variable.name == "Times" || variable.text("units").is_some_and(|units| units.contains(" since ")))
-            // The run's own time counts no dimension of its own.
-            && variable.text("standard_name") != Some("forecast_reference_time")
-    };
-    let mut clocks = BTreeMap::new();
-    for variable in table.variables().iter().filter(is_clock) {
-        let Some(dimension) = variable.dimensions.first() else { continue };
-        // `time(time)` before another clock of the same dimension.
-        if clocks.contains_key(dimension) && variable.name != *dimension {
-            continue;
-        }
-        if let Ok(times) = table.times(&variable.name) {
-            clocks.insert(dimension.clone(), times);
-        }
-    }
-    clocks
-}
-
-fn reference(table: &dyn Table) -> Option<Timestamp> {
-    let variable = table.variables().iter().find(|variable| {
-        variable.text("standard_name") == Some("forecast_reference_time")
-            && variable.shape.iter().all(|size| *size == 1)
-    })?;
-    table.times(&variable.name).ok()?.first().copied()
-}
-
-/// The pair of latitude and longitude on which most variables lie.
-fn grid(table: &dyn Table) -> Result<Grid, String> {
-    let is = |variable: &&Variable, words: [&str; 2]| {
-        let units = variable.text("units").unwrap_or_default().to_lowercase().replace('_', " ");
-        variable.numeric
-            && (units.starts_with("degree") && words.iter().any(|word| units.ends_with(word))
-                || variable.text("standard_name") == Some(words[1]))
-    };
-    let latitudes = || table.variables().iter().filter(|variable| is(variable, ["north", "latitude"]));
-    let longitudes = || table.variables().iter().filter(|variable| is(variable, ["east", "longitude"]));
-    let mut best: Option<(usize, Grid)> = None;
-    for latitude in latitudes() {
-        for longitude in longitudes() {
-            let pair = match (&latitude.dimensions[..], &longitude.dimensions[..]) {
-                ([rows], [columns]) if rows != columns => [rows.clone(), columns.clone()],
-                (one, two) if one == two && one.len() >= 2 => {
-                    [one[one.len() - 2].clone(), one[one.len() - 1].clone()]
-                }
-                _ => continue,
-            };
-            let held =
-                table.variables().iter().filter(|variable| variable.dimensions.ends_with(&pair)).count();
-            if best.as_ref().is_none_or(|(most, _)| held > *most) {
-                let [rows, columns] = pair;
-                let (latitude, longitude) = (latitude.name.clone(), longitude.name.clone());
-                best = Some((held, Grid { rows, columns, latitude, longitude }));
-            }
-        }
-    }
-    best.map(|(_, grid)| grid).ok_or_else(|| {
-        "it has no coordinates with units `degrees_north` and `degrees_east` (CF section 4.1)".to_string()
-    })
-}
-
-/// The place, and whether the file's rows and columns are turned over for it.
-fn place(table: &dyn Table, grid: &Grid) -> Result<(Place, (bool, bool)), String> {
-    let read = |name: &str| -> Result<ArrayD<f64>, String> {
-        let mut values = table.read(name)?;
-        // WRF repeats them for each time.
-        while values.ndim() > 2 {
-            if values.len_of(Axis(0)) == 0 {
-                return Err(format!("`{name}` is empty"));
-            }
-            values = values.index_axis_move(Axis(0), 0);
-        }
-        Ok(values)
-    };
-    let (latitude, longitude) = (read(&grid.latitude)?, read(&grid.longitude)?);
-    if latitude.is_empty() || longitude.is_empty() {
-        return Err(format!("`{}` or `{}` is empty", grid.latitude, grid.longitude));
-    }
-    if latitude.iter().chain(longitude.iter()).any(|value| !value.is_finite()) {
-        return Err(format!("`{}` or `{}` has missing values", grid.latitude, grid.longitude));
-    }
-    let (coordinates, flipped, (height, width)) = match (latitude.ndim(), longitude.ndim()) {
-        (1, 1) => {
-            let line = |values: ArrayD<f64>| values.into_iter().collect::<Vec<f64>>();
-            let (mut latitude, mut longitude) = (line(latitude), line(longitude));
-            let upward = latitude.first() < latitude.last();
-            // Eastward or westward is told by the first step: the date line may lie between.
-            let westward = longitude
-                .get(1)
-                .is_some_and(|second| (second - longitude[0] + 180.0).rem_euclid(360.0) - 180.0 < 0.0);
-            if upward {
-                latitude.reverse();
-            }
-            if westward {
-                longitude.reverse();
-            }
-            let size = (latitude.len(), longitude.len());
-            (Coordinates::Regular { latitude, longitude }, (upward, westward), size)
-        }
-        _ => {
-            let map = |values: ArrayD<f64>| {
-                values
-                    .into_dimensionality::<Ix2>()
-                    .map_err(|_| "latitude and longitude are no maps".to_string())
-            };
-            let (mut latitude, mut longitude): (Array2<f64>, Array2<f64>) = (map(latitude)?, map(longitude)?);
-            if latitude.dim() != longitude.dim() {
-                return Err("latitude and longitude have different shapes".into());
-            }
-            let size = latitude.dim();
-            let upward = latitude[(0, 0)] < latitude[(size.0 - 1, 0)];
-            if upward {
-                latitude.invert_axis(Axis(0));
-                longitude.invert_axis(Axis(0));
-            }
-            let plain = |values: Array2<f64>| values.as_standard_layout().into_owned();
-            (
-                Coordinates::Curved { latitude: plain(latitude), longitude: plain(longitude) },
-                (upward, false),
-                size,
-            )
-        }
-    };
-    let mapping = mapping(table, grid, flipped);
-    let place = Place { height, width, coordinates: Some(coordinates), mapping, angle: None };
-    Ok((place, flipped))
-}
-
-/// The grid mapping that the file names, as it is, with its axes in metres.
-fn mapping(table: &dyn Table, grid: &Grid, flipped: (bool, bool)) -> Option<Mapping> {
-    let named = table.variables().iter().find_map(|variable| variable.text("grid_mapping"))?;
-    let variable = table.variable(named.split([':', ' ']).next()?)?;
-    let attributes: BTreeMap<String, Attribute> = variable
-        .attributes
-        .iter()
-        .filter(|(name, _)| !name.starts_with('_'))
-        .map(|(n, v)| (n.clone(), v.clone()))
-        .collect();
-    attributes.get("grid_mapping_name")?;
-    let axis = |name: &str, turned: bool| {
-        let variable = table.variable(name).filter(|variable| variable.text("units").is_some())?;
-        let to = to_si(variable.text("units")?).filter(|to| to.offset == 0.0)?;
-        let mut values: Vec<f64> = table.read(name).ok()?.iter().map(|value| to.apply(*value)).collect();
-        if turned {
-            values.reverse();
-        }
-        Some(values)
-    };
-    let axes = (grid.latitude != grid.rows)
-        .then(|| axis(&grid.columns, flipped.1).zip(axis(&grid.rows, flipped.0)))
-        .flatten();
-    Some(Mapping { attributes, axes })
 }

@@ -12,7 +12,9 @@ use ndarray::Array3;
 mod batch;
 mod cf;
 mod grib;
+mod grid;
 pub mod place;
+mod table;
 pub mod units;
 pub mod what;
 mod wrf;
@@ -215,7 +217,7 @@ impl Sources {
 /// Opens one input. What it is, is told from its bytes, not from its name.
 fn open(path: &Path) -> Result<Box<dyn Source>, SourceError> {
     let fail = |reason: String| SourceError(format!("{}: {reason}", path.display()));
-    let unread = |error: std::io::Error| fail(error.to_string());
+    let unread = |error: std::io::Error| fail(crate::talk::reason(&error));
     if std::fs::metadata(path).map_err(unread)?.is_dir() {
         return Ok(Box::new(zarr::open(path).map_err(fail)?));
     }
@@ -257,5 +259,5 @@ fn open_netcdf(path: &Path) -> Result<Box<dyn Source>, SourceError> {
         return Ok(Box::new(wrf::metgrid(file).map_err(SourceError)?));
     }
     let fail = |reason: String| SourceError(format!("{}: {reason}", path.display()));
-    Ok(Box::new(cf::Cf::new(cf::Netcdf(file)).map_err(fail)?))
+    Ok(Box::new(cf::Cf::new(table::Netcdf(file)).map_err(fail)?))
 }

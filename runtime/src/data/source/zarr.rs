@@ -11,7 +11,8 @@ use zarrs::array::{Array, ArraySubset, ElementOwned};
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::Group;
 
-use super::cf::{Cf, Table};
+use super::cf::Cf;
+use super::table::Table;
 use crate::data::netcdf::{Attribute, MOST_VALUES, Variable, instants};
 
 pub(super) fn open(path: &Path) -> Result<Cf<Zarr>, String> {

@@ -117,17 +117,7 @@ pub fn draw(sounding: &Sounding, ascent: &Ascent) -> String {
 
 fn heading(svg: &mut Svg, sounding: &Sounding) {
     svg.words("title", (62.0, 34.0), Anchor::Start, &sounding.title);
-    let time = sounding.time.map(|time| time.strftime("%A %-d %B %Y, %H:%M UTC").to_string());
-    let place = sounding.place.map(|(latitude, longitude)| {
-        let side =
-            |value: f64, names: [char; 2]| format!("{:.2}° {}", value.abs(), names[usize::from(value < 0.0)]);
-        format!("{}, {}", side(latitude, ['N', 'S']), side(longitude, ['E', 'W']))
-    });
-    let ground = sounding
-        .levels
-        .first()
-        .map(|ground| format!("ground {:.0} m, {:.0} hPa", ground.height, ground.pressure / 100.0));
-    let words: Vec<String> = [time, place, ground].into_iter().flatten().collect();
+    let words = sounding.whereabouts("%A %-d %B %Y, %H:%M UTC", 0);
     svg.words("subtitle", (62.0, 53.0), Anchor::Start, &words.join("   ·   "));
 }
 
