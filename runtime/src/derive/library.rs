@@ -71,7 +71,7 @@ pub fn named(name: &str) -> Result<Shelf, DeriveError> {
 }
 
 /// Beginnings of the names of what parameters are worked out from: it is made if it is asked for, and not of itself.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "turn_",
     "low_wind_",
     "shear",
@@ -82,6 +82,7 @@ const STEPS: [&str; 11] = [
     "effective_top",
     "effective_mean_",
     "p_sfc",
+    "p_top",
     "deviation",
 ];
 
