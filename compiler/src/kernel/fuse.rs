@@ -40,20 +40,32 @@ pub fn fuse(kernels: &[Kernel], wanted: &BTreeSet<&str>) -> Vec<Kernel> {
     let mut groups: Vec<Group> = Vec::new();
     for kernel in kernels.iter().zip(&needed).filter(|(_, needed)| **needed).map(|(kernel, _)| kernel) {
         let kernel = share_common_subexpressions(kernel);
-        // A group before one that the kernel reads from would have to run after it.
-        let last = groups.iter().rposition(|group| group.makes_any_of(&kernel.inputs)).unwrap_or(0);
-        let gains = groups[last..].iter_mut().filter_map(|group| Some((group.gain(&kernel)?, group)));
-        let mut gains: Vec<(Gain, &mut Group)> = gains.collect();
-        // The most saved; among equals the first.
-        gains.sort_by_key(|(gain, _)| std::cmp::Reverse(gain.saved));
-        if !gains.into_iter().any(|(gain, group)| group.took_in(&kernel, gain)) {
+        if taken_in(&mut groups, &kernel).is_none() {
             let mut group = Group::default();
             group.kernel.name.clone_from(&kernel.name);
             group.join(&kernel);
             groups.push(group);
         }
     }
+    // Two groups may have come to read the same since.
+    for later in (1..groups.len()).rev() {
+        let (kernel, members) = (groups[later].kernel.clone(), groups[later].members);
+        if let Some(group) = taken_in(&mut groups[..later], &kernel) {
+            group.members += members - 1;
+            groups.remove(later);
+        }
+    }
     finished(groups, wanted)
+}
+
+/// The group that the kernel is part of now, if there is one for it: that with which most is saved; among equals the first.
+fn taken_in<'a>(groups: &'a mut [Group], kernel: &Kernel) -> Option<&'a mut Group> {
+    // A group before one that the kernel reads from would have to run after it.
+    let last = groups.iter().rposition(|group| group.makes_any_of(&kernel.inputs)).unwrap_or(0);
+    let gains = groups[last..].iter_mut().filter_map(|group| Some((group.gain(kernel)?, group)));
+    let mut gains: Vec<(Gain, &mut Group)> = gains.collect();
+    gains.sort_by_key(|(gain, _)| std::cmp::Reverse(gain.saved));
+    gains.into_iter().find_map(|(gain, group)| group.took_in(kernel, gain).then_some(group))
 }
 
 /// Whether each kernel is wanted or read, directly or not, by one that is.

@@ -54,6 +54,7 @@ pub fn write(sources: &Sources) -> Result<Written, DeriveError> {
         Levels::None => "levels pl : pressure = [1000, 500] hPa {\n    height  hgt - orog\n}\n".into(),
     });
     let mut writer = Writer { sources, levels, written: &mut written, text };
+    writer.grid();
     writer.upper_air()?;
     writer.ground()?;
     written.text = std::mem::take(&mut writer.text);
@@ -118,6 +119,30 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// How far points are apart, for derivatives across the grid, and how it is turned.
+    fn grid(&mut self) {
+        let place = self.sources.place();
+        let centre = place.at(place.height / 2, place.width / 2);
+        if let (Some(spacing), Some((latitude, longitude))) = (place.spacing(), centre) {
+            let longitude = (longitude + 180.0).rem_euclid(360.0) - 180.0;
+            self.text.push_str(&format!(
+                "grid map = lambert(lat = {} deg, lon = {} deg, size = [{}, {}], spacing = {} m)\ndata {{\n    grid map\n}}\n",
+                decimal(latitude),
+                decimal(longitude),
+                place.width,
+                place.height,
+                decimal(spacing)
+            ));
+        }
+        let is_known = place.rotation().is_some();
+        for (name, from) in [("rotation_cosine", Origin::Cosine), ("rotation_sine", Origin::Sine)] {
+            match is_known {
+                true => drop(self.written.bound.insert(name.into(), Bound { from, levels: None, turn: None })),
+                false => drop(self.written.absent.insert(name.into(), "how the grid is turned")),
+            }
+        }
+    }
+
     /// Temperature, humidity, winds, height and geopotential on the levels.
     fn upper_air(&mut self) -> Result<(), DeriveError> {
         if matches!(self.levels, Levels::Model(..)) {

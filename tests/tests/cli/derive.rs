@@ -314,7 +314,6 @@ fn what_is_wrong_with_an_input_is_said() {
         (&["state.nc"], "std.physics", "scp", "derives nothing called `scp`"),
         (&["state.nc"], "std.severe", "updraught_helicity", "`updraught_helicity`"),
         (&["state.nc"], "physics", "tv", "did you mean `std.physics`?"),
-        (&["state.nc"], "std.physics", "scp", "`scp` cannot be made"),
         // However many names a shell takes for one argument.
         (&["state.nc"], "std.physics", "tv, speed60", "nothing called `speed60`"),
     ] {

@@ -99,6 +99,14 @@ impl Place {
         }
     }
 
+    /// How far the points are apart on the map, in metres, if they are evenly, in rows as in columns.
+    pub fn spacing(&self) -> Option<f64> {
+        let (columns, rows) = self.mapping.as_ref()?.axes.as_ref()?;
+        let step = columns.get(1)? - columns.first()?;
+        let even = |axis: &[f64]| axis.windows(2).all(|two| ((two[1] - two[0]).abs() / step.abs() - 1.0).abs() < 1e-3);
+        (step != 0.0 && rows.len() > 1 && even(columns) && even(rows)).then_some(step.abs())
+    }
+
     /// Cosine and sine, (1, H, W) each, of the angle by which the columns are turned from north: winds (x, y) along
     /// the grid blow with x·cos + y·sin to the east and y·cos - x·sin to the north.
     pub fn rotation(&self) -> Option<(Array3<f32>, Array3<f32>)> {

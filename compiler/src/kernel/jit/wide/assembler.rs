@@ -212,6 +212,7 @@ impl Assembler {
             Binary::Min => (C::VEX_Vminps_ymm_ymm_ymmm256, C::EVEX_Vminps_zmm_k1z_zmm_zmmm512b32_sae),
             Binary::Max => (C::VEX_Vmaxps_ymm_ymm_ymmm256, C::EVEX_Vmaxps_zmm_k1z_zmm_zmmm512b32_sae),
             Binary::And => (C::VEX_Vpand_ymm_ymm_ymmm256, C::EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32),
+            Binary::AndNot => (C::VEX_Vpandn_ymm_ymm_ymmm256, C::EVEX_Vpandnd_zmm_k1z_zmm_zmmm512b32),
             Binary::Or => (C::VEX_Vpor_ymm_ymm_ymmm256, C::EVEX_Vpord_zmm_k1z_zmm_zmmm512b32),
             Binary::Xor => (C::VEX_Vpxor_ymm_ymm_ymmm256, C::EVEX_Vpxord_zmm_k1z_zmm_zmmm512b32),
             Binary::AddIntegers => (C::VEX_Vpaddd_ymm_ymm_ymmm256, C::EVEX_Vpaddd_zmm_k1z_zmm_zmmm512b32),
@@ -281,8 +282,7 @@ impl Assembler {
                 // x and mask, or y and not mask.
                 let own = self.own();
                 self.binary(Binary::And, own, x, Source::Register(to));
-                let code = Code::VEX_Vpandn_ymm_ymm_ymmm256;
-                self.three(code, self.vector(to), self.vector(to), y);
+                self.binary(Binary::AndNot, to, to, y);
                 self.binary(Binary::Or, to, to, Source::Register(own));
             }
             Vectors::Avx512 => {

@@ -70,6 +70,8 @@ pub(super) enum Binary {
     /// The second unless the first is greater.
     Max,
     And,
+    /// The bits of the second that the first has not.
+    AndNot,
     Or,
     Xor,
     AddIntegers,
@@ -78,7 +80,7 @@ pub(super) enum Binary {
 
 impl Binary {
     pub fn commutes(self) -> bool {
-        !matches!(self, Self::Sub | Self::Div | Self::Min | Self::Max | Self::SubIntegers)
+        !matches!(self, Self::Sub | Self::Div | Self::Min | Self::Max | Self::AndNot | Self::SubIntegers)
     }
 }
 
@@ -118,6 +120,12 @@ impl Program {
                         Operation::Binary(Binary::Max, [x, y])
                     }
                     Some((condition, pair)) => Operation::SelectIf(condition, pair, [x, y]),
+                    None if self.operations[y] == Operation::Constant(0) => {
+                        Operation::Binary(Binary::And, [mask, x])
+                    }
+                    None if self.operations[x] == Operation::Constant(0) => {
+                        Operation::Binary(Binary::AndNot, [mask, y])
+                    }
                     None => continue,
                 },
                 Operation::Binary(Binary::Or, [x, y]) => {
