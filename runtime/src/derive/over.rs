@@ -137,7 +137,9 @@ impl Writer<'_> {
         let is_known = place.rotation().is_some();
         for (name, from) in [("rotation_cosine", Origin::Cosine), ("rotation_sine", Origin::Sine)] {
             match is_known {
-                true => drop(self.written.bound.insert(name.into(), Bound { from, levels: None, turn: None })),
+                true => {
+                    drop(self.written.bound.insert(name.into(), Bound { from, levels: None, turn: None }))
+                }
                 false => drop(self.written.absent.insert(name.into(), "how the grid is turned")),
             }
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use cranelift_codegen::ir::Value;
 
 use super::super::ir::{Domain, Instruction, Unary};
-use super::emit::Emitter;
+use super::emit::{Emitter, passing};
 use super::frame::Held;
 use super::lanes::Mask;
 use super::schedule::{Item, Job, LevelLoop, Schedule, cost};
@@ -173,7 +173,7 @@ impl Emitter<'_, '_, '_> {
         match held {
             Held::Number(numbers) => {
                 let row = self.take_row();
-                self.store_row(self.scratch, row, numbers);
+                self.store_row_as(passing(), self.scratch, row, numbers);
                 Saved::Number(row)
             }
             Held::Mask(masks) => {
@@ -183,8 +183,8 @@ impl Emitter<'_, '_, '_> {
                     masks.iter().map(|mask| mask.holds).collect(),
                     masks.iter().map(|mask| mask.missing).collect(),
                 ];
-                self.store_row(self.scratch, row, &holds);
-                self.store_row(self.scratch, row + 1, &missing);
+                self.store_row_as(passing(), self.scratch, row, &holds);
+                self.store_row_as(passing(), self.scratch, row + 1, &missing);
                 Saved::Mask(row)
             }
         }

@@ -103,7 +103,7 @@ pub(super) fn emit<'b>(
     emitter.open_segment();
     emitter.steps();
     emitter.close_segment();
-    emitter.call_wide();
+    emitter.call_wide(true);
     if let Some(error) = emitter.error {
         return Err(error);
     }
@@ -360,6 +360,11 @@ pub(super) fn read() -> MemFlagsData {
 /// Rows of scratch, which are aligned to vectors.
 pub(super) fn scratch() -> MemFlagsData {
     MemFlagsData::new().with_notrap().with_aligned()
+}
+
+/// The same of rows that nobody reads on another level.
+pub(super) fn passing() -> MemFlagsData {
+    scratch().with_can_move()
 }
 
 /// Outputs.

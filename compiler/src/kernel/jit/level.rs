@@ -2,7 +2,7 @@
 
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{F32, F32X4, I64};
-use cranelift_codegen::ir::{InstBuilder, Value};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Value};
 
 use super::super::ir::{self, Instruction};
 use super::emit::{Emitter, LANE, VECTOR, read, scratch};
@@ -131,9 +131,13 @@ impl Emitter<'_, '_, '_> {
     }
 
     pub fn store_row(&mut self, from: Value, row: usize, numbers: &[Value]) {
+        self.store_row_as(scratch(), from, row, numbers);
+    }
+
+    pub fn store_row_as(&mut self, flags: MemFlagsData, from: Value, row: usize, numbers: &[Value]) {
         let start = row * self.row_bytes;
         for (u, number) in numbers.iter().enumerate() {
-            self.lanes.builder.ins().store(scratch(), *number, from, (start + u * VECTOR) as i32);
+            self.lanes.builder.ins().store(flags, *number, from, (start + u * VECTOR) as i32);
         }
     }
 }

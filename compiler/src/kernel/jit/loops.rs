@@ -57,7 +57,7 @@ impl Emitter<'_, '_, '_> {
             let body = self.lanes.builder.create_block();
             let arguments: Vec<BlockArg> = carried.iter().map(|value| BlockArg::from(*value)).collect();
             if tiled {
-                self.call_wide();
+                self.call_wide(true);
             }
             self.lanes.builder.ins().jump(body, &arguments);
             self.lanes.builder.switch_to_block(body);
@@ -73,7 +73,7 @@ impl Emitter<'_, '_, '_> {
             if tiled {
                 self.end_cuts();
                 self.close_segment();
-                self.call_wide();
+                self.call_wide(true);
             }
             let next = self.lanes.builder.ins().iadd_imm_s(index, step);
             let more = self.lanes.builder.ins().icmp_imm_s(IntCC::NotEqual, index, last as i64);

@@ -67,7 +67,7 @@ impl Emitter<'_, '_, '_> {
             self.lanes.builder.switch_to_block(exit);
             return;
         }
-        self.call_wide();
+        self.call_wide(false);
         let builder = &mut self.lanes.builder;
         let next = builder.ins().iadd_imm_s(inner, (self.unroll * VECTOR) as i64);
         let more = builder.ins().icmp_imm_s(IntCC::UnsignedLessThan, next, self.row_bytes as i64);
@@ -84,10 +84,10 @@ impl Emitter<'_, '_, '_> {
         self.unroll == 1 && builder.current_block() == Some(block) && wide.take(builder, block, inner)
     }
 
-    /// Calls what has been left to wider vectors, before anything else happens.
-    pub fn call_wide(&mut self) {
+    /// Calls what has been left to wider vectors, before anything else happens; it may be the last of a level.
+    pub fn call_wide(&mut self, is_last: bool) {
         let (Some(segment), Some(wide)) = (self.segment, &mut self.wide) else { return };
-        let function = match wide.function(self.row_bytes) {
+        let function = match wide.function(self.row_bytes, is_last) {
             Ok(Some(function)) => function,
             Ok(None) => return,
             Err(error) => return self.error = Some(error),

@@ -103,7 +103,9 @@ impl Place {
     pub fn spacing(&self) -> Option<f64> {
         let (columns, rows) = self.mapping.as_ref()?.axes.as_ref()?;
         let step = columns.get(1)? - columns.first()?;
-        let even = |axis: &[f64]| axis.windows(2).all(|two| ((two[1] - two[0]).abs() / step.abs() - 1.0).abs() < 1e-3);
+        let even = |axis: &[f64]| {
+            axis.windows(2).all(|two| ((two[1] - two[0]).abs() / step.abs() - 1.0).abs() < 1e-3)
+        };
         (step != 0.0 && rows.len() > 1 && even(columns) && even(rows)).then_some(step.abs())
     }
 

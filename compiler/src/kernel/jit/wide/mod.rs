@@ -23,7 +23,7 @@ use cranelift_frontend::FunctionBuilder;
 use cranelift_jit::JITModule;
 use cranelift_module::Module as _;
 
-use self::program::Program;
+use self::program::{Program, drop_unloaded};
 use self::read::Arguments;
 use super::JitError;
 use super::emit::{LANE, scratch as scratch_flags};
@@ -121,9 +121,12 @@ impl<'a> Wide<'a> {
         self.place = Some(place);
     }
 
-    /// A function that does what has been taken over to so many bytes of cells.
-    pub fn function(&mut self, bytes: usize) -> Result<Option<Function>, JitError> {
-        let segments = std::mem::take(&mut self.segments);
+    /// A function that does what has been taken over to so many bytes of cells, which may be the last of a level.
+    pub fn function(&mut self, bytes: usize, is_last: bool) -> Result<Option<Function>, JitError> {
+        let mut segments = std::mem::take(&mut self.segments);
+        if is_last {
+            drop_unloaded(&mut segments);
+        }
         let arguments = std::mem::take(&mut self.arguments);
         let Some(place) = self.place.take().filter(|_| !segments.is_empty()) else { return Ok(None) };
         let (code, aside) = registers::write(&segments, arguments.values.len(), self.vectors, bytes)

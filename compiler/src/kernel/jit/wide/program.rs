@@ -1,5 +1,7 @@
 //! Straight-line work on a vector of cells, whatever its width.
 
+use std::collections::HashSet;
+
 use cranelift_codegen::ir::condcodes::FloatCC;
 
 /// The result of the operation at that position.
@@ -32,6 +34,8 @@ pub(super) enum Operation {
     Splat(Place),
     Constant(u32),
     Store(Place, Number),
+    /// The same for the rest of this level only.
+    Pass(Place, Number),
     /// The same to the kernel's arrays, whose next cells will be written soon.
     Write(Place, Number),
     Sqrt(Number),
@@ -86,13 +90,18 @@ impl Binary {
 
 impl Operation {
     pub fn is_store(&self) -> bool {
-        matches!(self, Self::Store(..) | Self::Write(..))
+        matches!(self, Self::Store(..) | Self::Pass(..) | Self::Write(..))
     }
 
     pub fn operands(&self) -> Vec<Number> {
         match self {
             Self::Load(_) | Self::Read(_) | Self::Splat(_) | Self::Constant(_) => Vec::new(),
-            Self::Store(_, x) | Self::Write(_, x) | Self::Sqrt(x) | Self::Float(x) | Self::Shift(_, x, _) => {
+            Self::Store(_, x)
+            | Self::Pass(_, x)
+            | Self::Write(_, x)
+            | Self::Sqrt(x)
+            | Self::Float(x)
+            | Self::Shift(_, x, _) => {
                 vec![*x]
             }
             Self::Binary(_, pair) | Self::Compare(_, pair) => pair.to_vec(),
@@ -160,6 +169,19 @@ impl Program {
             }
         }
         uses
+    }
+}
+
+/// Takes out what one program passes on and no later one loads. After the last of them the level is done.
+pub(super) fn drop_unloaded(programs: &mut [Program]) {
+    let mut loaded: HashSet<Place> = HashSet::new();
+    for operation in programs.iter_mut().rev().flat_map(|program| program.operations.iter_mut().rev()) {
+        match *operation {
+            Operation::Load(place) => drop(loaded.insert(place)),
+            // A constant that nobody uses is nothing.
+            Operation::Pass(place, _) if !loaded.remove(&place) => *operation = Operation::Constant(0),
+            _ => {}
+        }
     }
 }
 

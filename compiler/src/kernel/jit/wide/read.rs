@@ -104,10 +104,11 @@ impl Reader<'_> {
         if let InstructionData::Store { args: [number, address], offset, flags, .. } = data {
             let number = self.number(number)?;
             let place = self.cells(address, offset.into())?;
-            let of_scratch = dfg.mem_flags[flags].aligned();
-            self.program.operations.push(match of_scratch {
-                true => Operation::Store(place, number),
-                false => Operation::Write(place, number),
+            let flags = dfg.mem_flags[flags];
+            self.program.operations.push(match (flags.aligned(), flags.can_move()) {
+                (true, false) => Operation::Store(place, number),
+                (true, true) => Operation::Pass(place, number),
+                (false, _) => Operation::Write(place, number),
             });
             return Some(true);
         }

@@ -91,7 +91,9 @@ impl Writer<'_> {
                 let to = self.make()?;
                 self.assembler.splat(to, from);
             }
-            Operation::Store(place, number) | Operation::Write(place, number) => {
+            Operation::Store(place, number)
+            | Operation::Pass(place, number)
+            | Operation::Write(place, number) => {
                 let from = self.read(number)?;
                 let to = self.place(place);
                 self.assembler.store(to, from);
