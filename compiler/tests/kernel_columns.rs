@@ -309,3 +309,31 @@ fn walks_that_differ_in_the_sign_of_a_zero_are_two() {
     let judged = interpret(&derivative, &[inputs[0].view(), inputs[1].view()], 1).unwrap();
     assert!(judged[0].iter().all(|x| x.is_sign_positive()) && judged[1].iter().all(|x| x.is_sign_negative()));
 }
+
+/// What a loop makes is read a level back in the same loop, and on any level in later ones, whichever way those go.
+#[test]
+fn columns_are_read_a_level_back_where_they_are_made() {
+    let same = "kernel back(x: column 4, a: cell) {
+        %0 = input x\n%1 = input a
+        %2 = scan reverse starts [%1 %1] captures [%0] result 1 {\n%0 = here 0\n%1 = before 0\nnext [%1 %0]\n}
+        %3 = highest %2 levels 3..4\n%4 = shift %2 by 1\n%5 = eq %3 %4\n%6 = mul %4 %0\n%7 = sum %6\n%8 = add %4 %7
+        %9 = shift %6 by 1\n%10 = add %9 %3
+        output same = %5\noutput sum = %7\noutput late = %8\noutput twice = %10\n}";
+    let again = "kernel again(x: column 4, a: cell) {
+        %0 = input x\n%1 = input a\n%2 = scan reverse starts [%1] captures [%0] result 0 {\n%0 = here 0\nnext [%0]\n}
+        %3 = layer mean %0 on %2 from %1 to %1
+        %4 = scan reverse starts [%1] captures [%2] result 0 {\n%0 = before 0\nnext [%0]\n}
+        %5 = shift %2 by 1\n%6 = highest %4 levels 3..4\n%7 = eq %6 %5\n%8 = add %0 %3
+        output found = %7\noutput mean = %8\n}";
+    for text in [same, again] {
+        let kernel = &parse(text).unwrap().kernels[0];
+        let inputs = [array![[1.0f32], [2.0], [3.0], [5.0]], array![[4.0f32]]];
+        let judged = interpret(kernel, &[inputs[0].view(), inputs[1].view()], 1).unwrap();
+        let levels: Vec<usize> = judged.iter().map(|array| array.nrows()).collect();
+        let found = kernel_support::run(&Compiled::new(kernel).unwrap(), &inputs, &levels, 1);
+        for ((found, judged), output) in found.iter().zip(&judged).zip(&kernel.outputs) {
+            let same = found.iter().zip(judged).all(|(x, y)| x == y || x.is_nan() && y.is_nan());
+            assert!(same, "{}: {found} {judged}", output.name);
+        }
+    }
+}

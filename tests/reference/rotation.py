@@ -59,8 +59,13 @@ def main():
     other = [[finely(z[:, i, j], w[:, i, j], vorticity[:, i, j]) for j in range(COLUMNS)] for i in range(ROWS)]
     print("largest", abs(truth).max(), "m2/s2; each linear instead:", abs(truth - np.array(other)).max())
     case = {"rows": ROWS, "columns": COLUMNS, "levels": LEVELS, "spacing_m": SPACING}
-    for name, field in {"z": z, "u": u, "v": v, "w": w}.items():
-        case[f"{name}_profile"] = [round(float(x), 4) for x in field.ravel()]
+    # The grid is turned, by another angle everywhere, and winds are given to the east and north.
+    angle = np.round(0.3 + 0.02 * np.arange(COLUMNS)[None, :] - 0.01 * np.arange(ROWS)[:, None], 3)
+    east, north = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
+    for name, field in {"z": z, "u": east, "v": north, "w": w}.items():
+        case[f"{name}_profile"] = [round(float(x), 7) for x in field.ravel()]
+    case["rotation_cosine"] = [round(float(x), 9) for x in np.cos(angle).ravel()]
+    case["rotation_sine"] = [round(float(x), 9) for x in np.sin(angle).ravel()]
     case["truth"] = [round(float(x), 9) for x in truth.ravel()]
     note = "made by tests/reference/rotation.py; (level, row, column), row 0 in the north"
     Path(sys.argv[1]).write_text(json.dumps({"note": note, "updraught_helicity": case}) + "\n")

@@ -448,6 +448,12 @@ fn nam_on_its_lambert_grid() {
         file.variable("crs").and_then(|crs| crs.text("grid_mapping_name")),
         Some("lambert_conformal_conic")
     );
+    // Derivatives across the grid know how far its points are apart.
+    let only = ["--only", "updraught_helicity", "--output", "uh.nc"];
+    place.done(&[&["derive", "std.severe", "--input", text(&input)], &only[..]].concat());
+    let helicity = values(&place.path("uh.nc"), "updraught_helicity");
+    assert!(known(&helicity) == 1.0 && helicity.iter().all(|uh| uh.abs() < 5.0));
+    assert!(helicity.iter().any(|uh| uh.abs() > 0.05), "air rises and turns somewhere");
     let speed = values(&place.path("nam.nc"), "speed06");
     assert_eq!(speed.len(), 93 * 65);
     assert!(known(&speed) == 1.0 && speed.iter().all(|speed| (0.0..90.0).contains(speed)));

@@ -171,7 +171,8 @@ impl Emitter<'_, '_, '_> {
                 let levels = self.frame.schedule.domains[position].levels();
                 let (Some(level), Some(before)) = (self.frame.level, self.frame.before) else { return };
                 // A column that this loop is making is there as far as the level before.
-                let level = match self.frame.filling.contains(&value.index()) {
+                let known = self.frame.filled.contains(&value.index());
+                let level = match !known && self.frame.filling.contains(&value.index()) {
                     true => before,
                     false => self.displaced(level, *by, levels),
                 };
