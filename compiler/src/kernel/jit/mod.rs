@@ -7,7 +7,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `order` | bodies in the order in which their instructions are asked for |
-//! | `plan`, `schedule` | what runs once for a group of cells and what in which loop over levels |
+//! | `plan`, `schedule`, `keep` | what runs once for a group of cells and what in which loop over levels |
 //! | `split` | walks taken apart, so that what they share is found |
 //! | `stencil` | kernels with differences, as passes over the grid |
 //! | `emit`, `frame` | from a schedule to a Cranelift function, and how far it is |
@@ -29,6 +29,7 @@ mod each;
 mod emit;
 mod error;
 mod frame;
+mod keep;
 mod lanes;
 mod level;
 mod look;

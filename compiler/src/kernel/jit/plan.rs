@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::super::ir::{Domain, Instruction, Kernel, Reduce, Value};
 use super::super::passes::is_same_walk;
-use super::schedule::{Draft, Drafts, Job, Schedule, Search, Slab, Step, Walk, cost, is_leaf};
+use super::keep::{Draft, Drafts};
+use super::schedule::{Job, Schedule, Search, Slab, Step, Walk, cost, is_leaf};
 
 /// States that walks may have together in one loop.
 const STATES: usize = 32;
