@@ -63,9 +63,9 @@ def main():
     angle = np.round(0.3 + 0.02 * np.arange(COLUMNS)[None, :] - 0.01 * np.arange(ROWS)[:, None], 3)
     east, north = u * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - u * np.sin(angle)
     for name, field in {"z": z, "u": east, "v": north, "w": w}.items():
-        case[f"{name}_profile"] = [round(float(x), 7) for x in field.ravel()]
-    case["rotation_cosine"] = [round(float(x), 9) for x in np.cos(angle).ravel()]
-    case["rotation_sine"] = [round(float(x), 9) for x in np.sin(angle).ravel()]
+        case[f"{name}_profile"] = [round(float(x), 12) for x in field.ravel()]
+    case["rotation_cosine"] = [round(float(x), 15) for x in np.cos(angle).ravel()]
+    case["rotation_sine"] = [round(float(x), 15) for x in np.sin(angle).ravel()]
     case["truth"] = [round(float(x), 9) for x in truth.ravel()]
     note = "made by tests/reference/rotation.py; (level, row, column), row 0 in the north"
     Path(sys.argv[1]).write_text(json.dumps({"note": note, "updraught_helicity": case}) + "\n")
