@@ -383,7 +383,7 @@ impl<'a> Reader<'a> {
         for line in body.lines {
             let word = self.first_word(&line.text);
             let is_item = matches!(word, "amend" | "drop" | "member")
-                || line.block.is_some() && forms::BLOCKS.contains(&word);
+                || (line.block.is_some() || !line.inner.is_empty()) && forms::BLOCKS.contains(&word);
             if is_item {
                 entries.extend(self.item(line).into_iter().map(Entry::Item));
             } else {

@@ -181,6 +181,12 @@ fn holds(text: &str) {
     }
 }
 
+/// Texts that the tests below have found.
+#[test]
+fn what_was_kept_wrongly_once() {
+    holds("phase x {\n score ;phase scan pl upward from x {\n\n}\n");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
