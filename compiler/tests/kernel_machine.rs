@@ -603,3 +603,70 @@ fn wide_functions_are_the_narrow_ones() {
     let expected = input.mapv(|x| f64::from(x).ln() as f32);
     assert_eq!(difference(&results[1], expected.view(), 2), None);
 }
+
+/// More numbers at once than there are registers, each wanted again after its last but one use: what is put aside is what comes back.
+#[test]
+fn more_numbers_than_registers() {
+    for count in [10_usize, 14, 15, 16, 17, 24, 31, 32, 33, 40, 60] {
+        let (mut text, mut next) = (String::new(), 0);
+        let mut line = |instruction: String| {
+            text += &format!("%{next} = {instruction}\n");
+            next += 1;
+            next - 1
+        };
+        let inputs: Vec<usize> = (0..count).map(|k| line(format!("input x{k}"))).collect();
+        let later: Vec<usize> =
+            (0..count).map(|k| line(format!("add %{} %{}", inputs[k], inputs[(k + 1) % count]))).collect();
+        // Each root is of what nobody else wants any more.
+        let roots: Vec<usize> = inputs.iter().map(|x| line(format!("sqrt %{x}"))).collect();
+        let differences: Vec<usize> =
+            (0..count).map(|k| line(format!("sub %{} %{}", later[k], roots[(k + 3) % count]))).collect();
+        let products: Vec<usize> = (0..count)
+            .rev()
+            .map(|k| line(format!("mul %{} %{}", differences[k], later[count - 1 - k])))
+            .collect();
+        let sum =
+            products[1..].iter().fold(products[0], |sum, product| line(format!("add %{sum} %{product}")));
+        let parameters: Vec<String> = (0..count).map(|k| format!("x{k}: cell")).collect();
+        let kernel = kernel(&format!("kernel k({}) {{\n{text}output o = %{sum}\n}}", parameters.join(", ")));
+        let mut random = Random(7 + count as u64);
+        let cells = 300;
+        let inputs: Vec<Array2<f32>> = (0..count)
+            .map(|_| Array2::from_shape_simple_fn((1, cells), || random.below(1000) as f32 / 16.0))
+            .collect();
+        agree(&kernel, &inputs, row(cells));
+    }
+}
+
+/// Two states of one walk, kept for a later loop, with a segment's end between the walk and the second.
+#[test]
+fn both_states_of_a_cut_walk_are_kept() {
+    let terms: String = (5..60)
+        .map(|k| format!("%{k} = {} %{} %1\n", if k % 2 == 0 { "mul" } else { "sub" }, k - 1))
+        .collect();
+    let body = format!(
+        "%0 = state 0\n%1 = here 0\n%2 = state 1\n%3 = add %0 %2\n%4 = exp %3\n{terms}%60 = mul %59 %2\nnext [%59 %60]\n"
+    );
+    let kernel = kernel(&format!(
+        "kernel k(x: column 6, a: cell) {{
+        %0 = input x\n%1 = input a
+        %2 = scan starts [%1 %1] captures [%0] result 0 {{\n{body}}}
+        %3 = exp %0\n%4 = exp %3\n%5 = exp %4\n%6 = exp %5\n%7 = exp %6\n%8 = exp %7
+        %9 = scan starts [%1 %1] captures [%0] result 1 {{\n{body}}}
+        %10 = sum %8\n%11 = shift %2 by 2\n%12 = shift %9 by 2\n%13 = add %11 %10\n%14 = add %12 %10
+        output first = %13\noutput second = %14\n}}"
+    ));
+    let mut random = Random(31);
+    for cells in [1, 128, 700] {
+        let mut number = |levels| {
+            Array2::from_shape_simple_fn((levels, cells), || random.below(100) as f32 / 1000.0 - 0.1)
+        };
+        let inputs = [number(6), number(1)];
+        let expected = judge(&kernel, &inputs, row(cells));
+        for (found, expected) in machine(&kernel, &inputs, row(cells)).iter().zip(&expected) {
+            let off =
+                found.iter().zip(expected).map(|(x, y)| (x - y).abs() / y.abs().max(1.0)).fold(0.0, f32::max);
+            assert!(off < 1e-4, "{off}");
+        }
+    }
+}

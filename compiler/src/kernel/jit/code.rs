@@ -1,6 +1,7 @@
 //! Machine code: made, called, freed. The only file with `unsafe`.
 //!
-//! The invariant that makes it sound: the function that `emit` writes touches, of each input and output
+//! The invariant that makes it sound: the function that `emit` writes, with those that `wide` makes of its segments in whole vectors,
+//! touches, of each input and output
 //! `k`, exactly the bytes `[level·stride + start, level·stride + end)` of its levels, and of the tables those of each
 //! level, of scratch the rows it says it wants; and [`Code::run`], the only way to call it, has checked that the arrays are that long before it hands
 //! their addresses over. Inputs are shared slices and outputs exclusive ones, so none overlaps another; tiles that run at

@@ -34,8 +34,8 @@ pub(super) enum Saved {
 pub(super) struct Cuts {
     /// The item that is being emitted.
     pub item: usize,
-    /// The columns that this loop keeps, as soon as they are computed.
-    keeps: Vec<usize>,
+    /// The columns of this loop that have been kept on this level.
+    pub keeps: Vec<usize>,
     /// For each column the last item that uses it.
     last_use: BTreeMap<usize, usize>,
     /// Columns of this level that lie in scratch until the level is done.
@@ -81,8 +81,8 @@ pub(super) fn cuts(schedule: &Schedule, level_loop: &LevelLoop) -> Option<Cuts> 
             last_use.insert(value.index(), number);
         }
     }
-    let keeps = level_loop.fills.clone();
-    let cuts = Cuts { item: 0, keeps, last_use, saved: BTreeMap::new(), free: Vec::new(), cost: 0 };
+    let cuts =
+        Cuts { item: 0, keeps: Vec::new(), last_use, saved: BTreeMap::new(), free: Vec::new(), cost: 0 };
     (total >= LONG).then_some(cuts)
 }
 
@@ -155,6 +155,7 @@ impl Emitter<'_, '_, '_> {
     fn is_read_again(&self, position: usize) -> bool {
         let leaf = matches!(self.frame.instruction(position), Instruction::Input(_) | Instruction::Levels(_));
         let kept = self.frame.cuts.as_ref().is_some_and(|cuts| cuts.keeps.contains(&position));
+        let kept = kept || self.frame.kept_by_walks.contains(&position);
         leaf || kept || self.frame.filled.contains(&position) || self.frame.slots.contains_key(&position)
     }
 

@@ -80,6 +80,8 @@ pub(super) fn emit<'b>(
     let more = builder.ins().icmp(IntCC::UnsignedLessThan, offset, end);
     builder.ins().brif(more, body, &[], exit, &[]);
     builder.switch_to_block(body);
+    // A function goes through rows in whole vectors.
+    let vectors = shape.vectors.filter(|vectors| (shape.cells() * LANE).is_multiple_of(vectors.bytes()));
     let mut emitter = Emitter {
         lanes: Lanes { builder },
         unroll,
@@ -94,7 +96,7 @@ pub(super) fn emit<'b>(
         segment: None,
         room: None,
         error: None,
-        wide: shape.vectors.map(|vectors| Wide::new(vectors, module)),
+        wide: vectors.map(|vectors| Wide::new(vectors, module)),
     };
     if shape.groups > 1 {
         emitter.frame.crossing = super::tile::crossing(schedule);
@@ -215,7 +217,12 @@ impl Emitter<'_, '_, '_> {
             (Instruction::Compare { op: Compare::Gt, .. }, [Held::Mask(x), y])
                 if self.is_constant(y, 0.0) =>
             {
-                Held::Mask(x.clone())
+                // Where it is missing it must not seem to hold.
+                let sure = |mask: &Mask| {
+                    let holds = self.lanes.builder.ins().band_not(mask.holds, mask.missing);
+                    Mask { holds, missing: mask.missing }
+                };
+                Held::Mask(x.iter().map(sure).collect())
             }
             (Instruction::Binary { op, .. }, [x, y]) => {
                 let pairs = self.numbers(x).into_iter().zip(self.numbers(y));
@@ -353,6 +360,9 @@ impl Emitter<'_, '_, '_> {
     }
 }
 
+/// These flags are also how [`wide`](super::wide) tells arrays (read only, or not aligned), rows of scratch (aligned) and rows that are
+/// read on this level only (aligned, and free to move) from each other.
+///
 /// Loads of inputs and tables cannot trap, and outputs never overlap inputs; arrays are aligned to 4 bytes, not to 16.
 pub(super) fn read() -> MemFlagsData {
     MemFlagsData::new().with_notrap().with_readonly().with_can_move()

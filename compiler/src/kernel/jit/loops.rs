@@ -142,6 +142,9 @@ impl Emitter<'_, '_, '_> {
                 Item::Job(Job::Keep { value, into, at }) => {
                     let numbers = self.number(*value);
                     self.store_row(level.row, self.frame.kept[into] + at, &numbers);
+                    if let Some(cuts) = self.frame.cuts.as_mut().filter(|_| value.index() == *into) {
+                        cuts.keeps.push(*into);
+                    }
                 }
                 Item::Job(Job::Output(output)) => self.store(*output, level.array),
             }

@@ -116,8 +116,16 @@ impl Compiled {
             live_values = live_values.max(live);
             loops += schedule.loops();
             let shape = shape(live, &schedule);
-            lanes = lanes.max(shape.vectors.map_or(4, Vectors::lanes));
-            code::Code::compile(&schedule, shape)
+            let wide = code::Code::compile(&schedule, shape);
+            let (code, vectors) = match (wide, shape.vectors) {
+                // What wide vectors cannot do, narrow ones may.
+                (Err(JitError::Machine(_)), Some(_)) => {
+                    (code::Code::compile(&schedule, Shape { vectors: None, ..shape })?, None)
+                }
+                (code, vectors) => (code?, vectors),
+            };
+            lanes = lanes.max(vectors.map_or(4, Vectors::lanes));
+            Ok::<_, JitError>(code)
         };
         for pass in &passes.before {
             before.push(if pass.outputs.is_empty() { None } else { Some(compile(pass)?) });
@@ -226,7 +234,7 @@ impl Compiled {
 }
 
 /// Per-level constants and rows of scratch that a displacement of 32 bits can reach, with room.
-const NUMBERS: usize = 1 << 24;
+const NUMBERS: usize = 1 << 21;
 
 /// An upper limit of the per-level constants and of the kept levels of a kernel.
 fn numbers_wanted(kernel: &Kernel, domains: &[Domain]) -> usize {

@@ -1,7 +1,4 @@
 //! Instructions of x86-64 processors on vectors of eight and of sixteen lanes.
-//!
-//! The function has one parameter, the address of its room: first the arguments of the [`Program`](super::program::Program), 8 bytes
-//! each, then what does not fit the registers. Its constants lie behind it, each in all lanes.
 
 use std::collections::HashMap;
 
@@ -18,10 +15,10 @@ const ROOM: Register = Register::RDI;
 pub(super) const CELLS: Register = Register::RCX;
 /// Holds an argument that has no register of its own.
 const SPARE: Register = Register::R11;
-/// Those that hold arguments; the later ones are the caller's.
-pub(super) const OWN: [Register; 6] =
+/// Those that hold arguments; the later ones are saved, for they are the caller's.
+pub(super) const HOLDERS: [Register; 6] =
     [Register::RAX, Register::RDX, Register::RSI, Register::R8, Register::R9, Register::R10];
-pub(super) const CALLERS: [Register; 6] =
+pub(super) const SAVED: [Register; 6] =
     [Register::RBX, Register::RBP, Register::R12, Register::R13, Register::R14, Register::R15];
 
 pub(super) struct Assembler {
@@ -62,8 +59,8 @@ impl Assembler {
     }
 
     /// There is no way to write it.
-    pub fn refuse(&mut self) {
-        self.error = Some("registers are too few for an operation".into());
+    pub fn refuse(&mut self, why: &str) {
+        self.error = Some(why.into());
     }
 
     /// How many registers there are for numbers; with AVX2 one more is this file's.
@@ -137,7 +134,7 @@ impl Assembler {
 
     /// From the address in an argument on: at the cells, or at a fixed place.
     pub fn at(&mut self, argument: usize, offset: i32, cells: bool) -> MemoryOperand {
-        let own = OWN.iter().chain(&CALLERS).nth(argument).copied();
+        let own = HOLDERS.iter().chain(&SAVED).nth(argument).copied();
         let base = own.unwrap_or_else(|| {
             let place = self.argument(argument);
             self.push(Instruction::with2(Code::Mov_r64_rm64, SPARE, place));
@@ -271,7 +268,7 @@ impl Assembler {
     }
 
     /// The register that is this file's: with AVX2 the last.
-    fn own(&self) -> u8 {
+    fn spare_vector(&self) -> u8 {
         Self::registers(Vectors::Avx2)
     }
 
@@ -280,10 +277,10 @@ impl Assembler {
         match self.vectors {
             Vectors::Avx2 => {
                 // x and mask, or y and not mask.
-                let own = self.own();
-                self.binary(Binary::And, own, x, Source::Register(to));
+                let spare = self.spare_vector();
+                self.binary(Binary::And, spare, x, Source::Register(to));
                 self.binary(Binary::AndNot, to, to, y);
-                self.binary(Binary::Or, to, to, Source::Register(own));
+                self.binary(Binary::Or, to, to, Source::Register(spare));
             }
             Vectors::Avx512 => {
                 let code = Code::EVEX_Vpternlogd_zmm_k1z_zmm_zmmm512b32_imm8;
@@ -301,13 +298,13 @@ impl Assembler {
     pub fn select_if(&mut self, predicate: u8, [a, b]: [u8; 2], to: u8, x: Source, y: u8) {
         match self.vectors {
             Vectors::Avx2 => {
-                let own = self.own();
-                self.compare(predicate, own, a, Source::Register(b));
+                let spare = self.spare_vector();
+                self.compare(predicate, spare, a, Source::Register(b));
                 let code = Code::VEX_Vblendvps_ymm_ymm_ymmm256_ymm;
-                let (to, y, own) = (self.vector(to), self.vector(y), self.vector(own));
+                let (to, y, spare) = (self.vector(to), self.vector(y), self.vector(spare));
                 let instruction = match x {
-                    Source::Register(x) => Instruction::with4(code, to, y, self.vector(x), own),
-                    Source::Memory(x) => Instruction::with4(code, to, y, x, own),
+                    Source::Register(x) => Instruction::with4(code, to, y, self.vector(x), spare),
+                    Source::Memory(x) => Instruction::with4(code, to, y, x, spare),
                 };
                 self.push(instruction);
             }
@@ -324,9 +321,9 @@ impl Assembler {
     pub fn set_if(&mut self, predicate: u8, a: u8, b: Source, to: u8) {
         match self.vectors {
             Vectors::Avx2 => {
-                let own = self.own();
-                self.compare(predicate, own, a, b);
-                self.binary(Binary::Or, to, to, Source::Register(own));
+                let spare = self.spare_vector();
+                self.compare(predicate, spare, a, b);
+                self.binary(Binary::Or, to, to, Source::Register(spare));
             }
             Vectors::Avx512 => {
                 self.compare_mask(predicate, a, b);

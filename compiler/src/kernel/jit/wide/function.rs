@@ -1,8 +1,11 @@
-//! The function around loops: its arguments in registers, the loops, and its constants behind it.
+//! The function around loops.
+//!
+//! It has one parameter, the address of its room: first the arguments of its [`Program`](super::program::Program)s, 8 bytes each, then what
+//! does not fit the registers. Its constants lie behind it, each in all lanes.
 
 use iced_x86::{Code, Encoder, IcedError, Instruction, Register};
 
-use super::assembler::{Assembler, CALLERS, CELLS, CONSTANTS, OWN};
+use super::assembler::{Assembler, CELLS, CONSTANTS, HOLDERS, SAVED};
 
 impl Assembler {
     /// The function that does what has been written, for each vector of so many bytes of cells.
@@ -28,12 +31,12 @@ impl Assembler {
 
     /// The loops with what begins and ends them and the function, and where in that the branches are with what they go back to.
     fn around(&self, bytes: usize) -> Result<(Vec<Instruction>, Vec<Branch>), IcedError> {
-        let callers = &CALLERS[..self.arguments.saturating_sub(OWN.len()).min(CALLERS.len())];
+        let callers = &SAVED[..self.arguments.saturating_sub(HOLDERS.len()).min(SAVED.len())];
         let mut all = Vec::with_capacity(self.instructions.len() + 4 * self.loops.len() + 30);
         for register in callers {
             all.push(Instruction::with1(Code::Push_r64, *register)?);
         }
-        for (number, register) in OWN.iter().chain(callers).take(self.arguments).enumerate() {
+        for (number, register) in HOLDERS.iter().chain(callers).take(self.arguments).enumerate() {
             all.push(Instruction::with2(Code::Mov_r64_rm64, *register, self.argument(number))?);
         }
         let step = i32::try_from(self.vectors.bytes()).unwrap_or(0);

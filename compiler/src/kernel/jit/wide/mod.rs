@@ -59,7 +59,7 @@ impl Vectors {
         self.bytes() / LANE
     }
 
-    fn bytes(self) -> usize {
+    pub fn bytes(self) -> usize {
         match self {
             Self::Avx2 => 32,
             Self::Avx512 => 64,
@@ -105,7 +105,7 @@ impl<'a> Wide<'a> {
     pub fn take(&mut self, builder: &mut FunctionBuilder, block: Block, cells: Value) -> bool {
         let known = self.arguments.values.len();
         let Some((mut program, covered)) = read::read(builder.func, block, cells, &mut self.arguments) else {
-            self.arguments.values.truncate(known);
+            self.arguments.forget(known);
             return false;
         };
         program.simplify();
@@ -149,6 +149,8 @@ impl<'a> Wide<'a> {
         self.module.define_function_bytes(id, 64, &function.code, &[]).map_err(JitError::machine)?;
         self.size += function.code.len();
         let callee = self.module.declare_func_in_func(id, builder.func);
+        // Each function has pages of its own, which may be further away than a near call reaches.
+        builder.func.dfg.ext_funcs[callee].colocated = false;
 
         let mut cursor = FuncCursor::new(builder.func).at_inst(function.place);
         let flags = scratch_flags();

@@ -68,6 +68,14 @@ impl Arguments {
         self.same.insert(result, first);
     }
 
+    /// Those from that number on: of a segment that was not taken over.
+    pub fn forget(&mut self, from: usize) {
+        self.values.truncate(from);
+        self.numbers.retain(|_, number| *number < from);
+        self.same.clear();
+        self.known.clear();
+    }
+
     fn first(&self, value: Value) -> Value {
         self.same.get(&value).copied().unwrap_or(value)
     }

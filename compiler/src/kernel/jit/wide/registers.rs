@@ -65,7 +65,7 @@ impl Writer<'_> {
             if (operation.is_store() || !self.uses[position].is_empty())
                 && self.operation(*operation).is_none()
             {
-                self.assembler.refuse();
+                self.assembler.refuse("an operation has no counterpart on wide vectors");
                 return;
             }
         }
@@ -227,9 +227,13 @@ impl Writer<'_> {
 
     /// The register of the result, which may be that of an operand that nothing later uses.
     fn make(&mut self) -> Option<u8> {
+        // An operand may lie aside and be read from there: what makes room must not go to its place.
+        let free_before = std::mem::take(&mut self.free_slots);
         self.end_operands();
+        let ended = std::mem::replace(&mut self.free_slots, free_before);
         self.pinned.retain(|register| self.holds[usize::from(*register)].is_some());
         let register = self.free()?;
+        self.free_slots.extend(ended);
         self.put(self.position, register);
         self.pinned.clear();
         Some(register)
