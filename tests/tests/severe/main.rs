@@ -110,7 +110,7 @@ fn run(files: &[PathBuf], executor: Executor) -> usize {
     }
     for (path, file) in vectors {
         println!("---- {}", path.display());
-        vectors::compare(&file, &soundings, &mut report)
+        vectors::compare(path, &file, &soundings, &mut report)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let values = report.values;
