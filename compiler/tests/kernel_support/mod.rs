@@ -1,6 +1,7 @@
 //! Random typed kernels, inputs with every kind of number, and comparison in units in the last place.
 #![allow(dead_code, reason = "each test target uses a part")]
 
+pub mod executors;
 pub mod gradients;
 pub mod parcel;
 

@@ -54,20 +54,20 @@ pub fn all(file: &Value) -> Result<Vec<Sounding>, String> {
 pub fn compare(soundings: &[Sounding], executor: Executor, report: &mut Report) {
     let columns = Columns::of(&soundings.iter().map(|one| one.levels.clone()).collect::<Vec<_>>());
     for tool in &TOOLS {
-        let known = |check: &&Check| {
+        let known = |check: &&'static Check| {
             let of = |one: &Sounding| {
                 tool_values(&one.values, tool.label).map(|(_, values)| !values[check.key].is_null())
             };
             soundings.iter().any(|one| of(one) == Some(true))
         };
-        let checks: Vec<&Check> = tool.checks.iter().filter(known).collect();
+        let checks: Vec<&Check> = tool.checks().filter(known).collect();
         let mut names: Vec<&str> = checks.iter().map(|check| check.field).collect();
         names.sort_unstable();
         names.dedup();
         let found = fields(&columns, tool.options, &names, executor);
         for (number, sounding) in soundings.iter().enumerate() {
             let Some((label, values)) = tool_values(&sounding.values, tool.label) else { continue };
-            one(sounding, &label, values, (tool.checks, number, &found), report);
+            one(sounding, &label, values, (&checks, number, &found), report);
         }
     }
 }
@@ -81,7 +81,7 @@ fn one(
     sounding: &Sounding,
     tool: &str,
     values: &Value,
-    (checks, number, found): (&[Check], usize, &BTreeMap<String, Vec<f64>>),
+    (checks, number, found): (&[&Check], usize, &BTreeMap<String, Vec<f64>>),
     report: &mut Report,
 ) {
     for check in checks {
