@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use ndarray::Array3;
 
-use crate::data::archive::{Archive, ArchiveField, Available, DataError};
+use crate::data::archive::{Archive, ArchiveField, Available, DataError, Request};
 use crate::data::grid::Grid;
 use crate::data::kernels::Kernels as Derived;
 use crate::data::prepare::{Inventory, digest, prepare};
@@ -326,6 +326,17 @@ impl Archive for Interruptible<'_> {
         match self.interrupt.code() {
             Some(_) => Err(DataError::Interrupted),
             None => self.archive.read(from, time),
+        }
+    }
+
+    fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
+        self.archive.absence(wanted, time)
+    }
+
+    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        match self.interrupt.code() {
+            Some(_) => Err(DataError::Interrupted),
+            None => self.archive.fetch(wanted, time),
         }
     }
 }

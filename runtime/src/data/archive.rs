@@ -3,9 +3,20 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use ndarray::Array3;
+use ndarray::{Array3, Axis};
 
 use super::grid::Grid;
+
+/// What a recipe wants of an archive: one field, some of its levels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Request<'a> {
+    /// The archive's own name of it, as [`ArchiveField::from`] has it.
+    pub from: &'a str,
+    /// `max over 1 h`; nothing for an instantaneous field.
+    pub cell: Option<&'a str>,
+    /// Places in [`ArchiveField::levels`], in the order in which they are wanted; all of them without.
+    pub levels: Option<&'a [usize]>,
+}
 
 /// A source of gridded fields.
 pub trait Archive: Sync {
@@ -35,6 +46,28 @@ pub trait Archive: Sync {
     /// # Errors
     /// A field or a time the archive lacks, or bytes that cannot be read.
     fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError>;
+
+    /// What keeps a time from being read, in words (`hrrr.20200520/conus/hrrr.t03z.wrfsfcf00.grib2 is not there`);
+    /// nothing if all that is wanted can be expected there. A record missing from a file that is there is no absence
+    /// but an error of [`Archive::fetch`].
+    fn absence(&self, _wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
+        (!self.has(time)).then(|| format!("the archive `{}` has nothing at {time}", self.name()))
+    }
+
+    /// What is wanted of one field at one time: (C, H, W), C = 1 without levels. Archives that can read single levels do.
+    ///
+    /// # Errors
+    /// As [`Archive::read`]; a level the field does not have.
+    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        let all = self.read(wanted.from, time)?;
+        match wanted.levels {
+            Some(levels) if levels.iter().any(|level| *level >= all.dim().0) => {
+                Err(DataError::Archive(format!("`{}` came with {} levels only", wanted.from, all.dim().0)))
+            }
+            Some(levels) => Ok(all.select(Axis(0), levels)),
+            None => Ok(all),
+        }
+    }
 }
 
 /// One field of an archive.
@@ -93,6 +126,8 @@ pub enum DataError {
     Derive { field: String, reason: String },
     #[error("{0}")]
     Archive(String),
+    #[error("{file}: {record}: {reason}")]
+    Record { file: String, record: String, reason: String },
     #[error("interrupted")]
     Interrupted,
 }

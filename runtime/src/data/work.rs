@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use aurora_compiler::plan::data::{DataPlan, FieldPlan, SupportPlan};
 use jiff::Timestamp;
-use ndarray::{Array3, ArrayView3, Axis};
+use ndarray::{Array3, ArrayView3};
 use rayon::prelude::*;
 use serde_json::json;
 use zarrs::array::Array;
 use zarrs::filesystem::FilesystemStore;
 use zarrs::group::GroupBuilder;
 
-use super::archive::{Archive, ArchiveField, DataError};
+use super::archive::{Archive, ArchiveField, DataError, Request};
 use super::layout::{self, FORMAT, StoredField, stored_fields};
 use super::of_grid;
 use super::prepare::{Deriver, Inventory, Progress, selected_times, within};
@@ -187,22 +187,19 @@ impl<'a> Work<'a> {
         Ok(values.into_iter().flatten().collect())
     }
 
+    fn request(&self, index: usize) -> Request<'_> {
+        let field = &self.plan.fields[index];
+        Request { from: &field.from, cell: field.cell.as_deref(), levels: self.levels[index].as_deref() }
+    }
+
     /// One field at one time as it is read, its levels selected.
     fn read(&self, index: usize, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let field = &self.plan.fields[index];
         let of_grid =
             of_grid::units(&field.from).and_then(|_| of_grid::values(&field.from, &self.archive.grid()));
-        let array = match of_grid {
+        let value = match of_grid {
             Some(values) => values,
-            None => self.archive.read(&field.from, time)?,
-        };
-        let value = match &self.levels[index] {
-            Some(levels) if levels.iter().any(|level| *level >= array.dim().0) => {
-                let levels = array.dim().0;
-                return Err(DataError::Archive(format!("`{}` came with {levels} levels only", field.from)));
-            }
-            Some(levels) => array.select(Axis(0), levels),
-            None => array,
+            None => self.archive.fetch(&self.request(index), time)?,
         };
         self.whole(index, value, time)
     }
