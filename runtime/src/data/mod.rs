@@ -17,6 +17,8 @@ pub mod netcdf;
 pub mod of_grid;
 pub mod prefetch;
 pub mod prepare;
+pub mod quality;
+pub mod regrid;
 pub mod sample;
 pub mod sounding;
 pub mod source;

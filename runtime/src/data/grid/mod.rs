@@ -129,6 +129,43 @@ impl Grid {
     }
 }
 
+/// The grid whose cells are blocks of `factor` by `factor` cells of another: of 3 km the one of 6 or 12 km. Blocks begin in the south-western
+/// corner; rows and columns that make no whole block are left over in the north and the east.
+///
+/// # Errors
+/// A grid without one block, and those of [`Grid::new`].
+pub fn coarsened(grid: &Grid, factor: usize) -> Result<Grid, DataError> {
+    let plan = &grid.plan;
+    let (width, height) = (plan.width / factor.max(1), plan.height / factor.max(1));
+    if factor == 0 || width == 0 || height == 0 {
+        return Err(DataError::Plan(format!(
+            "the grid `{}` of {} by {} points has no block of {factor} by {factor}",
+            plan.name, plan.width, plan.height
+        )));
+    }
+    let middle = (factor as f64 - 1.0) / 2.0;
+    // The middle of the south-western block, and of the north-western one.
+    let low = plan.height as f64 - 1.0 - middle;
+    let high = low - ((height - 1) * factor) as f64;
+    let mut coarse = GridPlan {
+        name: format!("{}_by_{factor}", plan.name),
+        width,
+        height,
+        spacing: plan.spacing * factor as f64,
+        ..plan.clone()
+    };
+    if let Projection::LatLon { north, west, step } = plan.projection {
+        coarse.projection = Projection::LatLon {
+            north: north - high * step,
+            west: west + middle * step,
+            step: step * factor as f64,
+        };
+    }
+    let (latitude, longitude) = grid.geographic(low, middle);
+    coarse.southwest = Some([latitude, longitude]);
+    Grid::new(&coarse)
+}
+
 /// Where the south-western point lies in the projection's plane: at the stated place, or so that the grid has its centre there.
 fn origin(plan: &GridPlan) -> (f64, f64) {
     match plan.southwest {

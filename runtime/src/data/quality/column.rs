@@ -18,7 +18,10 @@ const SUPERSATURATED: f32 = 2.0;
 static SATURATION: LazyLock<Vec<f32>> = LazyLock::new(|| {
     let steps = ((WARMEST - COLDEST) * STEPS) as usize;
     let celsius = |step: usize| f64::from(COLDEST) + step as f64 / f64::from(STEPS) - 273.15;
-    (0..=steps + 1).map(|step| 611.2 * (17.67 * celsius(step) / (celsius(step) + 243.5)).exp()).map(|e| e as f32).collect()
+    (0..=steps + 1)
+        .map(|step| 611.2 * (17.67 * celsius(step) / (celsius(step) + 243.5)).exp())
+        .map(|e| e as f32)
+        .collect()
 });
 
 /// Points that fail, and the worst number of them.

@@ -47,7 +47,8 @@ impl Correction {
 
     /// Corrects in place; what is missing stays so, and without quantiles everything stays.
     pub fn apply(&self, values: &mut Array3<f32>) {
-        let (Some(first), Some(last)) = (self.shift(0), self.from.len().checked_sub(1).and_then(|end| self.shift(end)))
+        let (Some(first), Some(last)) =
+            (self.shift(0), self.from.len().checked_sub(1).and_then(|end| self.shift(end)))
         else {
             return;
         };

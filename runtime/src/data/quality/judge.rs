@@ -74,10 +74,22 @@ struct Judged {
 #[derive(Clone, Debug)]
 enum Pair {
     /// Temperature, humidity and, without levels of pressure, pressure.
-    Air { temperature: usize, humidity: usize, pressure: Option<usize> },
+    Air {
+        temperature: usize,
+        humidity: usize,
+        pressure: Option<usize>,
+    },
     /// Two neighbouring levels of pressure of a temperature, as indices and pressures, the lower first.
-    Layer { temperature: usize, lower: (usize, f32), upper: (usize, f32) },
-    Wind { along: usize, across: Option<usize>, limit: f32 },
+    Layer {
+        temperature: usize,
+        lower: (usize, f32),
+        upper: (usize, f32),
+    },
+    Wind {
+        along: usize,
+        across: Option<usize>,
+        limit: f32,
+    },
 }
 
 /// All checks of a plan.
@@ -148,7 +160,9 @@ impl Judge {
             .iter()
             .enumerate()
             .filter_map(|(index, field)| Some((index, field.as_ref()?)))
-            .flat_map(|(index, field)| (0..field.dim().0).map(move |level| (index, level, field.index_axis(Axis(0), level))))
+            .flat_map(|(index, field)| {
+                (0..field.dim().0).map(move |level| (index, level, field.index_axis(Axis(0), level)))
+            })
             .collect();
         let earlier = |index: usize, level: usize| {
             let field = before.as_ref()?.get(index)?.as_ref()?;
@@ -162,7 +176,10 @@ impl Judge {
         let mut findings: Vec<Finding> = judged.into_iter().flat_map(|(findings, _)| findings).collect();
         self.placeholders(&planes, &alike, &mut findings);
         findings.par_extend(self.pairs.par_iter().flat_map_iter(|pair| self.together(pair, &now)));
-        if !planes.is_empty() && alike.iter().all(|alike| alike.same) && alike.iter().any(|alike| alike.one.is_none()) {
+        if !planes.is_empty()
+            && alike.iter().all(|alike| alike.same)
+            && alike.iter().any(|alike| alike.one.is_none())
+        {
             findings.push(Finding {
                 check: Check::DuplicatedTime,
                 field: String::new(),
@@ -213,7 +230,8 @@ impl Judge {
         let (low, high) = field.range;
         let scan = scan(plane, low, high);
         let mut findings = Vec::new();
-        let mut found = |check, points, worst: f64| findings.push(self.found(check, index, level, points, worst));
+        let mut found =
+            |check, points, worst: f64| findings.push(self.found(check, index, level, points, worst));
         if scan.missing > 0 {
             found(Check::Missing, scan.missing, scan.missing as f64 / scan.values as f64);
         }
@@ -227,8 +245,10 @@ impl Judge {
         let one = (scan.least == scan.most && scan.values >= FEW).then_some(scan.least);
         let same = before.as_ref().is_some_and(|before| same(plane, before));
         let everywhere = scan.values - scan.missing;
+        // The strongest updraught of a column may be none.
+        let calm = field.quantity == "vertical_wind" && field.support == SupportPlan::Column;
         if let Some(value) = one
-            && !field.period
+            && !(field.period || calm)
             && scan.missing == 0
             && self.of_any_air(index, level)
         {
@@ -264,7 +284,9 @@ impl Judge {
             .iter()
             .zip(alike)
             .filter(|((index, ..), _)| self.fields[*index].period)
-            .filter_map(|((index, level, plane), alike)| Some((*index, *level, alike.one?, plane.len() as u64)))
+            .filter_map(|((index, level, plane), alike)| {
+                Some((*index, *level, alike.one?, plane.len() as u64))
+            })
             .collect();
         if still.iter().any(|(index, level, ..)| self.of_any_air(*index, *level)) {
             let found = still.iter().map(|(index, level, value, points)| {
@@ -370,7 +392,8 @@ fn pairs(plan: &DataPlan, fields: &[Judged], ground: Option<usize>) -> Vec<Pair>
                     set.values.iter().map(|pressure| *pressure as f32).enumerate().collect()
                 });
                 order.sort_by(|one, other| other.1.total_cmp(&one.1));
-                let layer = |two: &[(usize, f32)]| Pair::Layer { temperature: index, lower: two[0], upper: two[1] };
+                let layer =
+                    |two: &[(usize, f32)]| Pair::Layer { temperature: index, lower: two[0], upper: two[1] };
                 pairs.extend(order.windows(2).map(layer));
             }
             along @ ("eastward_wind" | "x_wind") => {
@@ -418,9 +441,5 @@ fn leap(now: &ArrayView2<'_, f32>, before: &ArrayView2<'_, f32>) -> Option<f64> 
     }
     let moves = (centre - earlier).abs() / large;
     let factor = large / small;
-    if moves > MOVES {
-        Some(moves)
-    } else {
-        (factor > SPREADS).then_some(factor)
-    }
+    if moves > MOVES { Some(moves) } else { (factor > SPREADS).then_some(factor) }
 }

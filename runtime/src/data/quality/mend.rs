@@ -33,7 +33,11 @@ fn fill_plane(mut plane: ArrayViewMut2<'_, f32>, largest: usize) -> u64 {
 }
 
 /// All points that are not finite and lie together with one.
-fn hole(plane: &ArrayViewMut2<'_, f32>, seen: &mut Array2<bool>, from: (usize, usize)) -> Vec<(usize, usize)> {
+fn hole(
+    plane: &ArrayViewMut2<'_, f32>,
+    seen: &mut Array2<bool>,
+    from: (usize, usize),
+) -> Vec<(usize, usize)> {
     let (height, width) = plane.dim();
     let mut hole = vec![from];
     seen[from] = true;

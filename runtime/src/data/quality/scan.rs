@@ -27,8 +27,13 @@ struct Lanes {
 
 /// Of all values of a plane, against a range with both ends.
 pub(super) fn scan(plane: &ArrayView2<'_, f32>, low: f32, high: f32) -> Scan {
-    let mut scan =
-        Scan { values: plane.len() as u64, missing: 0, outside: 0, least: f32::INFINITY, most: f32::NEG_INFINITY };
+    let mut scan = Scan {
+        values: plane.len() as u64,
+        missing: 0,
+        outside: 0,
+        least: f32::INFINITY,
+        most: f32::NEG_INFINITY,
+    };
     let mut line = Vec::new();
     for row in plane.outer_iter() {
         let values = match row.as_slice() {
@@ -94,13 +99,13 @@ impl Lanes {
 /// Whether two planes have the same bits; found out at the first row in which they have not.
 pub(super) fn same(one: &ArrayView2<'_, f32>, other: &ArrayView2<'_, f32>) -> bool {
     one.dim() == other.dim()
-        && one.outer_iter().zip(other.outer_iter()).all(|(one, other)| match (one.as_slice(), other.as_slice()) {
-            (Some(one), Some(other)) => {
-                one.chunks(4096).zip(other.chunks(4096)).all(|(one, other)| {
+        && one.outer_iter().zip(other.outer_iter()).all(|(one, other)| {
+            match (one.as_slice(), other.as_slice()) {
+                (Some(one), Some(other)) => one.chunks(4096).zip(other.chunks(4096)).all(|(one, other)| {
                     one.iter().zip(other).fold(0, |differ, (a, b)| differ | (a.to_bits() ^ b.to_bits())) == 0
-                })
+                }),
+                _ => one.iter().zip(&other).all(|(a, b)| a.to_bits() == b.to_bits()),
             }
-            _ => one.iter().zip(&other).all(|(a, b)| a.to_bits() == b.to_bits()),
         })
 }
 
@@ -136,13 +141,12 @@ mod tests {
     #[test]
     fn a_pass_counts_as_one_by_one() {
         for (height, width) in [(1, 1), (3, 16), (5, 37), (2, 257)] {
-            let values = Array2::from_shape_fn((height, width), |(row, column)| {
-                match (row * width + column) % 11 {
+            let values =
+                Array2::from_shape_fn((height, width), |(row, column)| match (row * width + column) % 11 {
                     3 => f32::NAN,
                     7 => f32::NEG_INFINITY,
                     other => other as f32 - 4.5,
-                }
-            });
+                });
             for view in [values.view(), values.slice(s![.., ..;-1]), values.slice(s![.., ..1])] {
                 let found = scan(&view, -2.0, 4.0);
                 let finite = || view.iter().copied().filter(|value| value.is_finite());

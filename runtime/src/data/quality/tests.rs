@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use ndarray::{Array3, ArrayView3, Axis};
 
 use super::{Check, Fields, Finding, Judge};
+use crate::data::archive::Archive;
+use crate::data::synthetic::{self, Synthetic};
 
 const LEVELS: [f64; 4] = [100_000.0, 85_000.0, 50_000.0, 10_000.0];
 const SIZE: (usize, usize) = (40, 60);
@@ -135,10 +137,7 @@ fn values_outside_and_missing() {
         air.get_mut("td2m").unwrap()[(0, 3, 5)] = 100.0;
         air.get_mut("v").unwrap()[(1, 3, 5)] = f32::NAN;
     });
-    only(&found, &[
-        (Check::Missing, "v", Some(85_000.0)),
-        (Check::OutsideRange, "td2m", None),
-    ]);
+    only(&found, &[(Check::Missing, "v", Some(85_000.0)), (Check::OutsideRange, "td2m", None)]);
     assert_eq!((found[0].points, found[0].worst), (1, 1.0 / 2400.0));
     assert_eq!((found[1].points, found[1].worst), (2, 400.0));
 }
@@ -205,11 +204,14 @@ fn an_hour_that_comes_twice() {
 #[test]
 fn maxima_of_an_analysis() {
     let found = spoilt(|air| air.get_mut("updraught").unwrap().fill(0.0));
-    only(&found, &[
-        (Check::Placeholder, "rain", None),
-        (Check::Placeholder, "updraught", None),
-        (Check::Placeholder, "refd", None),
-    ]);
+    only(
+        &found,
+        &[
+            (Check::Placeholder, "rain", None),
+            (Check::Placeholder, "updraught", None),
+            (Check::Placeholder, "refd", None),
+        ],
+    );
 }
 
 #[test]
@@ -267,11 +269,13 @@ fn whatever_is_given_there_is_an_answer() {
     only(&judge.judge(&fields, None), &[]);
     let other = Array3::<f32>::zeros((2, 0, 3));
     let fields: Fields<'_> = rows().iter().map(|row| (row.0, ArrayView3::from(&other))).collect();
-    judge.judge(&fields, Some(&views(&now)));
+    let _ = judge.judge(&fields, Some(&views(&now)));
     let small = Array3::<f32>::zeros((1, 1, 1));
-    let mixed: Fields<'_> =
-        now.iter().map(|(name, values)| (*name, if *name == "q2m" { small.view() } else { values.view() })).collect();
-    judge.judge(&mixed, Some(&fields));
+    let mixed: Fields<'_> = now
+        .iter()
+        .map(|(name, values)| (*name, if *name == "q2m" { small.view() } else { values.view() }))
+        .collect();
+    let _ = judge.judge(&mixed, Some(&fields));
 }
 
 /// Values judged in a second: all planes of thirteen levels of five fields on 530 by 900 points, an hour before beside them.
@@ -287,7 +291,12 @@ fn how_fast() {
                 base + step * level as f32 + 0.01 * ((row * 31 + column * 17 + hour) % 97) as f32
             })
         };
-        BTreeMap::from([("t", of(200.0, 6.0)), ("q", of(0.0, 0.0).mapv(|value| value * 1e-6)), ("u", of(3.0, 1.0)), ("v", of(-3.0, 0.5))])
+        BTreeMap::from([
+            ("t", of(200.0, 6.0)),
+            ("q", of(0.0, 0.0).mapv(|value| value * 1e-6)),
+            ("u", of(3.0, 1.0)),
+            ("v", of(-3.0, 0.5)),
+        ])
     };
     let (now, before) = (make(1), make(0));
     let judge = Judge::new(&plan);
@@ -297,5 +306,57 @@ fn how_fast() {
         let found = judge.judge(&views(&now), Some(&views(&before)));
         let seconds = start.elapsed().as_secs_f64();
         println!("{:.0} million values a second, {} findings", count as f64 / seconds / 1e6, found.len());
+    }
+}
+
+/// Every field of the synthetic world over two days.
+#[test]
+fn in_the_synthetic_world_nothing_is_found() {
+    let world = Synthetic::new(1);
+    let quantity = |from: &str| match from.split(':').next() {
+        Some("TMP") => "temperature",
+        Some("UGRD") => "eastward_wind",
+        Some("VGRD") => "northward_wind",
+        Some("SPFH") => "specific_humidity",
+        Some("HGT") => "height",
+        Some("MSLMA" | "PRES") => "pressure",
+        Some("REFC") => "reflectivity",
+        Some("UPDRAFT") => "vertical_wind",
+        Some("CAPE") => "buoyant_energy",
+        _ => "helicity",
+    };
+    let mut plan = plan(&[]);
+    plan.grid = world.grid().plan;
+    plan.levels.insert(
+        "pl".into(),
+        LevelsPlan { coordinate: "pressure".into(), values: synthetic::LEVELS.to_vec() },
+    );
+    plan.fields = (synthetic::FIELDS.iter())
+        .map(|field| FieldPlan {
+            name: field.from.into(),
+            from: field.from.into(),
+            quantity: quantity(field.from).into(),
+            units: field.units.into(),
+            support: match field.from {
+                "HGT:surface" => SupportPlan::Static,
+                _ if field.levels => SupportPlan::Levels("pl".into()),
+                from if from.contains("entire atmosphere") || from.contains('-') => SupportPlan::Column,
+                _ => SupportPlan::Surface,
+            },
+            cell: field.from.contains("UPHL").then(|| "max over 1 h".into()),
+            range: (None, None),
+        })
+        .collect();
+    let judge = Judge::new(&plan);
+    let hour = |hour: i64| -> Air {
+        let time = Timestamp::from_second(1_589_932_800 + 3600 * hour).unwrap();
+        synthetic::FIELDS.iter().map(|field| (field.from, world.read(field.from, time).unwrap())).collect()
+    };
+    let mut before = hour(0);
+    for next in 1..48 {
+        let now = hour(next);
+        let found = judge.judge(&views(&now), Some(&views(&before)));
+        assert!(found.is_empty(), "hour {next}: {found:#?}");
+        before = now;
     }
 }
