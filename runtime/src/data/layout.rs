@@ -257,7 +257,7 @@ fn write_coordinates(
         let described = json!({"standard_name": name, "long_name": name, "units": units});
         let array =
             create(storage, name, &shape, &["y", "x"], data_type::float32(), f32::NAN.into(), described)?;
-        store_all(&array, name, values.iter().copied().collect::<Vec<f32>>())?;
+        store_all(&array, name, values.iter().map(|degrees| *degrees as f32).collect::<Vec<f32>>())?;
     }
     let axes: [(&str, Vec<f64>); 2] = [
         ("x", (0..plan.grid.width).map(|column| grid.position(0, column).0).collect()),

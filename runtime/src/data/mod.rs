@@ -20,6 +20,7 @@ pub mod of_grid;
 pub mod prefetch;
 pub mod prepare;
 pub mod quality;
+pub mod regrid;
 pub mod sample;
 pub mod sounding;
 pub mod source;

@@ -155,8 +155,8 @@ fn a_reopened_store_equals_the_archive_bit_for_bit() {
     let archive = Synthetic::new(1);
     assert_eq!(store.times(), selected_times(&plan()));
     assert_eq!(store.times().len(), 72);
-    assert_eq!(store.latitude(), &plains().latitude);
-    assert_eq!(store.longitude(), &plains().longitude);
+    assert_eq!(store.latitude(), plains().latitude.mapv(|degrees| degrees as f32));
+    assert_eq!(store.longitude(), plains().longitude.mapv(|degrees| degrees as f32));
     for (index, time) in store.times().iter().enumerate() {
         let temperature = archive.read("TMP", *time).unwrap().select(Axis(0), &[10, 7, 12]);
         assert_eq!(*store.read("t", index).unwrap(), temperature);

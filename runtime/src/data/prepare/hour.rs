@@ -134,7 +134,7 @@ impl Work<'_> {
             for step in 1..reach {
                 let Some(there) = self.neighbour(time, way * step) else { break };
                 let before = match self.neighbour(there, -1) {
-                    Some(before) if self.judge.looks_back() => self.hour(before, statics)?,
+                    Some(before) if !self.plan.repair.reject.is_empty() => self.hour(before, statics)?,
                     _ => Read::Absent(String::new()),
                 };
                 let before = if let Read::Whole(hour) = &before { Some(hour) } else { None };

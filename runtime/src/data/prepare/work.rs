@@ -174,7 +174,7 @@ impl<'a> Work<'a> {
         }
         let read = self.hour(before, statics)?;
         let earlier = match self.neighbour(before, -1) {
-            Some(earlier) if self.judge.looks_back() && !self.plan.repair.reject.is_empty() => {
+            Some(earlier) if !self.plan.repair.reject.is_empty() => {
                 Some(self.hour(earlier, statics)?)
             }
             _ => None,
