@@ -7,9 +7,11 @@
 //! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
 pub mod archive;
+pub mod fetch;
 pub mod files;
 pub mod grib;
 pub mod grid;
+pub mod idx;
 pub mod inspect;
 pub mod kernels;
 pub mod layout;

@@ -308,7 +308,7 @@ fn check_names(plan: &DataPlan, fields: &[StoredField]) -> Result<(), DataError>
 }
 
 /// Finds a field in the archive and the places of its levels there.
-fn select(
+pub(super) fn select(
     plan: &DataPlan,
     archive: &str,
     field: &FieldPlan,
