@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use aurora_runtime::data::files::Files;
-
 use crate::server::{Fault, Served};
 use crate::{FILE, fetch, open, served};
 
@@ -77,7 +75,7 @@ fn conversations() -> Vec<(&'static str, Vec<Fault>, End)> {
         (Fault::Status(403), Wrong(&["bytes ", "does not let us read"])),
         (Fault::Status(404), Wrong(&["there is no such file"])),
         (Fault::Status(416), Wrong(&["bytes ", "no such bytes"])),
-        (Fault::More(7), Wrong(&["bytes ", "more than", "3 attempts"])),
+        (Fault::More(7), Wrong(&["bytes ", "contradicts itself", "3 attempts"])),
         (Fault::Misplaced(""), Wrong(&["bytes ", "3 attempts"])),
         // Of a small file the whole is taken.
         (Fault::Whole, Right),
@@ -107,7 +105,8 @@ fn conversations() -> Vec<(&'static str, Vec<Fault>, End)> {
         (IDX, once(Fault::Fewer(20)), Right),
         (IDX, once(Fault::Garbage), Wrong(&["line 1: "])),
         (IDX, once(Fault::Whole), Right),
-        (IDX, vec![Fault::Miscounted(-30)], Right),
+        // Cut in the middle of its last line.
+        (IDX, vec![Fault::Miscounted(-30)], Wrong(&["line 12: it ends before"])),
     ]);
     all
 }
@@ -134,7 +133,8 @@ fn sixty_bad_conversations_end_in_right_bytes_or_a_sentence() {
 fn converse(end: &'static str, faults: &[Fault], ends: End) {
     let (server, bytes, inventory) = served();
     let cache = tempfile::tempdir().expect("a folder");
-    let what = format!("{:?} for {end}, {} times", faults.iter().find(|one| **one != Fault::None), faults.len());
+    let what =
+        format!("{:?} for {end}, {} times", faults.iter().find(|one| **one != Fault::None), faults.len());
     server.fault(end, faults.iter().cloned());
     let began = Instant::now();
     let ended = fetch(&*open(&server, cache.path()));

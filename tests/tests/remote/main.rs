@@ -89,7 +89,10 @@ pub fn fetch(files: &dyn Files) -> Result<Vec<(Wanted, Vec<u8>)>, String> {
     for index in CHOSEN {
         let offset = inventory.entries()[index].offset;
         let range = inventory.range(offset, length);
-        records.push(wanted(FILE, range.ok_or_else(|| format!("{}/{name}: no message at {offset}", files.place()))?));
+        records.push(wanted(
+            FILE,
+            range.ok_or_else(|| format!("{}/{name}: no message at {offset}", files.place()))?,
+        ));
     }
     let outcome = bring(files, &records, &mut |_| ControlFlow::Continue(()));
     if let Some((_, error)) = outcome.failed.first() {

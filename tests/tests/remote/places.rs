@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aurora_runtime::data::fetch::{Amount, bring};
-use aurora_runtime::data::files::{self, Files, Settings, Wanted};
+use aurora_runtime::data::files::{self, Settings, Wanted};
 use aurora_runtime::data::idx::Inventory;
 
 use crate::server::{Fault, Server};
@@ -35,7 +35,8 @@ fn a_bucket_is_listed_and_read_at_its_endpoint() {
     server.put("bucket/hrrr/day/hour0.grib2.idx", inventory.into_bytes());
     server.put("bucket/other/hour.grib2", bytes.clone());
     let cache = tempfile::tempdir().expect("a folder");
-    let settings = Settings { endpoint: Some(server.address.clone()), region: Some("nowhere-1".into()), ..settings() };
+    let settings =
+        Settings { endpoint: Some(server.address.clone()), region: Some("nowhere-1".into()), ..settings() };
     let files = files::open("s3://bucket/hrrr", Path::new(""), cache.path(), &settings).expect("an address");
     assert_eq!(files.place(), "s3://bucket/hrrr");
     let listed = files.list("day").expect("a listing");
@@ -61,7 +62,10 @@ fn a_bucket_is_listed_and_read_at_its_endpoint() {
     let error = files.read("day/hour9.grib2", 0..10).expect_err("absent").to_string();
     assert_eq!(error, "s3://bucket/hrrr/day/hour9.grib2: there is no such file");
     let error = files.read("day/hour1.grib2", 0..1 << 40).expect_err("short").to_string();
-    assert!(error.ends_with(&format!("it has {} bytes, so none up to 1099511627776", bytes.len())), "{error}");
+    assert!(
+        error.ends_with(&format!("it has {} bytes, so none up to 1099511627776", bytes.len())),
+        "{error}"
+    );
 }
 
 #[test]
@@ -75,12 +79,16 @@ fn a_web_server_without_listings_says_so() {
 #[test]
 fn nobody_at_home_is_an_error_soon() {
     let cache = tempfile::tempdir().expect("a folder");
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let files =
-        files::open(&format!("http://{closed}/x"), Path::new(""), cache.path(), &settings()).expect("an address");
+    let closed =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let files = files::open(&format!("http://{closed}/x"), Path::new(""), cache.path(), &settings())
+        .expect("an address");
     let began = std::time::Instant::now();
     let error = files.length("a.grib2").expect_err("nobody").to_string();
-    assert!(error.starts_with(&format!("http://{closed}/x/a.grib2: ")) && error.contains("3 attempts"), "{error}");
+    assert!(
+        error.starts_with(&format!("http://{closed}/x/a.grib2: ")) && error.contains("3 attempts"),
+        "{error}"
+    );
     assert!(began.elapsed() < Duration::from_secs(5));
 }
 
@@ -91,18 +99,20 @@ fn neighbours_come_in_one_request_and_long_files_in_pieces() {
     fetch(&*open(&server, cache.path())).expect("well");
     let inventory = Inventory::read("idx", inventory.as_bytes()).expect("sound");
     let at = |index: usize| inventory.entries()[index].offset;
-    let asked: Vec<String> = server.seen().into_iter().filter(|one| one.1.ends_with(".grib2") && !one.2.is_empty()).map(|one| one.2).collect();
-    let mut expected = vec![
-        format!("bytes={}-{}", at(2), at(4) - 1),
-        format!("bytes={}-{}", at(6), at(7) - 1),
-        format!("bytes={}-{}", at(11), bytes.len() - 1),
-    ];
-    let mut sorted = asked.clone();
+    let asked: Vec<String> = server
+        .seen()
+        .into_iter()
+        .filter(|one| one.1.ends_with(".grib2") && !one.2.is_empty())
+        .map(|one| one.2)
+        .collect();
+    // What lies between the third and the seventh is a fifth of it all.
+    let mut sorted = asked;
     sorted.sort();
-    expected.sort();
-    assert_eq!(sorted, expected);
+    let last = format!("bytes={}-{}", at(11), bytes.len() - 1);
+    assert_eq!(sorted, [last, format!("bytes={}-{}", at(2), at(7) - 1)]);
 
-    let long: Vec<u8> = (0..20_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let long: Vec<u8> =
+        (0..20_000_000u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     server.put("data/long.bin", long.clone());
     server.fault("long.bin", [Fault::None, Fault::Cut(3_000_000), Fault::Status(503)]);
     let files = open(&server, cache.path());
@@ -203,7 +213,10 @@ fn several_share_a_cache() {
                     match files.read(FILE, start..start + 9000) {
                         Ok(read) => assert_eq!(read, bytes[start as usize..start as usize + 9000]),
                         // Dropped by another just after it came, twice.
-                        Err(error) => assert!(error.reason.contains("cache") || error.reason.contains("kept"), "{error}"),
+                        Err(error) => assert!(
+                            error.reason.contains("cache") || error.reason.contains("kept"),
+                            "{error}"
+                        ),
                     }
                 }
             });
@@ -236,11 +249,16 @@ fn real_inventories_name_what_there_is() {
         let ranges: Vec<_> =
             inventory.entries().iter().map(|entry| inventory.range(entry.offset, last + 1000)).collect();
         assert!(ranges.iter().all(Option::is_some), "{name}");
-        assert!(inventory.entries().iter().all(|entry| entry.reference.to_string() == "2025-08-01T00:00:00Z"));
+        assert!(
+            inventory.entries().iter().all(|entry| entry.reference.to_string() == "2025-08-01T00:00:00Z")
+        );
         // Cut anywhere, it is an inventory of fewer messages or an error with its line.
         for cut in (0..text.len()).step_by(97) {
             match Inventory::read(name, &text[..cut]) {
-                Ok(part) => assert!(part.entries().len() < count && text[..cut].ends_with(b":") || text[..cut].ends_with(b"\n")),
+                Ok(part) => assert!(
+                    part.entries().len() < count && text[..cut].ends_with(b":")
+                        || text[..cut].ends_with(b"\n")
+                ),
                 Err(error) => assert!(error.to_string().starts_with(&format!("{name}: line ")), "{error}"),
             }
         }

@@ -103,7 +103,10 @@ impl Server {
     }
 
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
-        let etag = Some(format!("\"{:x}\"", bytes.iter().fold(17u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(*byte))));
+        let etag = Some(format!(
+            "\"{:x}\"",
+            bytes.iter().fold(17u64, |sum, byte| sum.wrapping_mul(31) ^ u64::from(*byte))
+        ));
         self.state().files.insert(path.to_string(), Served { bytes, etag });
     }
 
@@ -340,7 +343,10 @@ fn listing(out: &mut &TcpStream, state: &Mutex<State>, request: &Request) -> std
     let bucket = format!("{}/", request.path);
     let all: Vec<(String, usize)> = {
         let state = state.lock().expect("whole");
-        let keys = state.files.iter().filter_map(|(path, file)| Some((path.strip_prefix(&bucket)?.to_string(), file.bytes.len())));
+        let keys = state
+            .files
+            .iter()
+            .filter_map(|(path, file)| Some((path.strip_prefix(&bucket)?.to_string(), file.bytes.len())));
         keys.filter(|(key, _)| key.starts_with(&prefix) && (token.is_empty() || *key > token)).collect()
     };
     let mut xml = "<?xml version=\"1.0\"?><ListBucketResult>".to_string();
@@ -351,9 +357,16 @@ fn listing(out: &mut &TcpStream, state: &Mutex<State>, request: &Request) -> std
         ));
     }
     if all.len() > 2 {
-        xml.push_str(&format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>", all[1].0));
+        xml.push_str(&format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{}</NextContinuationToken>",
+            all[1].0
+        ));
     }
     xml.push_str("</ListBucketResult>");
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{xml}", xml.len())?;
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{xml}",
+        xml.len()
+    )?;
     Ok(true)
 }

@@ -122,18 +122,46 @@ impl HttpService for Watched {
     }
 }
 
-/// Whether bytes come as they are in the file, with numbers that can be reckoned with.
+/// Whether bytes come as they are in the file, as many as their place says, with numbers that can be reckoned with.
 fn usable(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let (place, length) = (text("content-range"), text("content-length"));
     let plain = text("content-encoding").is_none_or(|encoding| matches!(encoding, "" | "identity"));
-    // A number of 19 digits can be added to.
+    // A number of 18 digits can be added to.
     let small = |text: &str| text.split(|c: char| !c.is_ascii_digit()).all(|number| number.len() < 19);
-    plain && text("content-range").is_none_or(small) && text("content-length").is_none_or(small)
+    let agree = match (place.and_then(span), length.and_then(|text| text.parse::<u64>().ok())) {
+        (Some(span), Some(length)) => span == length,
+        _ => true,
+    };
+    plain && agree && place.is_none_or(small) && length.is_none_or(small)
+}
+
+/// How many bytes `bytes 10-19/100` are.
+fn span(place: &str) -> Option<u64> {
+    let (range, _) = place.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_must_not_contradict_itself() {
+        let headers = |list: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in list {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            usable(&headers)
+        };
+        assert!(headers(&[("content-range", "bytes 10-19/100"), ("content-length", "10")]));
+        assert!(headers(&[("content-encoding", "identity")]));
+        assert!(!headers(&[("content-range", "bytes 10-19/100"), ("content-length", "11")]));
+        assert!(!headers(&[("content-range", "bytes 0-18446744073709551615/18446744073709551615")]));
+        assert!(!headers(&[("content-encoding", "gzip")]));
+    }
 
     #[test]
     fn a_server_says_in_two_ways_when_to_come_again() {

@@ -130,11 +130,17 @@ impl Server {
                 },
                 Err(attempt) => attempt,
             };
-            if part.bytes.len() as u64 - counted >= worth {
-                counted = part.bytes.len() as u64;
+            let come = part.bytes.len() as u64;
+            let told = part.told(attempt);
+            if come == part.range.end - part.range.start {
+                // All came, and then something was wrong with it: none of it is believed.
+                part.bytes.clear();
+                counted = 0;
+            } else if come - counted >= worth {
+                counted = come;
                 tries = Tries::default();
             }
-            self.rest(&mut tries, part.told(attempt)).await?;
+            self.rest(&mut tries, told).await?;
         }
     }
 
