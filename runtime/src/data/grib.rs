@@ -31,6 +31,7 @@ pub mod packing;
 pub mod product;
 mod remote;
 mod walk;
+pub mod words;
 
 pub use grid::Grid;
 pub use packing::{Number, Packing};
@@ -79,6 +80,8 @@ pub struct Field {
     pub product: Product,
     pub grid: Arc<Grid>,
     pub packing: Packing,
+    /// The whole message in the file.
+    whole: Range<u64>,
     bitmap: Bitmap,
     data: Range<u64>,
 }
@@ -265,6 +268,11 @@ impl Field {
     /// `12` or, where the message holds several fields, `12.2`.
     pub fn number(&self) -> String {
         if self.part == 1 { self.message.to_string() } else { format!("{}.{}", self.message, self.part) }
+    }
+
+    /// Where its message lies in the file.
+    pub fn bytes(&self) -> Range<u64> {
+        self.whole.clone()
     }
 
     /// The name forecasters know (`REFC`), or the code (`0.2.220`) where the table has none.

@@ -95,7 +95,13 @@ fn read_message(
     if read(reader, end - 4..end)? != b"7777" {
         return Err(Problem::NoEnd);
     }
-    let mut state = State { discipline: indicator[6], message, offset: base + start, ..State::default() };
+    let mut state = State {
+        discipline: indicator[6],
+        message,
+        offset: base + start,
+        whole: base + start..base + end,
+        ..State::default()
+    };
     let mut at = start + 16;
     while at < end - 4 {
         at = read_section(reader, at, end - 4, &mut state, fields)?;
@@ -116,6 +122,7 @@ struct State {
     discipline: u8,
     message: usize,
     offset: u64,
+    whole: Range<u64>,
     part: usize,
     centre: u16,
     identification: Option<Vec<u8>>,
@@ -225,7 +232,8 @@ fn finish(data: Range<u64>, state: &mut State) -> Result<Field, Problem> {
     }
     state.part += 1;
     let (message, part, offset, centre) = (state.message, state.part, state.offset, state.centre);
-    Ok(Field { message, part, offset, centre, product, grid, packing, bitmap, data })
+    let whole = state.whole.clone();
+    Ok(Field { message, part, offset, centre, product, grid, packing, whole, bitmap, data })
 }
 
 fn read(reader: &mut (impl Read + Seek), range: Range<u64>) -> Result<Vec<u8>, Problem> {
