@@ -9,6 +9,8 @@ use ndarray::{Array3, Axis};
 use super::files::{Files, Wanted};
 use super::grid::Grid;
 
+pub mod hrrr;
+
 /// What a recipe wants of an archive: one field, some of its levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Request<'a> {
@@ -94,7 +96,7 @@ pub struct ArchiveField {
     pub from: String,
     /// The unit its values come in, for instance `K`.
     pub units: String,
-    /// Pressure levels in Pa, absent for a field without levels.
+    /// Pressure levels in Pa, or the numbers of a model's own levels, absent for a field without levels.
     pub levels: Option<Vec<f64>>,
     /// One sentence for people.
     pub description: String,
