@@ -1,4 +1,4 @@
-//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`.
+//! `aurorac data prepare RECIPE`, `aurorac data get RECIPE`, `aurorac data inspect FILE`.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,14 @@ use crate::run::{Failure, Format, Recipe};
 use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 
+mod get;
+
 #[derive(Debug, Subcommand)]
 pub enum Word {
     /// Turn an archive into the training store of a recipe
     Prepare(RecipeArgument),
+    /// Fetch what a recipe reads of an archive on a server
+    Get(get::Arguments),
     /// Say what a GRIB2, NetCDF or Zarr file holds
     Inspect {
         /// The file
@@ -28,6 +32,7 @@ pub enum Word {
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
+        Word::Get(arguments) => get::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {
