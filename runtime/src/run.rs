@@ -15,10 +15,11 @@ use jiff::Timestamp;
 use ndarray::Array3;
 
 use crate::data::archive::{Archive, ArchiveField, Available, DataError, Request};
+use crate::data::brought::Brought;
 use crate::data::files::{Files, Wanted};
 use crate::data::grid::Grid;
 use crate::data::kernels::Kernels as Derived;
-use crate::data::prepare::{Inventory, digest, prepare};
+use crate::data::prepare::{Inventory, Progress, Share, digest, prepare, prepare_share};
 use crate::data::store::Store;
 use crate::durable;
 use crate::hub;
@@ -204,34 +205,46 @@ impl Recipe {
         named.iter().map(path).collect()
     }
 
-    /// Prepares the training store, or finds it prepared. A signal ends it with nothing left behind.
+    /// Prepares the training store, or finds it prepared. After a signal the same command goes on where it was.
     pub fn prepare(&self, interrupt: &Interrupt) -> Result<(Arc<Store>, Inventory), Failure> {
+        let (path, inventory) = self.with_archive(interrupt, |archive, derived, path| {
+            let progress = Bar::new();
+            prepare(&self.plan.data, archive, derived, path, &mut |at| progress.show(at))
+        })?;
+        Ok((Arc::new(Store::open(&path)?), inventory))
+    }
+
+    /// Prepares a share of the training store; gives its place and whether anything was left to do.
+    pub fn prepare_share(&self, share: Share, interrupt: &Interrupt) -> Result<(PathBuf, bool), Failure> {
+        self.with_archive(interrupt, |archive, derived, path| {
+            let progress = Bar::new();
+            prepare_share(&self.plan.data, archive, derived, path, share, &mut |at| progress.show(at))
+        })
+    }
+
+    /// Where the training store of this recipe lies, or would lie.
+    pub fn store_path(&self) -> Result<PathBuf, Failure> {
+        Ok(self.with_archive(&Interrupt::default(), |_, _, _| Ok(()))?.0)
+    }
+
+    fn with_archive<T>(
+        &self,
+        interrupt: &Interrupt,
+        run: impl FnOnce(&dyn Archive, &Derived, &Path) -> Result<T, DataError>,
+    ) -> Result<(PathBuf, T), Failure> {
         let data = &self.plan.data;
+        let stores = self.site.stores();
         let archive = self.site.open_archive(&data.archive)?;
         let archive = Interruptible { archive: &*archive, interrupt };
+        let archive = Brought::to_grid(&archive, data, &stores)?;
+        let archive = archive.debiased(data, &|name| self.site.open_archive(name), &stores)?;
         let derived = Derived::new(&self.kernels, &data.derived)?;
         let digest = digest(data, &archive, &derived);
-        let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let template = "preparing {bar:32} {pos}/{len} times  {eta} left";
-            let style =
-                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(0).with_style(style)
-        });
-        let inventory = prepare(data, &archive, &derived, &path, &mut |progress| {
-            if let Some(bar) = &bar {
-                bar.set_length(progress.total as u64);
-                bar.set_position(progress.done as u64);
-            }
-        });
-        if let (Err(_), Some(code)) = (&inventory, interrupt.code()) {
-            return Err(Failure::Signal(code));
+        let path = stores.join(format!("{}-{}.zarr", data.archive, &digest[..8]));
+        match (run(&archive, &derived, &path), interrupt.code()) {
+            (Err(_), Some(code)) => Err(Failure::Signal(code)),
+            (result, _) => Ok((path, result?)),
         }
-        let inventory = inventory?;
-        if let Some(bar) = &bar {
-            bar.finish_and_clear();
-        }
-        Ok((Arc::new(Store::open(&path)?), inventory))
     }
 
     /// The folder of this recipe's run with a seed.
@@ -290,6 +303,32 @@ pub fn recipe_text(path: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         refused(&format!("it is no text in UTF-8 from byte {} on", error.utf8_error().valid_up_to()))
     })
+}
+
+/// How far a preparation is, on a terminal.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new() -> Bar {
+        let template = "preparing {bar:32} {pos}/{len} times  {eta} left";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Bar(std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_style(style)))
+    }
+
+    fn show(&self, progress: Progress) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// An archive that reads no more once a signal has come.

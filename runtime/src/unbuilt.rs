@@ -37,7 +37,7 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }
-    data(&plan.data, &mut add);
+    region_of(plan, &mut add);
     let used = |name: &str| plan.training.phases.iter().any(|p| p.minimise.iter().any(|(_, n)| n == name));
     for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
         for term in &loss.terms {
@@ -64,14 +64,15 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     list
 }
 
-fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
-    add(data.sampling.analyses_only, "an archive of analyses only (`.f00`)".into());
-    add(!data.sampling.regions.is_empty(), "a `region` of the data".into());
-    add(!data.sampling.months.is_empty(), "`months` of the data".into());
-    let repair = &data.repair;
-    add(repair.gaps.is_some() || repair.holes.is_some(), "`fill`".into());
-    add(!repair.reject.is_empty(), "`reject`".into());
-    add(!repair.debias.is_empty(), "`debias`".into());
+/// Part of a grid is learnt from in tiles; whether scores should be of that part only is not decided.
+fn region_of(plan: &Plan, add: &mut impl FnMut(bool, String)) {
+    if plan.data.sampling.regions.is_empty() {
+        return;
+    }
+    for phase in plan.training.phases.iter().filter(|phase| phase.tile.is_none()) {
+        add(true, format!("a `region` in the phase `{}`, which has no `tile`", phase.name));
+    }
+    add(!plan.evaluations.is_empty(), "the evaluation of a recipe with a `region`".into());
 }
 
 /// `lora`: the model has low-rank updates of its own.
@@ -83,8 +84,7 @@ fn phase_of(phase: &PhasePlan, lora: bool, add: &mut impl FnMut(bool, String)) {
     part(!phase.adapters.is_empty() && lora, "low-rank updates beside those of the architecture");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
     part(!phase.scales.is_empty(), "`scale`");
-    part(phase.tile.is_some(), "`tile`");
-    part(!phase.favour.is_empty(), "`favour`");
+    part(phase.favour.len() > 1, "`favour` of several conditions");
     part(phase.stop.is_some(), "`stop`");
     part(phase.average.is_some(), "`average`");
     part(

@@ -14,6 +14,7 @@ mod cli {
     mod roads;
     mod soundings;
     mod state;
+    mod stores;
     mod tensors;
     mod words;
 }

@@ -19,12 +19,8 @@ use zarrs::array::builder::ArrayBuilderFillValue;
 use zarrs::array::codec::{
     BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode, Crc32cCodec,
 };
-use zarrs::array::{
-    Array, ArrayBuilder, ArrayMetadataOptions, ArrayToBytesCodecTraits, DataType, Element, ElementOwned,
-    data_type,
-};
+use zarrs::array::{Array, ArrayBuilder, ArrayMetadataOptions, DataType, data_type};
 use zarrs::filesystem::FilesystemStore;
-use zarrs::storage::store::MemoryStore;
 
 use super::archive::DataError;
 use super::grid::Grid;
@@ -157,55 +153,6 @@ fn create_field(
         .dimension_names(Some(names))
         .attributes(attributes(field));
     finish(&builder, storage, &field.name)
-}
-
-/// The bytes of a shard: (times, [levels,] rows, columns) as the array has it, filled up to whole tiles.
-///
-/// # Errors
-/// Values of another number than the shard has.
-pub fn encoded(array: &Array<FilesystemStore>, shard: &[u64], values: &[f32]) -> Result<Vec<u8>, String> {
-    let shape = array.chunk_shape(shard).map_err(|error| error.to_string())?;
-    let kind = array.data_type();
-    let bytes = f32::to_array_bytes(kind, values).map_err(|error| error.to_string())?;
-    // Written even where all is missing, so that a tile that is not there is always an error.
-    // One after the other, so that they lie in one order and equal fields are equal files.
-    let options = CodecOptions::default().with_store_empty_chunks(true).with_concurrent_target(1);
-    let encoded = array.codecs().encode(bytes, &shape, kind, array.fill_value(), &options);
-    encoded.map(std::borrow::Cow::into_owned).map_err(|error| error.to_string())
-}
-
-/// Decodes inner chunks by themselves, checksum and all.
-#[derive(Debug)]
-pub struct TileCodec(Array<MemoryStore>);
-
-impl TileCodec {
-    /// For the tiles of a field of so many levels.
-    ///
-    /// # Errors
-    /// A codec that cannot be made.
-    pub fn new(field: &StoredField, depth: usize, tile: (usize, usize)) -> Result<Self, DataError> {
-        let shape = vec![depth as u64, tile.0 as u64, tile.1 as u64];
-        let array = ArrayBuilder::new(shape.clone(), shape, data_type::float32(), f32::NAN)
-            .bytes_to_bytes_codecs(vec![compression(field)?, Arc::new(Crc32cCodec::new())])
-            .build(Arc::new(MemoryStore::new()), "/tile");
-        array.map(Self).map_err(|error| DataError::Archive(format!("`{}`: {error}", field.name)))
-    }
-
-    /// The values of a tile.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes.
-    pub fn values(&self, encoded: Vec<u8>) -> Result<Vec<f32>, String> {
-        let origin = vec![0; self.0.dimensionality()];
-        let shape = self.0.chunk_shape(&origin).map_err(|error| error.to_string())?;
-        let (kind, options) = (self.0.data_type(), CodecOptions::default());
-        let bytes = self
-            .0
-            .codecs()
-            .decode(encoded.into(), &shape, kind, self.0.fill_value(), &options)
-            .map_err(|error| error.to_string())?;
-        f32::from_array_bytes(kind, bytes).map_err(|error| error.to_string())
-    }
 }
 
 /// Writes time, levels, latitude, longitude and the projection's x and y.
@@ -441,7 +388,11 @@ fn store_all<T: zarrs::array::Element>(
         .map_err(|error| DataError::Archive(format!("the store's array `{name}` cannot be written: {error}")))
 }
 
-fn compression(field: &StoredField) -> Result<Arc<BloscCodec>, DataError> {
+/// How a tile is compressed, before its checksum is added.
+///
+/// # Errors
+/// A codec that cannot be made.
+pub(super) fn compression(field: &StoredField) -> Result<Arc<BloscCodec>, DataError> {
     let failed =
         |reason: String| DataError::Archive(format!("`{}` cannot be compressed: {reason}", field.name));
     let level =

@@ -7,6 +7,7 @@
 //! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
 pub mod archive;
+pub mod brought;
 pub mod fetch;
 pub mod files;
 pub mod grib;
@@ -24,6 +25,7 @@ pub mod prepare;
 pub mod quality;
 pub mod regrid;
 pub mod sample;
+pub mod shard;
 pub mod sounding;
 pub mod source;
 pub mod statistics;

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use aurora_compiler::kernel::ir::Module as Kernels;
+use aurora_compiler::plan::Plan;
 use aurora_compiler::plan::data::SupportPlan;
 use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, ScorePlan};
-use aurora_compiler::plan::{Plan, Role};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use jiff::Timestamp;
 use ndarray::{Array4, ArrayView2};
 
 use super::evaluation::{Evaluation, FieldKey, Thresholds, odd_width};
+use super::forecasts::{Forecasts, tiling};
 use super::fss::Padding;
 use super::scores::ScoreRow;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
 use crate::data::store::Store;
-use crate::model::{Batch, Rollout};
 use crate::predict::Forecaster;
 use crate::report::{MapField, MapRow, Panel};
 use crate::run::Failure;
-use crate::train::{batch, graph};
+use crate::train::batch;
 
 /// Samples forecast at once.
 const TOGETHER: usize = 4;
@@ -56,21 +56,18 @@ pub fn judge(
     let selection = selection(plan, &fields);
     let mut scores = accumulator(plan, evaluation)?;
     let mut maps = Maps::new(plan, &fields);
+    let tiling = tiling(plan, store)?;
+    let forecasts = Forecasts { plan, kernels, store, forecaster, device, fields: &fields, tiling };
     let total = sampler.len();
     let mut done = 0;
     while done < total {
         let count = TOGETHER.min(total - done);
-        let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
+        let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i)).collect();
         let samples = load_batch(store, &indices, &selection)?;
-        let grid = batch::coordinates(store, &samples);
-        let input = batch::physical(plan, &samples, &grid, device);
-        let forcing =
-            (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));
-        let how = Rollout { forcing: forcing.collect(), ..Rollout::of(last_lead) };
-        let forecast = forecaster.model.rollout_as(&input, &forecaster.normalisation, &how)?;
-        for lead in &evaluation.leads {
-            let predicted = values(plan, kernels, &fields, &forecast[lead - 1])?;
-            let pair = Pair { plan, evaluation, samples: &samples, predicted: &predicted, lead: *lead };
+        let leads = &evaluation.leads;
+        let predicted = forecasts.predicted(&indices, leads)?;
+        for (lead, predicted) in leads.iter().zip(&predicted) {
+            let pair = Pair { plan, evaluation, samples: &samples, predicted, lead: *lead };
             pair.score(&fields, &mut scores)?;
             maps.consider(&pair);
         }
@@ -81,8 +78,8 @@ pub fn judge(
 }
 
 /// A field that is scored, with the levels asked for.
-struct ScoredField {
-    name: String,
+pub(super) struct ScoredField {
+    pub(super) name: String,
     units: String,
     /// Level indices, with pressure in hPa; one nothing for a field without levels.
     levels: Vec<(usize, Option<f64>)>,
@@ -213,42 +210,6 @@ impl Pair<'_> {
         }
         Ok(())
     }
-}
-
-/// The forecast's scored fields by the recipe's names, (B, C, H, W): the model's own as they are, others
-/// by their kernel.
-fn values(
-    plan: &Plan,
-    kernels: &Kernels,
-    fields: &[ScoredField],
-    forecast: &Batch,
-) -> Result<BTreeMap<String, Array4<f32>>, Failure> {
-    let own: BTreeMap<String, Tensor<5>> = plan
-        .roles
-        .iter()
-        .filter_map(|role| {
-            let field = match role.role {
-                Role::Surface => forecast.surface.get(&role.named)?.clone().unsqueeze_dim::<5>(2),
-                Role::Atmosphere => forecast.atmosphere.get(&role.named)?.clone(),
-                Role::Static => forecast.statics.get(&role.named)?.clone().unsqueeze::<5>(),
-            };
-            Some((role.field.clone(), field))
-        })
-        .collect();
-    let mut result = BTreeMap::new();
-    for field in fields {
-        let tensor = match (own.get(&field.name), kernels.kernel(&field.name)) {
-            (Some(tensor), _) => tensor.clone(),
-            (None, Some(kernel)) => graph::run(kernel, &own)?.swap_remove(0),
-            (None, None) => continue,
-        };
-        let [b, _, c, h, w] = tensor.dims();
-        let list = tensor.into_data().convert::<f32>().try_into_vec::<f32>().unwrap_or_default();
-        if let Ok(array) = Array4::from_shape_vec((b, c, h, w), list) {
-            result.insert(field.name.clone(), array);
-        }
-    }
-    Ok(result)
 }
 
 /// Rows the recipe asks for, in the order in which it asks.

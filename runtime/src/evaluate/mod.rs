@@ -13,6 +13,7 @@
 pub mod contingency;
 pub mod continuous;
 pub mod evaluation;
+mod forecasts;
 pub mod fss;
 pub mod judge;
 pub mod neighbourhood;

@@ -1,4 +1,4 @@
-//! `aurorac data prepare RECIPE`, `aurorac data get RECIPE`, `aurorac data inspect FILE`.
+//! `aurorac data WORD`: from an archive to a training store, and what is in either.
 
 use std::path::PathBuf;
 
@@ -6,17 +6,27 @@ use clap::Subcommand;
 
 use super::RecipeArgument;
 use crate::data::inspect::inspect;
+use crate::data::journal::Status;
 use crate::data::prepare::Inventory;
-use crate::run::{Failure, Format, Recipe};
-use crate::talk::tell;
-use crate::train::interrupt::Interrupt;
+use crate::run::{Failure, Format};
 
+mod gc;
 mod get;
+mod prepare;
+mod verify;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
     /// Turn an archive into the training store of a recipe
-    Prepare(RecipeArgument),
+    Prepare(prepare::Arguments),
+    /// Join what shares (`prepare --part I/N`) have prepared
+    MergeStats(RecipeArgument),
+    /// Say whether every file of a store is what was written
+    Verify(verify::Arguments),
+    /// Tell the statistics of the training split
+    Stats(verify::StatsArguments),
+    /// List or remove stores that no recipe uses
+    Gc(gc::Arguments),
     /// Fetch what a recipe reads of an archive on a server
     Get(get::Arguments),
     /// Say what a GRIB2, NetCDF or Zarr file holds
@@ -31,7 +41,11 @@ pub enum Word {
 
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
-        Word::Prepare(argument) => prepare(&argument),
+        Word::Prepare(arguments) => prepare::run(&arguments),
+        Word::MergeStats(argument) => prepare::join(&argument),
+        Word::Verify(arguments) => verify::run(&arguments),
+        Word::Stats(arguments) => verify::stats(&arguments),
+        Word::Gc(arguments) => gc::run(&arguments),
         Word::Get(arguments) => get::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
@@ -43,23 +57,20 @@ pub fn run(word: Word) -> Result<(), Failure> {
     }
 }
 
-fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
-    let recipe = Recipe::open(&argument.recipe, argument.format)?;
-    crate::unbuilt::refuse(&recipe.plan)?;
-    recipe.set_threads()?;
-    let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
-    let state = if inventory.reused { "already whole" } else { "prepared" };
-    tell(&format!("{state}: {} times, {} fields\n", inventory.usable(), inventory.fields.len()));
-    tell(&findings(&inventory));
-    super::print(&format!("{}\n", store.path().display()))
-}
-
 /// A line for whatever a person should look at: absent times, missing values, values out of range.
 pub(super) fn findings(inventory: &Inventory) -> String {
     let mut text = String::new();
     let absent = inventory.absent().count();
     if absent > 0 {
         text.push_str(&format!("{absent} times are absent from the archive\n"));
+    }
+    let rejected = inventory.rejected().count();
+    if rejected > 0 {
+        text.push_str(&format!("{rejected} times are rejected\n"));
+    }
+    let filled = inventory.times.iter().filter(|time| matches!(time.status, Status::Filled { .. })).count();
+    if filled > 0 {
+        text.push_str(&format!("{filled} times are made from their neighbours\n"));
     }
     for (name, field) in &inventory.fields {
         if field.outside > 0 || field.missing > 0 {

@@ -51,7 +51,7 @@ pub(super) fn order(plan: &DataPlan) -> Result<(), DataError> {
 /// Corners that lie closer than this, in degrees, are one: GRIB rounds them to a millionth.
 const CORNER: f64 = 1e-4;
 
-fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &str) -> Result<(), DataError> {
+pub(in crate::data) fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &str) -> Result<(), DataError> {
     let near = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs() < CORNER;
     let corner = match (mine.southwest, theirs.southwest) {
         (Some(mine), Some(theirs)) => near(mine[0], theirs[0]) && near(mine[1], theirs[1]),

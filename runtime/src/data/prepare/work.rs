@@ -18,6 +18,7 @@ use crate::data::journal::{
 };
 use crate::data::layout::{self, Description, StoredField, all_fields};
 use crate::data::quality::Judge;
+use crate::data::shard::TileCodec;
 use crate::data::statistics::Growing;
 use crate::durable;
 
@@ -268,7 +269,12 @@ pub(super) struct Store<'a> {
     pub(super) directory: &'a Path,
     pub(super) description: &'a Description,
     /// By the place of the field in the plan; nothing for what is not kept.
-    pub(super) arrays: Vec<Option<Array<FilesystemStore>>>,
+    fields: Vec<Option<Kept>>,
+}
+
+struct Kept {
+    array: Array<FilesystemStore>,
+    codec: TileCodec,
 }
 
 /// A field over a stretch of times, on its way to disk; nothing where a time is missing.
@@ -289,15 +295,20 @@ impl<'a> Store<'a> {
             if !kept.iter().any(|kept| kept.name == field.name) {
                 return Ok(None);
             }
-            let array = Array::open(Arc::clone(&storage), &format!("/{}", field.name));
-            array.map(Some).map_err(|error| broken(format!("its `{}` cannot be opened: {error}", field.name)))
+            let array = Array::open(Arc::clone(&storage), &format!("/{}", field.name))
+                .map_err(|error| broken(format!("its `{}` cannot be opened: {error}", field.name)))?;
+            let grid = &description.plan.grid;
+            let depth = layout::depth(&description.plan, field)?;
+            let shape = (grid.height, grid.width);
+            let codec = TileCodec::new(field, depth, shape, layout::tile(shape.0, shape.1))?;
+            Ok(Some(Kept { array, codec }))
         };
-        let arrays = all_fields(&description.plan).iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Self { directory, description, arrays })
+        let fields = all_fields(&description.plan).iter().map(open).collect::<Result<_, DataError>>()?;
+        Ok(Self { directory, description, fields })
     }
 
     fn keeps(&self, index: usize) -> bool {
-        self.arrays[index].is_some()
+        self.fields[index].is_some()
     }
 
     /// Writes a file under its own name only when it is whole and on disk, then says so in the journal.
@@ -308,7 +319,8 @@ impl<'a> Store<'a> {
         statistics: Growing,
         journal: &Mutex<Journal>,
     ) -> Result<(), DataError> {
-        let Some(array) = &self.arrays[record.index] else { return Ok(()) };
+        let Some(kept) = &self.fields[record.index] else { return Ok(()) };
+        let array = &kept.array;
         let failed = |reason: String| {
             DataError::Archive(format!("the field `{}` cannot be written: {reason}", field.name))
         };
@@ -316,9 +328,9 @@ impl<'a> Store<'a> {
         if field.support != SupportPlan::Static {
             shard[0] = record.number;
         }
-        let values = shard_values(array, &shard, &record.hours).map_err(failed)?;
-        let bytes = layout::encoded(array, &shard, &values).map_err(failed)?;
-        drop(values);
+        let fixed = field.support == SupportPlan::Static;
+        let times = if fixed { 1 } else { self.description.shard };
+        let bytes = kept.codec.shard(times, &record.hours).map_err(failed)?;
         let file = array.chunk_key(&shard).to_string();
         let path = self.directory.join(&file);
         if let Some(folder) = path.parent() {
@@ -357,35 +369,4 @@ fn counted(field: &StoredField, hours: &[Option<&Array3<f32>>]) -> FieldRecord {
         }
     }
     record
-}
-
-/// A shard's values in the order of the file; what it has beyond the times and the grid is missing.
-fn shard_values<'a>(
-    array: &Array<FilesystemStore>,
-    shard: &[u64],
-    hours: &[Option<&'a Array3<f32>>],
-) -> Result<std::borrow::Cow<'a, [f32]>, String> {
-    let shape = array.chunk_shape_usize(shard).map_err(|error| error.to_string())?;
-    let total = shape.iter().product();
-    if let [Some(only)] = hours
-        && let Some(values) = only.as_slice()
-        && values.len() == total
-    {
-        return Ok(values.into());
-    }
-    let (height, width) = (shape[shape.len() - 2], shape[shape.len() - 1]);
-    let mut values = vec![f32::NAN; total];
-    for (time, hour) in hours.iter().enumerate() {
-        let Some(hour) = hour else { continue };
-        let depth = hour.dim().0;
-        for (level, plane) in hour.outer_iter().enumerate() {
-            for (row, line) in plane.outer_iter().enumerate() {
-                let start = ((time * depth + level) * height + row) * width;
-                for (cell, value) in values[start..start + line.len()].iter_mut().zip(line) {
-                    *cell = *value;
-                }
-            }
-        }
-    }
-    Ok(values.into())
 }

@@ -1,152 +1,6 @@
-//! The road from the synthetic archive to batches, and everything that may go wrong on it.
+//! Stores as they are made, stopped, shared and damaged.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use aurora_compiler::plan::data::{
-    DataPlan, DerivedPlan, FieldPlan, LevelsPlan, RepairPlan, SamplingPlan, SupportPlan, TimeRange,
-};
-use jiff::Timestamp;
-use ndarray::{Array3, ArrayView3, Axis};
-
-use super::archive::{Archive, ArchiveField, Available, DataError};
-use super::grid::Grid;
-use super::journal::{self, FOLDER};
-use super::prefetch::{Ahead, Prefetch};
-use super::prepare::{Deriver, NoDeriver, Share, merge, prepare, prepare_share, selected_times};
-use super::sample::{Cut, Sampler, Selection, Split, load, load_batch};
-use super::store::Store;
-use super::synthetic::{Synthetic, plains};
-
-/// z = g0 hgt, the one derivation these tests need.
-struct Geopotential;
-
-impl Deriver for Geopotential {
-    fn identity(&self) -> String {
-        "z = g0 * hgt".into()
-    }
-
-    fn derive(
-        &self,
-        derived: &[&DerivedPlan],
-        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
-    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
-        let of = |plan: &&DerivedPlan| {
-            (plan.name.clone(), fields[&plan.inputs[0]].mapv(|height| 9.806_65 * height))
-        };
-        Ok(derived.iter().map(of).collect())
-    }
-}
-
-/// The synthetic archive with a fault: reading fails after a number of reads, or some hours are absent.
-struct Faulty {
-    inner: Synthetic,
-    reads: AtomicUsize,
-    limit: usize,
-    absent: Vec<Timestamp>,
-}
-
-impl Archive for Faulty {
-    fn name(&self) -> &str {
-        "faulty"
-    }
-    fn identity(&self) -> String {
-        "faulty".into()
-    }
-    fn fields(&self) -> Vec<ArchiveField> {
-        self.inner.fields()
-    }
-    fn grid(&self) -> Grid {
-        self.inner.grid()
-    }
-    fn times(&self) -> Available {
-        self.inner.times()
-    }
-    fn has(&self, time: Timestamp) -> bool {
-        self.inner.has(time) && !self.absent.contains(&time)
-    }
-    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        if self.reads.fetch_add(1, Ordering::Relaxed) >= self.limit {
-            return Err(DataError::Archive("the disk has gone".into()));
-        }
-        self.inner.read(from, time)
-    }
-}
-
-fn faulty(limit: usize, absent: Vec<Timestamp>) -> Faulty {
-    Faulty { inner: Synthetic::new(1), reads: AtomicUsize::new(0), limit, absent }
-}
-
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn range(from: &str, to: &str) -> TimeRange {
-    TimeRange { from: at(from), to: at(to) }
-}
-
-fn field(name: &str, from: &str, quantity: &str, units: &str, support: SupportPlan) -> FieldPlan {
-    FieldPlan {
-        name: name.into(),
-        from: from.into(),
-        quantity: quantity.into(),
-        units: units.into(),
-        support,
-        cell: None,
-        range: (None, None),
-        kept: true,
-    }
-}
-
-/// Two days of training, gaps, and half a day each of the others; three of thirteen levels, out of order.
-fn plan() -> DataPlan {
-    let levels = || SupportPlan::Levels("pl".into());
-    let mut refc = field("refc", "REFC:entire atmosphere", "reflectivity", "dBZ", SupportPlan::Column);
-    refc.range = (Some(-10.0), Some(40.0));
-    DataPlan {
-        archive: "synthetic".into(),
-        grid: plains().plan,
-        levels: BTreeMap::from([(
-            "pl".into(),
-            LevelsPlan { coordinate: "pressure".into(), values: vec![85_000.0, 50_000.0, 100_000.0] },
-        )]),
-        every: 3600,
-        train: range("2020-05-01T00:00:00Z", "2020-05-02T23:00:00Z"),
-        validate: Some(range("2020-05-04T00:00:00Z", "2020-05-04T11:00:00Z")),
-        test: Some(range("2020-05-04T12:00:00Z", "2020-05-04T23:00:00Z")),
-        fields: vec![
-            field("t", "TMP", "temperature", "K", levels()),
-            field("hgt", "HGT", "height", "m", levels()),
-            refc,
-            field("orog", "HGT:surface", "height", "m", SupportPlan::Static),
-        ],
-        derived: vec![DerivedPlan {
-            name: "z".into(),
-            kernel: "z".into(),
-            inputs: vec!["hgt".into()],
-            quantity: "geopotential".into(),
-            units: "m^2/s^2".into(),
-            support: levels(),
-            range: (None, None),
-            kept: true,
-        }],
-        sampling: SamplingPlan::default(),
-        repair: RepairPlan::default(),
-    }
-}
-
-fn prepared(directory: &Path) -> Store {
-    prepare(&plan(), &Synthetic::new(1), &Geopotential, directory, &mut |_| {}).unwrap();
-    Store::open(directory).unwrap()
-}
-
-fn folder() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("store.zarr");
-    (folder, store)
-}
+use super::*;
 
 #[test]
 fn a_reopened_store_equals_the_archive_bit_for_bit() {
@@ -440,116 +294,6 @@ fn plans_the_archive_cannot_serve_are_explained() {
     assert!(early.contains("none of the 48 times"), "{early}");
 }
 
-fn cut(split: Split, history: usize, targets: usize) -> Cut {
-    Cut { seed: 9, shuffled: true, ..Cut::plain(split, history, 3600, targets) }
-}
-
-#[test]
-fn an_epoch_is_a_permutation_and_a_pure_function() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
-    let sampler = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
-    assert_eq!(sampler.len(), 48 - 1 - 3);
-    let epoch = |sampler: &Sampler, number: u64| {
-        (0..sampler.len()).map(|index| sampler.sample(number, index).time).collect::<Vec<_>>()
-    };
-    let first = epoch(&sampler, 0);
-    assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), sampler.len());
-    assert_ne!(first, epoch(&sampler, 1));
-    // In another order, from another instance: the same.
-    let again = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
-    let _ = epoch(&again, 5);
-    assert_eq!(epoch(&again, 1), epoch(&sampler, 1));
-    assert_eq!(epoch(&again, 0), first);
-    let other = Sampler::new(&store, Cut { seed: 10, ..cut(Split::Train, 2, 3) }).unwrap();
-    assert_ne!(epoch(&other, 0), first);
-    let plain = Sampler::new(&store, Cut { shuffled: false, ..cut(Split::Train, 2, 3) }).unwrap();
-    assert!(epoch(&plain, 3).is_sorted());
-    assert_eq!(sampler.batches(10), 4);
-    assert_eq!(sampler.batch(10, 5)[0].time, epoch(&sampler, 1)[10]);
-}
-
-#[test]
-fn samples_stay_in_their_split_and_off_the_gaps() {
-    let (_folder, directory) = folder();
-    let hole = at("2020-05-01T10:00:00Z");
-    let inventory =
-        prepare(&plan(), &faulty(usize::MAX, vec![hole]), &Geopotential, &directory, &mut |_| {}).unwrap();
-    assert_eq!(inventory.absent().map(|record| record.time).collect::<Vec<_>>(), vec![hole]);
-    let store = Store::open(&directory).unwrap();
-    let plan = plan();
-    for (split, range) in [
-        (Split::Train, plan.train),
-        (Split::Validate, plan.validate.unwrap()),
-        (Split::Test, plan.test.unwrap()),
-    ] {
-        let sampler = Sampler::new(&store, Cut { step: 7200, ..cut(split, 2, 2) }).unwrap();
-        for index in 0..sampler.len() {
-            let sample = sampler.sample(0, index);
-            let times: Vec<Timestamp> =
-                sample.inputs.iter().chain(&sample.targets).map(|place| store.times()[*place]).collect();
-            assert_eq!(times[1], sample.time);
-            for pair in times.windows(2) {
-                assert_eq!(pair[1].as_second() - pair[0].as_second(), 7200);
-            }
-            assert!(times.iter().all(|time| range.from <= *time && *time <= range.to && *time != hole));
-        }
-        // 12 hours less the reach of 6; in training 48 − 6 less the four samples that would use the hole.
-        assert_eq!(sampler.len(), if split == Split::Train { 38 } else { 6 });
-    }
-    assert!(Sampler::new(&store, cut(Split::Test, 7, 7)).unwrap_err().to_string().contains("too short"));
-    assert!(Sampler::new(&store, Cut { step: 1800, ..cut(Split::Test, 1, 1) }).is_err());
-}
-
-#[test]
-fn samples_and_batches_have_their_arrays_in_place() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
-    let sampler = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
-    let indices = sampler.batch(4, 0);
-    let selection = Selection::all(&store);
-    let batch = load_batch(&store, &indices, &selection).unwrap();
-    assert_eq!(batch.inputs["t"].dim(), (4, 2, 3, 64, 64));
-    assert_eq!(batch.targets["refc"].dim(), (4, 3, 1, 64, 64));
-    assert_eq!(batch.statics["orog"].dim(), (4, 64, 64));
-    assert_eq!(batch.times, indices.iter().map(|index| index.time).collect::<Vec<_>>());
-    let sample = load(&store, &indices[2], &selection).unwrap();
-    assert_eq!(batch.inputs["t"].index_axis(Axis(0), 2), sample.inputs["t"]);
-    assert_eq!(batch.targets["z"].index_axis(Axis(0), 2), sample.targets["z"]);
-    let newest = store.read("t", indices[2].inputs[1]).unwrap();
-    assert_eq!(sample.inputs["t"].index_axis(Axis(0), 1), *newest);
-    let next = store.read("t", indices[2].targets[0]).unwrap();
-    assert_eq!(sample.targets["t"].index_axis(Axis(0), 0), *next);
-}
-
-#[test]
-fn prefetched_batches_come_in_order_and_errors_come_through() {
-    let (_folder, directory) = folder();
-    let store = Arc::new(prepared(&directory));
-    let sampler = Arc::new(Sampler::new(&store, cut(Split::Train, 1, 1)).unwrap());
-    let selection = Selection::all(&store);
-    let start = |selection: &Selection, numbers| {
-        let ahead = Ahead { workers: 3, batches: 4 };
-        Prefetch::new(Arc::clone(&store), Arc::clone(&sampler), selection.clone(), 5, numbers, ahead).unwrap()
-    };
-    let times: Vec<_> = start(&selection, 3..14).map(|batch| batch.unwrap().times).collect();
-    let expected: Vec<_> = (3..14)
-        .map(|number| sampler.batch(5, number).iter().map(|index| index.time).collect::<Vec<_>>())
-        .collect();
-    assert_eq!(times, expected);
-    // Dropped while the thread waits to deliver: returns, because drop joins.
-    let mut endless = start(&selection, 0..u64::MAX);
-    assert!(endless.next().unwrap().is_ok());
-    drop(endless);
-    let wrong = Selection { inputs: vec!["rain".into()], ..Selection::default() };
-    let mut failing = start(&wrong, 0..10);
-    assert!(failing.next().unwrap().unwrap_err().to_string().contains("`rain`"));
-    assert!(failing.next().is_none());
-    let one = Ahead { workers: 1, batches: 1 };
-    let huge = Prefetch::new(Arc::clone(&store), sampler, selection, 500, 0..1, one);
-    assert!(huge.unwrap_err().to_string().contains("500"));
-}
-
 /// What it costs: `cargo test --release -p aurora-runtime cost_of_480_hours -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement; keeps the store if AURORAC_KEEP names a directory"]
@@ -563,7 +307,7 @@ fn cost_of_480_hours() {
     (plan.validate, plan.test) = (None, None);
     plan.levels.insert(
         "pl".into(),
-        LevelsPlan { coordinate: "pressure".into(), values: super::synthetic::LEVELS.to_vec() },
+        LevelsPlan { coordinate: "pressure".into(), values: crate::data::synthetic::LEVELS.to_vec() },
     );
     let levels = || SupportPlan::Levels("pl".into());
     for (name, from, units) in [("u", "UGRD", "m/s"), ("v", "VGRD", "m/s"), ("q", "SPFH", "kg/kg")] {
@@ -581,7 +325,7 @@ fn cost_of_480_hours() {
     }
     let started = std::time::Instant::now();
     let inventory = prepare(&plan, &Synthetic::new(1), &Geopotential, &directory, &mut |_| {}).unwrap();
-    let size = super::layout::size_on_disk(&directory).unwrap();
+    let size = crate::data::layout::size_on_disk(&directory).unwrap();
     println!(
         "{} hours: {:.1} s, {:.1} MB",
         inventory.usable(),

@@ -1,0 +1,141 @@
+//! From GRIB2 to samples: how fast, and in how much memory.
+//!
+//! ```text
+//! aurorac data synthesize --out hrrr --hours 24 --grid conus
+//! cargo bench -p aurora-runtime --bench data -- RECIPE [samples]
+//! ```
+//!
+//! In one run, on the recipe's archive: every record read and decoded and nothing else; the whole of `data prepare`, from
+//! the same records; samples of 512 by 512 points read from the store. Peak memory is the kernel's own count of the process.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use aurora_runtime::data::archive::Request;
+use aurora_runtime::data::layout::size_on_disk;
+use aurora_runtime::data::of_grid;
+use aurora_runtime::data::prefetch::{Ahead, Prefetch};
+use aurora_runtime::data::prepare::selected_times;
+use aurora_runtime::data::sample::{Cut, Sampler, Split};
+use aurora_runtime::run::{Format, Recipe};
+use aurora_runtime::train::batch::selection;
+use aurora_runtime::train::interrupt::Interrupt;
+use rayon::prelude::*;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
+    let Some(recipe) = arguments.first() else {
+        println!(
+            "name a recipe whose archive is here: cargo bench -p aurora-runtime --bench data -- RECIPE [samples]"
+        );
+        return;
+    };
+    let Ok(recipe) = Recipe::open(Path::new(recipe), Format::Human) else { return };
+    let samples = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(40);
+    let decoded = decode(&recipe);
+    let prepared = prepare(&recipe);
+    println!("prepare goes at {:.0} % of the speed of decoding alone", 100.0 * decoded / prepared);
+    load(&recipe, samples);
+}
+
+/// Seconds to read and decode every record that the recipe wants.
+fn decode(recipe: &Recipe) -> f64 {
+    let data = &recipe.plan.data;
+    let archive = recipe.site.open_archive(&data.archive).expect("the archive");
+    let offered = archive.fields();
+    let places: Vec<Option<Vec<usize>>> = data
+        .fields
+        .iter()
+        .map(|field| {
+            let levels = offered.iter().find(|one| one.from == field.from)?.levels.clone()?;
+            let set = match &field.support {
+                aurora_compiler::plan::data::SupportPlan::Levels(set) => data.levels.get(set)?,
+                _ => return None,
+            };
+            let place = |wanted: &f64| levels.iter().position(|level| (level - wanted).abs() < 1.0);
+            Some(set.values.iter().filter_map(place).collect())
+        })
+        .collect();
+    let fields = data.fields.iter().zip(&places).filter(|(field, _)| of_grid::units(&field.from).is_none());
+    let requests: Vec<Request<'_>> = fields
+        .map(|(field, levels)| Request {
+            from: &field.from,
+            cell: field.cell.as_deref(),
+            levels: levels.as_deref(),
+        })
+        .collect();
+    let times: Vec<_> =
+        selected_times(data).into_iter().filter(|time| archive.absence(&requests, *time).is_none()).collect();
+    let began = Instant::now();
+    let values: usize = times
+        .iter()
+        .map(|time| {
+            let one = |request: &Request<'_>| archive.fetch(request, *time).expect("a record").len();
+            requests.par_iter().map(one).sum::<usize>()
+        })
+        .sum();
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "decode   {} times, {values} values: {seconds:.1} s, {:.0} million values a second",
+        times.len(),
+        values as f64 / seconds / 1e6
+    );
+    seconds
+}
+
+fn prepare(recipe: &Recipe) -> f64 {
+    let began = Instant::now();
+    let (store, inventory) = recipe.prepare(&Interrupt::default()).expect("prepared");
+    let seconds = began.elapsed().as_secs_f64();
+    let values: u64 = inventory.fields.values().map(|field| field.values).sum();
+    let bytes = size_on_disk(store.path()).unwrap_or(0);
+    println!(
+        "prepare  {} times, {values} values kept: {seconds:.1} s, {:.2} GB on disk ({:.1} times smaller), peak memory {:.2} GiB{}",
+        inventory.usable(),
+        bytes as f64 / 1e9,
+        values as f64 * 4.0 / bytes as f64,
+        peak(),
+        if inventory.reused { " (was there already)" } else { "" }
+    );
+    seconds
+}
+
+fn load(recipe: &Recipe, samples: usize) {
+    let (store, _) = recipe.prepare(&Interrupt::default()).expect("prepared");
+    let cut = Cut {
+        tile: Some([512, 512]),
+        shuffled: true,
+        ..Cut::plain(Split::Train, recipe.plan.history, recipe.plan.step, 1)
+    };
+    let sampler = match Sampler::new(&store, cut) {
+        Ok(sampler) => Arc::new(sampler),
+        Err(error) => return println!("load     {error}"),
+    };
+    let selection = selection(&recipe.plan, &[]);
+    let ahead = Ahead { workers: 2, batches: 2 };
+    let numbers = 0..samples as u64;
+    let batches = Prefetch::new(Arc::clone(&store), sampler, selection, 1, numbers, ahead).expect("batches");
+    let began = Instant::now();
+    let mut bytes = 0;
+    for batch in batches {
+        let batch = batch.expect("a batch");
+        let arrays = batch.inputs.values().chain(batch.targets.values());
+        bytes += arrays.map(|array| array.len() * 4).sum::<usize>();
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    println!(
+        "load     {samples} samples of 512 by 512 points, {:.0} MB each: {:.1} a second, {:.2} GB/s",
+        bytes as f64 / samples as f64 / 1e6,
+        samples as f64 / seconds,
+        bytes as f64 / seconds / 1e9
+    );
+}
+
+/// The most memory the process has had, in GiB.
+fn peak() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
+    kib.unwrap_or(f64::NAN) / 1024.0 / 1024.0
+}

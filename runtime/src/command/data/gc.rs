@@ -1,0 +1,120 @@
+//! `aurorac data gc [RECIPE…] [--delete]`: stores that no recipe uses, and what was fetched for them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::data::layout::{describe, size_on_disk};
+use crate::durable;
+use crate::run::{Failure, Format, Recipe};
+use crate::site::Site;
+use crate::talk::say;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Recipes whose stores are kept; all .aurora files below this folder if none is named
+    recipes: Vec<PathBuf>,
+    /// Remove them; without it they are only listed
+    #[arg(long)]
+    delete: bool,
+    /// How it is said
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+/// A store and what becomes of it.
+#[derive(Debug, Serialize)]
+struct Found {
+    store: PathBuf,
+    bytes: u64,
+    archive: String,
+    used: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let recipes = match arguments.recipes.as_slice() {
+        [] => below(Path::new("."))?,
+        named => named.to_vec(),
+    };
+    let mut folders = BTreeSet::new();
+    let mut used = BTreeSet::new();
+    for path in &recipes {
+        let Ok(recipe) = Recipe::open_for_data(path, Format::Short) else {
+            // What a recipe that is wrong would use is not known, so nothing may go.
+            return Err(Failure::because(format!(
+                "{} does not compile, so the store it uses is not known; mend it or name the recipes to keep",
+                path.display()
+            )));
+        };
+        folders.insert(recipe.site.stores());
+        match recipe.store_path() {
+            Ok(store) => drop(used.insert(store)),
+            Err(_) => say(&format!("{}: its archive is not here, so it uses no store here", path.display())),
+        }
+    }
+    if folders.is_empty() {
+        folders.insert(Site::find(None).map_err(Failure::because)?.stores());
+    }
+    let mut found = Vec::new();
+    for folder in &folders {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let store = entry.path();
+            // Only what this program has made is ever removed.
+            let Ok(description) = describe(&store) else { continue };
+            let bytes = size_on_disk(&store).unwrap_or(0);
+            let archive = description.plan.archive;
+            found.push(Found { used: used.contains(&store), store, bytes, archive });
+        }
+    }
+    found.sort_by(|a, b| a.store.cmp(&b.store));
+    if arguments.delete {
+        for one in found.iter().filter(|one| !one.used) {
+            durable::remove(&one.store)?;
+        }
+    }
+    told(&found, arguments)
+}
+
+fn told(found: &[Found], arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.format == Format::Json {
+        return super::super::print(&format!("{}\n", serde_json::to_string_pretty(found)?));
+    }
+    let mut text = String::new();
+    for one in found {
+        let state = match (one.used, arguments.delete) {
+            (true, _) => "used",
+            (false, true) => "removed",
+            (false, false) => "unused",
+        };
+        let size = indicatif::HumanBytes(one.bytes).to_string();
+        text.push_str(&format!("{state:<8} {size:>12}  {}  ({})\n", one.store.display(), one.archive));
+    }
+    super::super::print(&text)?;
+    let unused: u64 = found.iter().filter(|one| !one.used).map(|one| one.bytes).sum();
+    if unused > 0 && !arguments.delete {
+        say(&format!("`--delete` removes what is unused: {}", indicatif::HumanBytes(unused)));
+    }
+    Ok(())
+}
+
+/// The recipes below a folder, hidden folders and runs aside.
+fn below(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut recipes = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let skipped = name.starts_with('.') || matches!(name.as_str(), "build" | "runs" | "target" | "std");
+        if path.is_dir() && !skipped {
+            recipes.extend(below(&path)?);
+        } else if path.extension().is_some_and(|ending| ending == "aurora") {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // Libraries have no data of their own.
+            if text.lines().any(|line| line.trim_start().starts_with("recipe ")) {
+                recipes.push(path);
+            }
+        }
+    }
+    recipes.sort();
+    Ok(recipes)
+}

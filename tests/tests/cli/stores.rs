@@ -1,0 +1,161 @@
+//! Training stores: killed, shared, damaged, told and removed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aurora_compiler::lock::LockFile;
+use aurora_tests::{Place, Random};
+use serde_json::Value;
+
+/// Every file of a store with its bytes, journals aside: their lines come as fields are done.
+fn content(place: &Place, store: &str) -> BTreeMap<String, Vec<u8>> {
+    let own = place.files(store).into_iter().filter(|file| !file.starts_with(".aurorac/times/"));
+    own.map(|file| (file.clone(), place.read(&format!("{store}/{file}")))).collect()
+}
+
+/// Twelve days in twelve stretches.
+fn long() -> Place {
+    let place = Place::tiny();
+    let text = place.text("tiny.aurora").replace("2020-05-01T15:00Z", "2020-05-12T23:00Z");
+    place.write("tiny.aurora", text);
+    place
+}
+
+/// SIGKILL at any moment loses what was being written and nothing else; the end is that of a run that was left alone.
+#[test]
+fn a_killed_preparation_goes_on() {
+    let whole = long();
+    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let expected = content(&whole, &store);
+    let place = long();
+    let mut random = Random(8);
+    let mut killed = 0;
+    for _ in 0..12 {
+        let mut running = place.start(&["data", "prepare", "tiny.aurora"]);
+        std::thread::sleep(Duration::from_millis(30 + random.below(250) as u64));
+        killed += usize::from(running.running());
+        running.kill();
+        running.end().no_panic();
+        for file in
+            place.files("build/data").iter().filter(|file| file.contains("/c/") && !file.contains("/."))
+        {
+            // A file under its own name is whole.
+            let name = file.split_once(".zarr/").expect("in a store").1;
+            let bytes = place.read(&format!("build/data/{file}"));
+            assert!(expected.get(name) == Some(&bytes), "{file}");
+        }
+    }
+    assert!(killed >= 3, "{killed} of 12 were killed before their end");
+    place.done(&["data", "prepare", "tiny.aurora"]);
+    assert!(content(&place, &store) == expected);
+}
+
+#[test]
+fn shares_make_the_store_of_one_process() {
+    let whole = long();
+    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let place = long();
+    let mut running: Vec<_> = [2, 3]
+        .iter()
+        .map(|part| place.start(&["data", "prepare", "tiny.aurora", "--part", &format!("{part}/3")]))
+        .collect();
+    for one in running.drain(..) {
+        let said = one.end();
+        assert!(said.status.success(), "{said:#?}");
+    }
+    let early = place.refused(&["data", "merge-stats", "tiny.aurora"]);
+    assert!(early.contains("stretches of time are not prepared yet") && early.contains("--part"), "{early}");
+    let said = place.done(&["data", "prepare", "tiny.aurora", "--part", "1/3"]);
+    assert!(said.stderr.contains("share 1 of 3 prepared"), "{said:#?}");
+    let merged = place.done(&["data", "merge-stats", "tiny.aurora"]);
+    assert_eq!(merged.stdout.trim_end(), store);
+    assert!(content(&place, &store) == content(&whole, &store));
+    assert_eq!(place.text("aurora.lock"), whole.text("aurora.lock"));
+    assert!(place.done(&["data", "prepare", "tiny.aurora"]).stderr.contains("already whole"));
+    for wrong in ["0/3", "4/3", "x", "1/0"] {
+        let said = place.run(&["data", "prepare", "tiny.aurora", "--part", wrong]);
+        assert!(said.status.code() == Some(2) && said.stderr.contains("I/N"), "{said:#?}");
+    }
+}
+
+#[test]
+fn damage_is_found_and_mended() {
+    let place = Place::tiny();
+    let store = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let before = content(&place, &store);
+    let said = place.done(&["data", "verify", "tiny.aurora"]);
+    assert!(said.stdout.contains("files are sound"), "{said:#?}");
+    let mut bytes = place.read(&format!("{store}/t/c/0/0/0/0"));
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    place.write(&format!("{store}/t/c/0/0/0/0"), &bytes);
+    std::fs::remove_file(place.path(&format!("{store}/refc/c/0/0/0"))).expect("removed");
+    let said = place.run(&["data", "verify", &store]);
+    assert_eq!(said.status.code(), Some(1));
+    assert!(said.stderr.contains("t/c/0/0/0/0: other bytes than were written"), "{said:#?}");
+    assert!(said.stderr.contains("refc/c/0/0/0: No such file"), "{said:#?}");
+    let said = place.run(&["data", "verify", "tiny.aurora", "--format", "json"]);
+    let found: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(found["damaged"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(place.run(&["data", "verify", "tiny.aurora", "--drop"]).status.code(), Some(1));
+    place.done(&["data", "prepare", "tiny.aurora"]);
+    assert!(content(&place, &store) == before);
+    place.done(&["data", "verify", "tiny.aurora"]);
+}
+
+#[test]
+fn statistics_are_told_and_remembered() {
+    let place = Place::tiny();
+    let early = place.refused(&["data", "stats", "tiny.aurora"]);
+    assert!(early.contains("aurorac data prepare tiny.aurora"), "{early}");
+    place.done(&["data", "prepare", "tiny.aurora"]);
+    let table = place.done(&["data", "stats", "tiny.aurora"]).stdout;
+    assert!(table.lines().next().is_some_and(|head| head.contains("median")), "{table}");
+    let text = place.done(&["data", "stats", "tiny.aurora", "t2m", "--format", "json"]).stdout;
+    let rows: Value = serde_json::from_str(&text).expect("JSON");
+    let mean = rows[0]["mean"].as_f64().expect("a mean");
+    assert!(
+        (280.0..310.0).contains(&mean) && rows[0]["quantiles"].as_array().map(Vec::len) == Some(11),
+        "{rows}"
+    );
+    let lock = LockFile::read(&place.text("aurora.lock")).expect("a lock");
+    let remembered = &lock.recipes["tiny"].statistics["t2m"]["mean"][0];
+    assert_eq!(remembered.as_float(), Some(mean));
+    let wrong = place.refused(&["data", "stats", "tiny.aurora", "t3m"]);
+    assert!(wrong.contains("`t3m`") && wrong.contains("t2m"), "{wrong}");
+}
+
+#[test]
+fn stores_that_nothing_uses_are_removed() {
+    let place = Place::tiny();
+    let old = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let text = place.text("tiny.aurora").replace("T15:00Z", "T14:00Z");
+    place.write("tiny.aurora", text);
+    let new = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    place.write("build/data/notes.txt", "mine");
+    let listed = place.done(&["data", "gc"]);
+    let line = |store: &str| listed.stdout.lines().find(|line| line.contains(store)).map(str::to_string);
+    assert!(line(&old).is_some_and(|line| line.starts_with("unused")), "{listed:#?}");
+    assert!(line(&new).is_some_and(|line| line.starts_with("used")), "{listed:#?}");
+    assert!(place.path(&old).exists());
+    place.done(&["data", "gc", "--delete"]);
+    assert!(!place.path(&old).exists() && place.path(&new).exists());
+    assert_eq!(place.text("build/data/notes.txt"), "mine");
+    // What a recipe that is wrong would use is not known.
+    place.write("other.aurora", "aurora 1.0\nrecipe other \"x\"\nnonsense here\n");
+    let refused = place.run(&["data", "gc", "--delete"]);
+    assert!(refused.status.code() == Some(1) && place.path(&new).exists(), "{refused:#?}");
+}
+
+/// A grid that no patch divides is learnt in tiles, storms more often, and evaluated in tiles that overlap.
+#[test]
+fn tiles_are_trained_and_evaluated() {
+    let place = Place::tiny();
+    let text = place.text("tiny.aurora");
+    let tile = "{\n    tile        32 by 32\n    favour      truth(refc) >= 35 dBZ in 60 % of samples\n";
+    let text = text.replace("phase first {\n", &format!("phase first {tile}"));
+    let text = text.replace("phase second {\n", "phase second {\n    tile        32 by 48\n");
+    place.write("tiny.aurora", text.replace("40 steps", "6 steps"));
+    let said = place.done(&["train", "tiny.aurora"]);
+    assert!(said.stdout.contains("csi") && !said.stdout.contains("NaN"), "{said:#?}");
+}
