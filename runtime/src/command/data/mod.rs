@@ -1,4 +1,4 @@
-//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`.
+//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`, and a file for each further word.
 
 use std::path::PathBuf;
 
@@ -10,6 +10,8 @@ use crate::data::prepare::Inventory;
 use crate::run::{Failure, Format, Recipe};
 use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
+
+mod synthesize;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
@@ -23,11 +25,14 @@ pub enum Word {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Write the synthetic world as files of HRRR
+    Synthesize(synthesize::Arguments),
 }
 
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
+        Word::Synthesize(arguments) => synthesize::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {

@@ -8,6 +8,7 @@ use ndarray::{Array3, Axis};
 use super::grid::Grid;
 
 pub mod hrrr;
+pub mod place;
 
 /// What a recipe wants of an archive: one field, some of its levels.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -174,9 +174,7 @@ impl<'a> Work<'a> {
         }
         let read = self.hour(before, statics)?;
         let earlier = match self.neighbour(before, -1) {
-            Some(earlier) if !self.plan.repair.reject.is_empty() => {
-                Some(self.hour(earlier, statics)?)
-            }
+            Some(earlier) if !self.plan.repair.reject.is_empty() => Some(self.hour(earlier, statics)?),
             _ => None,
         };
         let earlier = if let Some(Read::Whole(hour)) = &earlier { Some(hour) } else { None };

@@ -85,7 +85,7 @@ impl World {
         let (height, width) = (self.grid.plan.height, self.width());
         let last = height.min(rows.end);
         let first = (rows.start / NODE * NODE).min(last);
-        let band = |map: &Array2<f32>| map.slice(s![first..last, ..]).to_owned();
+        let band = |map: &Array2<f64>| map.slice(s![first..last, ..]).to_owned();
         let mut plan = self.grid.plan.clone();
         plan.height = last - first;
         plan.southwest = None;
