@@ -45,6 +45,11 @@ pub(super) fn pack(packing: Packing, values: &[f32]) -> Result<Packed, String> {
     if (f64::from(greatest) - f64::from(least)) / step > MOST {
         return Err(format!("values from {least} to {greatest} in steps of {step}"));
     }
+    // Kept values are whole steps where f32 has them, so that zero stays zero.
+    let steps = (f64::from(least) / step).floor();
+    if steps.abs() < f64::from(1u32 << 24) {
+        least = (steps * step) as f32;
+    }
     // Multiplying by the inverse of a power of two is exact.
     let whole: Vec<u32> =
         values.iter().map(|&value| ((f64::from(value) - f64::from(least)) / step + 0.5) as u32).collect();
