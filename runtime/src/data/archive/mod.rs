@@ -7,6 +7,7 @@ use ndarray::{Array3, Axis};
 
 use super::grid::Grid;
 
+pub mod cf;
 pub mod hrrr;
 pub mod place;
 

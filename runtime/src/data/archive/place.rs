@@ -7,10 +7,12 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::cf::Cf;
 use super::hrrr::Hrrr;
 use super::hrrr::layout::Domain;
 use super::{Archive, DataError};
 use crate::data::files::{Files, Folder};
+use crate::data::netcdf::NetCdf;
 use crate::data::wrf::Wrf;
 
 /// `"/data/hrrr"`, or `{ place = "/data/hrrr", layout = "hrrr", domain = "alaska" }`.
@@ -30,6 +32,8 @@ pub enum Layout {
     Hrrr,
     /// A file of WRF's output.
     Wrf,
+    /// A file, a folder of NetCDF files or a Zarr store by the CF conventions.
+    Cf,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +89,7 @@ impl Placed {
         };
         match layout {
             Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
+            Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
             Layout::Hrrr => {
                 let domain = self.domain.unwrap_or(Domain::Conus);
                 Ok(Box::new(Hrrr::open(name, self.files(base)?, domain)?))
@@ -112,7 +117,8 @@ impl Placed {
             source,
         })?;
         if about.is_file() {
-            return Ok(Layout::Wrf);
+            let wrf = NetCdf::open(&path).is_ok_and(|file| file.variable("PB").is_some());
+            return Ok(if wrf { Layout::Wrf } else { Layout::Cf });
         }
         let list = std::fs::read_dir(&path).map_err(|source| DataError::File {
             what: "cannot read",
@@ -125,9 +131,6 @@ impl Placed {
         if names.iter().any(|name| day(name)) {
             return Ok(Layout::Hrrr);
         }
-        Err(DataError::Archive(format!(
-            "{}: neither days of HRRR (`hrrr.20200520`) nor a file of WRF's output",
-            path.display()
-        )))
+        Ok(Layout::Cf)
     }
 }
