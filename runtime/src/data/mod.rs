@@ -7,10 +7,12 @@
 //! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
 pub mod archive;
+pub mod fetch;
 pub mod files;
 pub mod grib;
 pub mod grid;
 pub mod grid_points;
+pub mod idx;
 pub mod inspect;
 pub mod journal;
 pub mod kernels;

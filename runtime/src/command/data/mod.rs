@@ -11,12 +11,15 @@ use crate::run::{Failure, Format, Recipe};
 use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 
+mod get;
 mod synthesize;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
     /// Turn an archive into the training store of a recipe
     Prepare(RecipeArgument),
+    /// Fetch what a recipe reads of an archive on a server
+    Get(get::Arguments),
     /// Say what a GRIB2, NetCDF or Zarr file holds
     Inspect {
         /// The file
@@ -32,6 +35,7 @@ pub enum Word {
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
+        Word::Get(arguments) => get::run(&arguments),
         Word::Synthesize(arguments) => synthesize::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;

@@ -99,7 +99,7 @@ pub(super) fn names(plan: &DataPlan, fields: &[StoredField]) -> Result<(), DataE
 }
 
 /// Finds a field in the archive and the places of its levels there.
-fn select(
+pub(in crate::data) fn select(
     plan: &DataPlan,
     archive: &str,
     field: &FieldPlan,

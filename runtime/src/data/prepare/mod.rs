@@ -23,6 +23,7 @@ mod hour;
 mod inventory;
 mod work;
 
+pub(in crate::data) use check::select;
 pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory, selected_times};
 use work::Work;
 
