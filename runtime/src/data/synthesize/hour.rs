@@ -222,13 +222,7 @@ impl Band<'_> {
                     14.0
                 }
             }
-            "LAND:surface" => {
-                if p.ground > 0.0 {
-                    1.0
-                } else {
-                    0.0
-                }
-            }
+            "LAND:surface" => f64::from(u8::from(p.ground > 0.0)),
             "CAPE:surface" => energy(0.92),
             "CAPE:90-0 mb above ground" => energy(0.8),
             "CAPE:180-0 mb above ground" => energy(0.9),
