@@ -2,6 +2,7 @@
 //! each other.
 
 mod cli {
+    mod archives;
     mod base;
     mod derive;
     mod files;

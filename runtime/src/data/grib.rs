@@ -4,6 +4,20 @@
 //! section must fit the message, and every count is checked before memory is asked for. Fields are known by
 //! numbers (discipline, category, number, surfaces), never by short names: see [`names`].
 //!
+//! **Why not a crate alone.** Of the 1096 fields of the test data gribberish 1.9 passes over 126 that are not the first of their
+//! message; grib 0.20 finds them all but refuses eleven, among them those whose bitmap is an earlier field's (code
+//! 254), and neither can be told the most memory that a damaged file may ask for. What a core decodes, in
+//! millions of values a second (`cargo bench -p aurora-runtime --bench decode`, on a machine that was busy otherwise):
+//!
+//! | field | packing | here | gribberish | grib |
+//! |---|---|---|---|---|
+//! | HRRR, TMP | 5.3 | 293 | 88 | 62 |
+//! | HRRR, HPBL | 5.3 | 271 | 63 | 52 |
+//! | HRRR, UGRD | 5.0 | 546 | 75 | 182 |
+//! | HRRR's grid, temperature | 5.42 | 58 | 67 | 36 |
+//!
+//! So plain and complex packing are decoded here, CCSDS by gribberish, JPEG 2000 and PNG by libraries of their own.
+//!
 //! **Memory.** A walk takes no more than the descriptions it reads. A constant field, and one of a few bits, is kept as
 //! its description until its values are asked for; then its points may be up to [`MOST_POINTS`] if its bytes back them,
 //! and up to [`MOST_THIN_POINTS`] (256 MiB) if the values take more than [`MOST_GROWTH`] times its bytes. What knows
@@ -24,6 +38,7 @@ use super::files::Files;
 
 pub mod complex;
 pub mod corners;
+pub mod encode;
 pub mod grid;
 pub mod names;
 pub mod octets;

@@ -13,6 +13,7 @@ use crate::run::{Failure, Format};
 mod gc;
 mod get;
 mod prepare;
+mod synthesize;
 mod verify;
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,8 @@ pub enum Word {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Write the synthetic world as files of HRRR
+    Synthesize(synthesize::Arguments),
 }
 
 pub fn run(word: Word) -> Result<(), Failure> {
@@ -47,6 +50,7 @@ pub fn run(word: Word) -> Result<(), Failure> {
         Word::Stats(arguments) => verify::stats(&arguments),
         Word::Gc(arguments) => gc::run(&arguments),
         Word::Get(arguments) => get::run(&arguments),
+        Word::Synthesize(arguments) => synthesize::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {

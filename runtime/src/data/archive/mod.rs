@@ -9,7 +9,9 @@ use ndarray::{Array3, Axis};
 use super::files::{Files, Wanted};
 use super::grid::Grid;
 
+pub mod cf;
 pub mod hrrr;
+pub mod place;
 
 /// What a recipe wants of an archive: one field, some of its levels.
 #[derive(Clone, Copy, Debug, PartialEq)]

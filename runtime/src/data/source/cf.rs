@@ -11,7 +11,7 @@ use ndarray::{Array3, Axis, Ix1, Ix3};
 
 use super::grid::{grid, place};
 use super::table::{Table, clocks, reference};
-use super::units::{ToSi, to_si};
+use super::units::{ToSi, in_si, to_si};
 use super::what::{Hint, What, Where, by_name, by_standard_name};
 use super::{Offer, Place, Source};
 use crate::data::netcdf::Variable;
@@ -247,6 +247,11 @@ impl<T: Table> Source for Cf<T> {
 
     fn offers(&self) -> &[Offer] {
         &self.offers
+    }
+
+    fn units(&self, offer: usize) -> Option<String> {
+        let variable = self.table.variable(&self.ways.get(offer)?.variable)?;
+        Some(in_si(variable.text("units").unwrap_or_default()))
     }
 
     fn reference(&self) -> Option<Timestamp> {

@@ -39,13 +39,18 @@ pub struct Offer {
 }
 
 /// One file or folder.
-pub trait Source: std::fmt::Debug {
+pub trait Source: std::fmt::Debug + Send + Sync {
     /// `GRIB2`, `NetCDF-4 (HDF5)`, `Zarr v3`…
     fn format(&self) -> String;
 
     fn place(&self) -> &Place;
 
     fn offers(&self) -> &[Offer];
+
+    /// The unit in which the values of a field come, where it is known.
+    fn units(&self, _offer: usize) -> Option<String> {
+        None
+    }
 
     /// When the run began from which the fields come, if it is one.
     fn reference(&self) -> Option<Timestamp> {
@@ -137,6 +142,11 @@ impl Sources {
 
     pub fn offer(&self, found: Found) -> &Offer {
         &self.list[found.source].1.offers()[found.offer]
+    }
+
+    /// The unit in which the values of a field come, where it is known.
+    pub fn units(&self, found: Found) -> Option<String> {
+        self.list[found.source].1.units(found.offer)
     }
 
     /// All fields, in the order of the inputs.

@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 use crate::data::netcdf::{NetCdf, Variable};
 
 /// A file of variables.
-pub(super) trait Table: std::fmt::Debug {
+pub(super) trait Table: std::fmt::Debug + Send + Sync {
     fn format(&self) -> String;
 
     fn variables(&self) -> &[Variable];

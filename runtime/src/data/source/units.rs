@@ -101,6 +101,25 @@ pub fn to_si(unit: &str) -> Option<ToSi> {
     TABLE.iter().find(|(names, _)| names.contains(&plain.as_str())).map(|(_, to)| *to)
 }
 
+/// The unit of SI to which [`to_si`] brings a unit: itself, if nothing is changed.
+pub fn in_si(unit: &str) -> String {
+    let unit = unit.trim();
+    let same = |other: &str| to_si(unit).is_some_and(|to| to_si(other) == Some(to));
+    let known = [("hPa", "Pa"), ("degC", "K"), ("degF", "K"), ("%", "1"), ("g/kg", "kg/kg"), ("kt", "m/s")];
+    let more = [("km/h", "m/s"), ("dam", "m"), ("inch", "kg/m^2"), ("degree", "rad")];
+    match (unit, unit.to_ascii_lowercase().as_str()) {
+        ("", _) => "1".into(),
+        (_, "mm") => "kg/m^2".into(),
+        (_, "km") => "m".into(),
+        (_, "kpa") => "Pa".into(),
+        _ => known
+            .iter()
+            .chain(&more)
+            .find(|(other, _)| same(other))
+            .map_or_else(|| unit.to_string(), |(_, si)| (*si).to_string()),
+    }
+}
+
 impl ToSi {
     pub fn apply(self, value: f64) -> f64 {
         value * self.factor + self.offset
@@ -122,5 +141,15 @@ mod tests {
             assert_eq!(si(unit, 7.0), Some(7.0), "{unit}");
         }
         assert_eq!(si("furlong", 1.0), None);
+        for (unit, si) in [
+            ("millibars", "Pa"),
+            ("%", "1"),
+            ("celsius", "K"),
+            ("J kg-1", "J kg-1"),
+            ("", "1"),
+            ("mm", "kg/m^2"),
+        ] {
+            assert_eq!(in_si(unit), si, "{unit}");
+        }
     }
 }
