@@ -19,7 +19,10 @@ const SECONDS: f64 = 1.0;
 
 fn main() -> ExitCode {
     let files: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    println!("{:<44} {:<12} {:>10} {:>8} {:>11} {:>8}", "millions of values a second", "packing", "values", "aurorac", "gribberish", "grib");
+    println!(
+        "{:<44} {:<12} {:>10} {:>8} {:>11} {:>8}",
+        "millions of values a second", "packing", "values", "aurorac", "gribberish", "grib"
+    );
     for file in &files {
         if let Err(problem) = measure(file) {
             eprintln!("{file}: {problem}");
@@ -49,7 +52,10 @@ fn measure(file: &str) -> Result<(), String> {
     };
     let speeds = [fastest(values, ours), fastest(values, theirs), fastest(values, others)];
     let [ours, theirs, others] = speeds.map(|speed| speed.map_or("-".into(), |speed| format!("{speed:.0}")));
-    println!("{name:<44} {:<12} {values:>10} {ours:>8} {theirs:>11} {others:>8}", &packing[..packing.len().min(12)]);
+    println!(
+        "{name:<44} {:<12} {values:>10} {ours:>8} {theirs:>11} {others:>8}",
+        &packing[..packing.len().min(12)]
+    );
     Ok(())
 }
 

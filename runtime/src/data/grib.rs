@@ -132,7 +132,8 @@ impl Grib {
     /// As [`Grib::open`]; a place that cannot be read.
     pub fn of_files(files: &Arc<dyn Files>, path: &str) -> Result<Self, GribError> {
         let name = PathBuf::from(format!("{}/{path}", files.place()));
-        let fail = |reason: String| GribError { path: name.clone(), place: None, problem: Problem::Read(reason) };
+        let fail =
+            |reason: String| GribError { path: name.clone(), place: None, problem: Problem::Read(reason) };
         let length = files
             .length(path)
             .map_err(|error| fail(error.reason))?
@@ -236,9 +237,7 @@ impl Grib {
                 .get(range.start as usize..range.end as usize)
                 .map(<[u8]>::to_vec)
                 .ok_or_else(|| "its bytes are not at hand".to_string()),
-            Source::Elsewhere(files, path) => {
-                files.read(path, range.clone()).map_err(|error| error.reason)
-            }
+            Source::Elsewhere(files, path) => files.read(path, range.clone()).map_err(|error| error.reason),
         };
         bytes.map_err(|reason| self.fail(field, Problem::Read(reason)))
     }

@@ -206,7 +206,11 @@ impl Grid {
             return Err(format!("the grid {} has no rows and columns", self.name()));
         };
         if plane.dim() != (rows, columns) {
-            return Err(format!("its grid has {columns} x {rows} points, not {1} x {0}", plane.nrows(), plane.ncols()));
+            return Err(format!(
+                "its grid has {columns} x {rows} points, not {1} x {0}",
+                plane.nrows(),
+                plane.ncols()
+            ));
         }
         let columns_first = scanning & 0x20 != 0;
         let shape = if columns_first { (columns, rows) } else { (rows, columns) };

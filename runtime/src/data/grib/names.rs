@@ -175,7 +175,6 @@ const TABLE: &[Entry] = &[
     entry([0, 15, 3], "VIL", "kg m-2"),
     entry([0, 16, 4], "REFD", "dB"),
     entry([0, 16, 5], "REFC", "dB"),
-
     entry([0, 16, 195], "REFD", "dB"),
     entry([0, 16, 196], "REFC", "dB"),
     entry([0, 16, 197], "RETOP", "m"),

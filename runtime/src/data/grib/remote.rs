@@ -37,7 +37,8 @@ impl Read for Reader<'_> {
         }
         if self.held(self.at).is_none() {
             let end = self.length.min(self.at.saturating_add(WINDOW.max(into.len() as u64)));
-            let bytes = self.files.read(self.path, self.at..end).map_err(|error| Error::other(error.reason))?;
+            let bytes =
+                self.files.read(self.path, self.at..end).map_err(|error| Error::other(error.reason))?;
             self.windows.swap(0, 1);
             self.windows[0] = (self.at, bytes);
         }

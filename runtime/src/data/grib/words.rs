@@ -112,7 +112,9 @@ impl Level {
             _ if plain && second.is_none_or(|second| second.kind == first.kind || second.kind == 8) => {
                 Some(Level { kind: first.kind, low: None, high: None })
             }
-            Some(second) if second.kind == first.kind => Level::layer(first.kind, first.value?, second.value?),
+            Some(second) if second.kind == first.kind => {
+                Level::layer(first.kind, first.value?, second.value?)
+            }
             Some(_) => None,
             None => Some(Level { kind: first.kind, low: Some(first.value?), high: None }),
         }
@@ -277,15 +279,23 @@ mod tests {
 
     #[test]
     fn times_there_and_back() {
-        for text in
-            ["anl", "8 hour fcst", "24 hour fcst", "15 min fcst", "7-8 hour max fcst", "0-0 day max fcst", "0-1 day acc fcst"]
-        {
+        for text in [
+            "anl",
+            "8 hour fcst",
+            "24 hour fcst",
+            "15 min fcst",
+            "7-8 hour max fcst",
+            "0-0 day max fcst",
+            "0-1 day acc fcst",
+        ] {
             assert_eq!(When::read(text).map(|when| when.words()).as_deref(), Some(text));
         }
         let cell = Some(Cell { process: 2, seconds: 3600 });
         assert_eq!(When::read("7-8 hour max fcst"), Some(When { ahead: 28_800, cell }));
         assert_eq!(Cell::read("max over 1 h"), cell);
-        for text in ["", "fcst", "8 hours fcst", "8-7 hour max fcst", "99999999999999 hour fcst", "7-8 hour odd fcst"] {
+        for text in
+            ["", "fcst", "8 hours fcst", "8-7 hour max fcst", "99999999999999 hour fcst", "7-8 hour odd fcst"]
+        {
             assert_eq!(When::read(text), None, "{text}");
         }
     }

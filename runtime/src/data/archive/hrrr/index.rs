@@ -94,12 +94,16 @@ impl Index {
             let record = line_of(line).map_err(|reason| (place + 1, reason))?;
             if record.bytes.start >= length {
                 let at = record.bytes.start;
-                let reason = format!("it begins at byte {at}, but the file has {length}: one of the two is not whole");
+                let reason =
+                    format!("it begins at byte {at}, but the file has {length}: one of the two is not whole");
                 return Err((place + 1, reason));
             }
             match records.last() {
                 None if record.bytes.start != 0 => {
-                    return Err((place + 1, format!("the first record begins at byte {}", record.bytes.start)));
+                    return Err((
+                        place + 1,
+                        format!("the first record begins at byte {}", record.bytes.start),
+                    ));
                 }
                 Some(last) if last.bytes.start > record.bytes.start => {
                     return Err((place + 1, format!("it begins before {}", last.name())));
@@ -145,14 +149,18 @@ impl Index {
 fn line_of(line: &str) -> Result<Record, String> {
     let parts: Vec<&str> = line.split(':').collect();
     let [number, offset, date, parameter, level, when, ..] = parts.as_slice() else {
-        return Err(format!("`{line}` is no line of an inventory (NUMBER:OFFSET:d=DATE:PARAMETER:LEVEL:WHEN:)"));
+        return Err(format!(
+            "`{line}` is no line of an inventory (NUMBER:OFFSET:d=DATE:PARAMETER:LEVEL:WHEN:)"
+        ));
     };
-    let counts = number.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let counts =
+        number.split('.').all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
     if !counts {
         return Err(format!("`{number}` is no number of a record"));
     }
     let start: u64 = offset.parse().map_err(|_| format!("`{offset}` is no offset"))?;
-    let reference = date.strip_prefix("d=").and_then(date_of).ok_or_else(|| format!("`{date}` is no date"))?;
+    let reference =
+        date.strip_prefix("d=").and_then(date_of).ok_or_else(|| format!("`{date}` is no date"))?;
     if parameter.is_empty() || level.is_empty() {
         return Err("it names no parameter or no level".into());
     }
@@ -221,7 +229,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_names_its_line() {
-        let wrong = |from: &str, to: &str, length: u64| Index::parse(&LINES.replace(from, to), length).unwrap_err();
+        let wrong =
+            |from: &str, to: &str, length: u64| Index::parse(&LINES.replace(from, to), length).unwrap_err();
         assert_eq!(wrong("", "", 500).0, 5);
         assert_eq!(wrong("2:100:", "2:400:", 700).0, 3);
         assert_eq!(wrong("1:0:", "1:10:", 700).0, 1);

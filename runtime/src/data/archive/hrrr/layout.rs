@@ -3,8 +3,8 @@
 //!
 //! Source: the bucket `noaa-hrrr-bdp-pds`.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -80,12 +80,7 @@ impl FileOf {
     pub fn path(&self, domain: Domain) -> String {
         let day = self.run.strftime("%Y%m%d");
         let (hour, product) = (self.run.strftime("%H"), self.product.name());
-        format!(
-            "hrrr.{day}/{}/hrrr.t{hour}z.wrf{product}f{:02}{}",
-            domain.name(),
-            self.lead,
-            domain.ending()
-        )
+        format!("hrrr.{day}/{}/hrrr.t{hour}z.wrf{product}f{:02}{}", domain.name(), self.lead, domain.ending())
     }
 
     /// From the path; nothing for any other file.

@@ -24,7 +24,7 @@ use self::catalogue::{Catalogue, Entry};
 use self::index::{Index, Record};
 use self::layout::{Days, Domain, FileOf, PRODUCTS, Product, before};
 use super::{Archive, ArchiveField, Available, DataError, Request};
-use crate::data::files::{FileError, Files};
+use crate::data::files::{FileError, Files, Wanted};
 use crate::data::grib::grid::Kind;
 use crate::data::grib::product::Cell;
 use crate::data::grib::words::{Level, When};
@@ -104,10 +104,14 @@ impl Hrrr {
                 break;
             }
         }
-        let list: Vec<(Product, &Index)> = inventories.iter().map(|(product, _, index)| (*product, index)).collect();
+        let list: Vec<(Product, &Index)> =
+            inventories.iter().map(|(product, _, index)| (*product, index)).collect();
         let catalogue = Catalogue::of(&list);
         let Some((_, first, records)) = inventories.first().filter(|_| !catalogue.is_empty()) else {
-            return Err(DataError::Archive(format!("{}: no field of the hour {from} is known", files.place())));
+            return Err(DataError::Archive(format!(
+                "{}: no field of the hour {from} is known",
+                files.place()
+            )));
         };
         let (shape, digest) = first_message(&files, &first.path(domain), records)?;
         let grid = Grid::new(&plan(&shape, domain).map_err(|reason| {
@@ -143,6 +147,32 @@ impl Hrrr {
             }
         })?;
         Ok((entry, cell, cell.map_or(0, |cell| (cell.seconds / 3600) as u8)))
+    }
+
+    /// The layers of a field that are wanted at a time.
+    fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
+        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
+        let run = before(time, lead)
+            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
+        let layers: Vec<&(Product, Level)> = match wanted.levels {
+            None => entry.layers.iter().collect(),
+            Some(places) => {
+                places.iter().map(|place| entry.layers.get(*place)).collect::<Option<_>>().ok_or_else(
+                    || {
+                        let count = entry.layers.len();
+                        DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
+                    },
+                )?
+            }
+        };
+        let asks = layers
+            .into_iter()
+            .map(|(product, level)| {
+                let file = FileOf { run, product: *product, lead };
+                Ask { entry, cell, level: *level, file, time }
+            })
+            .collect();
+        Ok(asks)
     }
 
     fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
@@ -184,14 +214,24 @@ impl Hrrr {
         let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
             return Err(self.lacks(ask, &path, file, &index));
         };
-        let damaged =
-            |reason: String| Trouble::Damaged(DataError::Record { file: file.clone(), record: record.name(), reason });
-        let bytes = self
-            .files
-            .read(&path, record.bytes.clone())
-            .map_err(|error| damaged(format!("{} ({} bytes from byte {})", error.reason, record.bytes.end - record.bytes.start, record.bytes.start)))?;
-        let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start)
-            .map_err(|error| damaged(format!("at byte {}: {}", error.place.map_or(record.bytes.start, |(_, at)| at), error.problem)))?;
+        let damaged = |reason: String| {
+            Trouble::Damaged(DataError::Record { file: file.clone(), record: record.name(), reason })
+        };
+        let bytes = self.files.read(&path, record.bytes.clone()).map_err(|error| {
+            damaged(format!(
+                "{} ({} bytes from byte {})",
+                error.reason,
+                record.bytes.end - record.bytes.start,
+                record.bytes.start
+            ))
+        })?;
+        let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start).map_err(|error| {
+            damaged(format!(
+                "at byte {}: {}",
+                error.place.map_or(record.bytes.start, |(_, at)| at),
+                error.problem
+            ))
+        })?;
         if message.messages() != 1 || message.skipped() > 0 {
             return Err(damaged(format!(
                 "the .idx gives it bytes {} to {}, where {} messages and {} other bytes lie",
@@ -203,12 +243,19 @@ impl Hrrr {
         }
         let Some(field) = message.fields().iter().find(|field| ask.means(field)) else {
             let found: Vec<String> = message.fields().iter().map(said).collect();
-            return Err(damaged(format!("the message at byte {} is {}", record.bytes.start, found.join(" and "))));
+            return Err(damaged(format!(
+                "the message at byte {} is {}",
+                record.bytes.start,
+                found.join(" and ")
+            )));
         };
         let (run, valid) = (field.product.reference, field.product.valid);
         if run != ask.file.run || valid != Some(ask.time) {
             let valid = valid.map_or_else(|| "no time".into(), |valid| valid.to_string());
-            return Err(damaged(format!("it is of the run {run} for {valid}, not of {} for {}", ask.file.run, ask.time)));
+            return Err(damaged(format!(
+                "it is of the run {run} for {valid}, not of {} for {}",
+                ask.file.run, ask.time
+            )));
         }
         if *field.grid != self.shape {
             return Err(damaged(format!("it lies on another grid than the archive: {}", field.grid.name())));
@@ -230,7 +277,8 @@ impl Hrrr {
             let head = self.files.read(path, last.bytes.start..last.bytes.end.min(last.bytes.start + 16));
             let length = head.ok().and_then(|head| grib::octets::unsigned(&head, 8, 8));
             if length != Some(last.bytes.end - last.bytes.start) {
-                let reason = format!("the .idx does not list it, and ends with {} before the file does", last.name());
+                let reason =
+                    format!("the .idx does not list it, and ends with {} before the file does", last.name());
                 return Trouble::Damaged(DataError::Record { file, record, reason });
             }
         }
@@ -257,7 +305,11 @@ impl Ask<'_> {
     fn name(&self) -> String {
         let level = self.level.words(false).unwrap_or_else(|| "?".into());
         let when = When { ahead: self.time.as_second() - self.file.run.as_second(), cell: self.cell };
-        let name = if self.entry.on_levels { format!("{}:{level}", self.entry.from) } else { self.entry.from.clone() };
+        let name = if self.entry.on_levels {
+            format!("{}:{level}", self.entry.from)
+        } else {
+            self.entry.from.clone()
+        };
         format!("the record {name}:{}", when.words())
     }
 }
@@ -310,7 +362,8 @@ impl Archive for Hrrr {
             products.dedup();
             let missing = |product: &Product| {
                 let file = FileOf { run, product: *product, lead };
-                matches!(self.days.has(&file), Ok(false)).then(|| format!("{} is not there", file.path(self.domain)))
+                matches!(self.days.has(&file), Ok(false))
+                    .then(|| format!("{} is not there", file.path(self.domain)))
             };
             products.iter().find_map(missing)
         })
@@ -325,28 +378,30 @@ impl Archive for Hrrr {
         self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
     }
 
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        Some(Arc::clone(&self.files))
+    }
+
+    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
+        let mut records = Vec::new();
+        for request in wanted {
+            for ask in self.asks(request, time)? {
+                let path = ask.file.path(self.domain);
+                let index = self.index(&path)?;
+                let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
+                    let file = format!("{}/{path}", self.files.place());
+                    let (Trouble::Lacks(error) | Trouble::Damaged(error)) =
+                        self.lacks(&ask, &path, file, &index);
+                    return Err(error);
+                };
+                records.push(Wanted { path, start: record.bytes.start, end: record.bytes.end });
+            }
+        }
+        Ok(records)
+    }
+
     fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
-        let run = before(time, lead)
-            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
-        let layers: Vec<&(Product, Level)> = match wanted.levels {
-            None => entry.layers.iter().collect(),
-            Some(places) => places
-                .iter()
-                .map(|place| entry.layers.get(*place))
-                .collect::<Option<_>>()
-                .ok_or_else(|| {
-                    let count = entry.layers.len();
-                    DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
-                })?,
-        };
-        let asks: Vec<Ask<'_>> = layers
-            .into_iter()
-            .map(|(product, level)| {
-                let file = FileOf { run, product: *product, lead };
-                Ask { entry, cell, level: *level, file, time }
-            })
-            .collect();
+        let asks = self.asks(wanted, time)?;
         for ask in &asks {
             // Once, before all layers want it at the same time; an error here comes again with its record.
             let _ = self.index(&ask.file.path(self.domain));
@@ -367,12 +422,17 @@ fn unread(error: FileError) -> DataError {
 
 fn index(files: &Arc<dyn Files>, path: &str) -> Result<Index, DataError> {
     let length = files.length(path).map_err(unread)?;
-    let length = length.ok_or_else(|| DataError::Archive(format!("{}/{path} is not there", files.place())))?;
+    let length =
+        length.ok_or_else(|| DataError::Archive(format!("{}/{path} is not there", files.place())))?;
     Index::read(files, path, length)
 }
 
 /// The grid of a file's first message, and what tells the file from any other.
-fn first_message(files: &Arc<dyn Files>, path: &str, index: &Index) -> Result<(grib::Grid, String), DataError> {
+fn first_message(
+    files: &Arc<dyn Files>,
+    path: &str,
+    index: &Index,
+) -> Result<(grib::Grid, String), DataError> {
     let nothing = || DataError::Archive(format!("{}/{path}: no record", files.place()));
     let record = index.records.first().ok_or_else(nothing)?;
     let bytes = files.read(path, record.bytes.clone()).map_err(unread)?;
