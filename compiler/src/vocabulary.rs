@@ -174,13 +174,16 @@ pub const BLOCKS: &[BlockKind] = &[
 /// What `reject` leaves out: a time at which the archive fails one of these.
 pub const REJECTS: &[Word] = &[
     word("range", "values outside the range of a variable's type", "outside range"),
+    word("missing", "points without a value", "missing"),
     word("supersaturation", "air with more than twice the vapour it can hold", "supersaturation"),
     word("superadiabatic", "layers that cool faster with height than dry air can", "superadiabatic"),
-    word("frozen", "a field that is the same as an hour before", "frozen"),
-    word("constant", "a field with one value everywhere", "constant"),
-    word("jump", "a mean that leaps by more than five of its usual steps", "jump"),
+    word("wind", "winds faster than 150 m/s, or than 75 m/s at the ground", "wind"),
+    word("frozen", "a field that is the same as at the time before", "frozen"),
+    word("constant", "a field with one value everywhere where no air has that", "constant"),
+    word("jump", "a median that moves by more than five spreads in one step", "jump"),
     word("sentinel", "numbers that stand for `missing`, such as -9999 or 9.999e20", "sentinel"),
-    word("duplicate", "a file that repeats another time's", "duplicate"),
+    word("duplicate", "a file that repeats the time before", "duplicate"),
+    word("placeholder", "maxima over a period that are one value everywhere, as in analyses", "placeholder"),
 ];
 
 /// How `fill gaps` closes a gap.

@@ -41,8 +41,8 @@ pub fn report(recipe: &Recipe, seed: u64) -> Result<(), Failure> {
         losses: losses(&run, &mut problems),
         scores,
         maps,
-        latitude: Some(grid.latitude.mapv(f64::from)),
-        longitude: Some(grid.longitude.mapv(f64::from)),
+        latitude: Some(grid.latitude),
+        longitude: Some(grid.longitude),
         problems,
         reproduce: vec![format!("aurorac train {} --seed {seed}", recipe.path.display())],
     };

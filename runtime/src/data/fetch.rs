@@ -17,8 +17,8 @@ use serde::Serialize;
 use super::archive::{Archive, DataError, Request};
 use super::files::{FileError, Files, Progress, Wanted};
 use super::of_grid;
+use super::prepare::select;
 use super::prepare::selected_times;
-use super::work::select;
 
 pub mod subset;
 

@@ -5,6 +5,7 @@
 use ndarray::{Array3, Axis};
 
 use super::grid::Grid;
+use super::synthetic::arithmetic::{cos, sin};
 
 /// Their names in `from`, with their units.
 pub const FIELDS: [(&str, &str); 3] =
@@ -24,9 +25,11 @@ pub fn values(from: &str, grid: &Grid) -> Option<Array3<f32>> {
         Array3::from_shape_fn((1, rows, columns), |(_, row, column)| of(grid.convergence(row, column)) as f32)
     };
     match from {
-        "grid:latitude" => Some(grid.latitude.mapv(f32::to_radians).insert_axis(Axis(0))),
-        "grid:rotation_cosine" => Some(turned(f64::cos)),
-        "grid:rotation_sine" => Some(turned(f64::sin)),
+        "grid:latitude" => {
+            Some(grid.latitude.mapv(|degrees| degrees.to_radians() as f32).insert_axis(Axis(0)))
+        }
+        "grid:rotation_cosine" => Some(turned(cos)),
+        "grid:rotation_sine" => Some(turned(sin)),
         _ => None,
     }
 }
@@ -137,8 +140,8 @@ mod tests {
     fn a_wind_along_the_rows_leads_to_the_next_point() {
         let grid = Grid::new(&plains().plan).unwrap();
         let [latitude, cosine, sine] = FIELDS.map(|(from, _)| values(from, &grid).unwrap());
-        let spread = |values: &ndarray::Array2<f32>, row: usize, column: usize| {
-            f64::from(values[[row, column + 1]] - values[[row, column - 1]]).to_radians()
+        let spread = |values: &ndarray::Array2<f64>, row: usize, column: usize| {
+            (values[[row, column + 1]] - values[[row, column - 1]]).to_radians()
         };
         for (row, column) in [(3, 5), (grid.plan.height / 2, grid.plan.width / 2), (1, grid.plan.width - 2)] {
             let at = [0, row, column];

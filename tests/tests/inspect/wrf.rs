@@ -48,9 +48,9 @@ fn its_grid_is_the_file_s() {
     for row in 0..48 {
         for column in 0..48 {
             let at = [row, column];
-            assert_eq!(grid.latitude[at], north[[0, 47 - row, column]] as f32);
+            assert_eq!(grid.latitude[at], north[[0, 47 - row, column]]);
             let longitude = east[[0, 47 - row, column]] + 360.0;
-            assert!((f64::from(grid.longitude[at]) - longitude).abs() < 2e-5);
+            assert!((grid.longitude[at] - longitude).abs() < 2e-5);
             assert!((ideal.latitude[at] - grid.latitude[at]).abs() < 3e-4);
             assert!((ideal.longitude[at] - grid.longitude[at]).abs() < 3e-4);
         }

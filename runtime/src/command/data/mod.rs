@@ -49,7 +49,7 @@ fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
     recipe.set_threads()?;
     let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
     let state = if inventory.reused { "already whole" } else { "prepared" };
-    tell(&format!("{state}: {} times, {} fields\n", inventory.times, inventory.fields.len()));
+    tell(&format!("{state}: {} times, {} fields\n", inventory.usable(), inventory.fields.len()));
     tell(&findings(&inventory));
     super::print(&format!("{}\n", store.path().display()))
 }
@@ -57,8 +57,9 @@ fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
 /// A line for whatever a person should look at: absent times, missing values, values out of range.
 pub(super) fn findings(inventory: &Inventory) -> String {
     let mut text = String::new();
-    if !inventory.absent.is_empty() {
-        text.push_str(&format!("{} times are absent from the archive\n", inventory.absent.len()));
+    let absent = inventory.absent().count();
+    if absent > 0 {
+        text.push_str(&format!("{absent} times are absent from the archive\n"));
     }
     for (name, field) in &inventory.fields {
         if field.outside > 0 || field.missing > 0 {

@@ -48,10 +48,7 @@ pub(super) fn model(path: &Path) -> Result<impl Source + use<>, String> {
     let wrf = Wrf::open(path).map_err(|error| error.to_string())?;
     let grid = wrf.grid();
     let (height, width) = grid.latitude.dim();
-    let coordinates = Coordinates::Curved {
-        latitude: grid.latitude.mapv(f64::from),
-        longitude: grid.longitude.mapv(f64::from),
-    };
+    let coordinates = Coordinates::Curved { latitude: grid.latitude, longitude: grid.longitude };
     let place = Place { height, width, coordinates: Some(coordinates), mapping: None, angle: None };
     let available = wrf.times();
     let mut times = Vec::new();

@@ -49,9 +49,9 @@ pub(super) fn grid(file: &NetCdf) -> Result<Grid, DataError> {
     let projection = &plan.projection;
     let mut worst = 0.0f64;
     for (index, &north) in latitude.indexed_iter() {
-        let across = (f64::from(ideal.longitude[index]) - longitude[index] + 180.0).rem_euclid(360.0) - 180.0;
+        let across = (ideal.longitude[index] - longitude[index] + 180.0).rem_euclid(360.0) - 180.0;
         let east = across * north.to_radians().cos();
-        worst = worst.max((f64::from(ideal.latitude[index]) - north).hypot(east).to_radians() * EARTH_RADIUS);
+        worst = worst.max((ideal.latitude[index] - north).hypot(east).to_radians() * EARTH_RADIUS);
     }
     if worst > spacing / 100.0 {
         return Err(refuse(
@@ -61,8 +61,8 @@ pub(super) fn grid(file: &NetCdf) -> Result<Grid, DataError> {
             ),
         ));
     }
-    let single = |values: Array2<f64>| values.mapv(|value| value as f32).as_standard_layout().into_owned();
-    Ok(Grid { latitude: single(latitude), longitude: single(longitude), ..ideal })
+    let plain = |values: Array2<f64>| values.as_standard_layout().into_owned();
+    Ok(Grid { latitude: plain(latitude), longitude: plain(longitude), ..ideal })
 }
 
 /// A Mercator map true at one latitude is a Mercator map true at any other with another spacing: here at its own
