@@ -44,8 +44,8 @@ const WORDS: [&str; 24] = [
 ];
 
 /// A base after some mutations.
-pub fn mutated(bases: &[Vec<u8>], base: u16, mutations: &[Mutation]) -> Vec<u8> {
-    let whole = &bases[base as usize % bases.len()];
+pub fn mutated(bases: &[Vec<u8>], base: usize, mutations: &[Mutation]) -> Vec<u8> {
+    let whole = &bases[base];
     let mut bytes = whole.clone();
     for mutation in mutations.iter().take(16) {
         if bytes.is_empty() {
