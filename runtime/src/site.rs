@@ -10,16 +10,13 @@ use std::time::Duration;
 use aurora_compiler::site::{ArchiveField, ArchiveIndex, CheckpointHeader, MachineProfile};
 use serde::Deserialize;
 
+use crate::data::archive::place::Placed;
 use crate::data::archive::{Archive, DataError};
 use crate::data::of_grid;
-use crate::data::synthetic::Synthetic;
-use crate::data::wrf::Wrf;
+use crate::data::synthetic::{SEED, Synthetic};
 use crate::digest;
 use crate::hub;
 use crate::model::checkpoint;
-
-/// The seed of the built-in world. Another seed would be another archive.
-const SYNTHETIC_SEED: u64 = 1982;
 
 /// `site.toml`, every line of which may be left out.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -43,8 +40,8 @@ struct Settings {
     micro_batch: Option<usize>,
     /// Where checkpoints are looked for by their file names; beside `site.toml` if absent.
     checkpoints: Option<PathBuf>,
-    /// Archives that are not built in: a file of WRF output with all its times.
-    archives: BTreeMap<String, PathBuf>,
+    /// Archives that are not built in, by the names recipes give them.
+    archives: BTreeMap<String, Placed>,
 }
 
 /// This machine.
@@ -55,6 +52,8 @@ pub struct Site {
     base: PathBuf,
     /// Why an archive that the compiler asked for could not be opened.
     unopened: Arc<Mutex<Option<String>>>,
+    /// What archives hold, as far as the compiler has asked: looking into one takes a while.
+    indexed: Arc<Mutex<BTreeMap<String, Option<ArchiveIndex>>>>,
 }
 
 impl Site {
@@ -72,13 +71,13 @@ impl Site {
                         toml::from_str(&text).map_err(|error| located(&path, &text, &error))?;
                     settings.sound().map_err(|reason| format!("{}: {reason}", path.display()))?;
                     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-                    return Ok(Site { settings, base, unopened: Arc::default() });
+                    return Ok(Site { settings, base, ..Site::default() });
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
             }
         }
-        Ok(Site { settings: Settings::default(), base: PathBuf::new(), unopened: Arc::default() })
+        Ok(Site::default())
     }
 
     pub fn device(&self) -> &str {
@@ -143,13 +142,46 @@ impl Site {
     /// An archive this site does not have, or whose files cannot be read.
     pub fn open_archive(&self, name: &str) -> Result<Box<dyn Archive>, DataError> {
         if name == "synthetic" {
-            return Ok(Box::new(Synthetic::new(SYNTHETIC_SEED)));
+            return Ok(Box::new(Synthetic::new(SEED)));
         }
-        let Some(path) = self.settings.archives.get(name) else {
+        let Some(placed) = self.settings.archives.get(name) else {
             let known = aurora_compiler::Site::archives(self).join(", ");
             return Err(DataError::Archive(format!("this site has no archive `{name}`; it has {known}")));
         };
-        Ok(Box::new(Wrf::open(&self.base.join(path))?))
+        placed.open(name, &self.base)
+    }
+
+    /// What an archive holds, for the compiler.
+    fn look_into(&self, name: &str) -> Option<ArchiveIndex> {
+        let archive = match self.open_archive(name) {
+            Ok(archive) => archive,
+            Err(error) => {
+                if self.settings.archives.contains_key(name) {
+                    let reason = format!("the archive `{name}` of site.toml cannot be opened: {error}");
+                    *self.unopened.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+                }
+                return None;
+            }
+        };
+        let field = |field: crate::data::archive::ArchiveField| ArchiveField {
+            from: field.from,
+            units: field.units,
+            levels: field.levels,
+            since: None,
+        };
+        let of_grid = of_grid::FIELDS.iter().map(|(from, units)| ArchiveField {
+            from: (*from).to_string(),
+            units: (*units).to_string(),
+            levels: None,
+            since: None,
+        });
+        let mut fields: Vec<ArchiveField> = archive.fields().into_iter().map(field).collect();
+        // An archive that lists nothing is asked for everything.
+        if !fields.is_empty() {
+            fields.extend(of_grid);
+        }
+        let times = archive.times();
+        Some(ArchiveIndex { fields, from: times.from, to: times.to })
     }
 }
 
@@ -206,35 +238,13 @@ impl aurora_compiler::Site for Site {
     }
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
-        let archive = match self.open_archive(name) {
-            Ok(archive) => archive,
-            Err(error) => {
-                if self.settings.archives.contains_key(name) {
-                    let reason = format!("the archive `{name}` of site.toml cannot be opened: {error}");
-                    *self.unopened.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
-                }
-                return None;
-            }
-        };
-        let field = |field: crate::data::archive::ArchiveField| ArchiveField {
-            from: field.from,
-            units: field.units,
-            levels: field.levels,
-            since: None,
-        };
-        let of_grid = of_grid::FIELDS.iter().map(|(from, units)| ArchiveField {
-            from: (*from).to_string(),
-            units: (*units).to_string(),
-            levels: None,
-            since: None,
-        });
-        let mut fields: Vec<ArchiveField> = archive.fields().into_iter().map(field).collect();
-        // An archive that lists nothing is asked for everything.
-        if !fields.is_empty() {
-            fields.extend(of_grid);
+        let known = || self.indexed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = known().get(name) {
+            return index.clone();
         }
-        let times = archive.times();
-        Some(ArchiveIndex { fields, from: times.from, to: times.to })
+        let index = self.look_into(name);
+        known().insert(name.to_string(), index.clone());
+        index
     }
 
     fn checkpoint(&self, name: &str) -> Option<Result<CheckpointHeader, String>> {

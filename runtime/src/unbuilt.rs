@@ -65,7 +65,6 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
 }
 
 fn data(data: &DataPlan, add: &mut impl FnMut(bool, String)) {
-    add(data.sampling.analyses_only, "an archive of analyses only (`.f00`)".into());
     add(!data.sampling.regions.is_empty(), "a `region` of the data".into());
     add(!data.sampling.months.is_empty(), "`months` of the data".into());
     let repair = &data.repair;

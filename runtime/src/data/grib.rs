@@ -24,6 +24,7 @@ use super::files::Files;
 
 pub mod complex;
 pub mod corners;
+pub mod encode;
 pub mod grid;
 pub mod names;
 pub mod octets;

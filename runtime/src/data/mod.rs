@@ -28,6 +28,7 @@ pub mod sounding;
 pub mod source;
 pub mod statistics;
 pub mod store;
+pub mod synthesize;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! `aurorac data prepare RECIPE`, `aurorac data get RECIPE`, `aurorac data inspect FILE`.
+//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`, and a file for each further word.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,7 @@ use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 
 mod get;
+mod synthesize;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
@@ -27,12 +28,15 @@ pub enum Word {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Write the synthetic world as files of HRRR
+    Synthesize(synthesize::Arguments),
 }
 
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
         Word::Get(arguments) => get::run(&arguments),
+        Word::Synthesize(arguments) => synthesize::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {

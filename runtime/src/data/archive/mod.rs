@@ -10,6 +10,7 @@ use super::files::{Files, Wanted};
 use super::grid::Grid;
 
 pub mod hrrr;
+pub mod place;
 
 /// What a recipe wants of an archive: one field, some of its levels.
 #[derive(Clone, Copy, Debug, PartialEq)]

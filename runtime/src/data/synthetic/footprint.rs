@@ -110,9 +110,10 @@ impl World {
     /// Calls `visit(index, dx, dy)` for the points within [`REACH`] widths of a place.
     pub(super) fn around(&self, place: [f64; 2], width: f64, mut visit: impl FnMut(usize, f64, f64)) {
         let plan = &self.grid.plan;
+        let (west, south) = self.grid.origin;
         let (column, row) = (
-            place[0] / plan.spacing + (plan.width as f64 - 1.0) / 2.0,
-            (plan.height as f64 - 1.0) / 2.0 - place[1] / plan.spacing,
+            place[0] / plan.spacing - west / plan.spacing,
+            plan.height as f64 - 1.0 + south / plan.spacing - place[1] / plan.spacing,
         );
         let reach = REACH * width / plan.spacing;
         let range = |centre: f64, count: usize| {

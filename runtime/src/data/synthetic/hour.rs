@@ -1,6 +1,8 @@
 //! All fields of one hour, drawn from the flow and its storms.
 
-use ndarray::{Array2, Array3};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, s};
 
 use super::arithmetic::{cos, exp, ln, sin};
 use super::flow::{Disturbance, Flow, Synoptic, bell};
@@ -8,7 +10,7 @@ use super::footprint::Footprint;
 use super::sounding::{
     Anomaly, GAS_CONSTANT, GRAVITY, State, environment, night_shape, saturation, virtual_temperature,
 };
-use super::storm::{Cell, cells, storms};
+use super::storm::{BIRTHPLACE, Cell, Storm, cells, storms};
 use super::{FIELDS, LEVELS};
 use crate::data::grid::Grid;
 
@@ -28,6 +30,8 @@ pub struct World {
     levels: Vec<Level>,
     /// Cosine and sine of the grid's convergence, row after row.
     turning: Vec<[f64; 2]>,
+    /// Where the storms of the middle stand (m): there, and on a larger grid in the squares around it too.
+    squares: Vec<[f64; 2]>,
 }
 
 /// One pressure level and how much of each disturbance reaches it.
@@ -70,23 +74,75 @@ impl World {
                 [cos(angle), sin(angle)]
             })
             .collect();
-        Self { seed, flow, grid, orography, levels, turning }
+        let squares = squares(&grid);
+        Self { seed, flow, grid, orography, levels, turning, squares }
+    }
+
+    /// Some rows of the world, from the north, as a world of their own; the first is a multiple of four, by which
+    /// buoyant energies stay where they are.
+    #[must_use]
+    pub fn rows(&self, rows: Range<usize>) -> World {
+        let (height, width) = (self.grid.plan.height, self.width());
+        let last = height.min(rows.end);
+        let first = (rows.start / NODE * NODE).min(last);
+        let band = |map: &Array2<f64>| map.slice(s![first..last, ..]).to_owned();
+        let mut plan = self.grid.plan.clone();
+        plan.height = last - first;
+        plan.southwest = None;
+        let (west, south) = self.grid.origin;
+        let origin = (west, south + (height - last) as f64 * plan.spacing);
+        let (latitude, longitude) = (band(&self.grid.latitude), band(&self.grid.longitude));
+        World {
+            seed: self.seed,
+            flow: self.flow.clone(),
+            grid: Grid { plan, origin, latitude, longitude },
+            orography: self.orography.slice(s![first..last, ..]).to_owned(),
+            levels: self.levels.clone(),
+            turning: self.turning[first * width..last * width].to_vec(),
+            squares: self.squares.clone(),
+        }
+    }
+
+    /// Cosine and sine of the angle by which the columns of the grid are turned from north, row after row.
+    #[must_use]
+    pub fn turning(&self) -> &[[f64; 2]] {
+        &self.turning
+    }
+
+    /// Storms wherever they stand.
+    fn everywhere(&self, storms: Vec<Storm>) -> Vec<Storm> {
+        let moved = |storm: &Storm, by: &[f64; 2]| {
+            let add = |place: [f64; 2]| [place[0] + by[0], place[1] + by[1]];
+            Storm { position: add(storm.position), pool_position: add(storm.pool_position), ..storm.clone() }
+        };
+        self.squares.iter().flat_map(|by| storms.iter().map(move |storm| moved(storm, by))).collect()
     }
 
     /// Every field in the order of [`FIELDS`] at `time` seconds after the first hour.
     #[must_use]
     pub fn hour(&self, time: f64) -> Vec<Array3<f32>> {
+        self.hour_of(time, &self.cells(time))
+    }
+
+    /// The cells of which something is left at `time`, or was within the hour before it.
+    #[must_use]
+    pub fn cells(&self, time: f64) -> Vec<Cell> {
+        cells(&self.flow, self.seed, time)
+    }
+
+    /// As [`World::hour`], with its cells.
+    #[must_use]
+    pub fn hour_of(&self, time: f64, cells: &[Cell]) -> Vec<Array3<f32>> {
         let now = self.flow.at(time);
         let waves = self.waves(&now);
         let anomalies: Vec<Anomaly> = waves.iter().map(|wave| self.flow.anomaly(&now, wave)).collect();
         let energy = self.energy(&now);
-        let cells = cells(&self.flow, self.seed, time);
-        let living = storms(&self.flow, &cells, time);
+        let living = self.everywhere(storms(&self.flow, cells, time));
         let footprint = self.footprint(&now, &living, &energy);
         let mut fields = Fields::new(self);
         self.levels(&now, &waves, &anomalies, &footprint, &mut fields);
         self.surface(&now, &waves, &anomalies, &footprint, &mut fields);
-        self.tracks(time, &cells, energy.len(), &mut fields);
+        self.tracks(time, cells, energy.len(), &mut fields);
         fields.set("REFC:entire atmosphere", &footprint.reflectivity);
         fields.set("UPDRAFT:entire atmosphere", &footprint.updraught);
         fields.set("CAPE:255-0 mb above ground", &energy);
@@ -102,7 +158,8 @@ impl World {
         let energy = vec![0.0; self.turning.len()];
         let mut known = cells(&self.flow, self.seed, time);
         known.retain(|cell| cell.birth <= newest);
-        self.footprint(&now, &storms(&self.flow, &known, time), &energy).reflectivity
+        let living = self.everywhere(storms(&self.flow, &known, time));
+        self.footprint(&now, &living, &energy).reflectivity
     }
 
     fn width(&self) -> usize {
@@ -253,7 +310,7 @@ impl World {
         let (mut most, mut least) = (vec![0.0_f64; count], vec![0.0_f64; count]);
         for instant in 0..=6 {
             let then = time - f64::from(instant) * 600.0;
-            for storm in storms(&self.flow, cells, then) {
+            for storm in self.everywhere(storms(&self.flow, cells, then)) {
                 let strength = 5.0 * storm.cell.updraught * storm.life * storm.rotation;
                 let width = 0.5 * storm.cell.widths[1];
                 self.around(storm.position, width, |index, dx, dy| {
@@ -272,6 +329,25 @@ impl World {
         let [cosine, sine] = self.turning[index];
         [wind[0] * cosine + wind[1] * sine, wind[1] * cosine - wind[0] * sine]
     }
+}
+
+/// The middles (m) of the squares that a grid reaches: storms are born in the middle one, and stand in all.
+fn squares(grid: &Grid) -> Vec<[f64; 2]> {
+    let side = 2.0 * BIRTHPLACE;
+    let (west, south) = grid.origin;
+    let reach = |start: f64, count: usize| {
+        let end = start + (count as f64 - 1.0) * grid.plan.spacing;
+        let number = |place: f64| (place.abs() / side - 0.5).ceil().max(0.0) * place.signum();
+        number(start) as i32..=number(end) as i32
+    };
+    let (across, up) = (reach(west, grid.plan.width), reach(south, grid.plan.height));
+    let mut list: Vec<[f64; 2]> =
+        up.flat_map(|j| across.clone().map(move |i| [f64::from(i) * side, f64::from(j) * side])).collect();
+    // A grid in one of the outer squares only has that one.
+    if list.is_empty() {
+        list.push([0.0; 2]);
+    }
+    list
 }
 
 /// The fields of an hour while they are filled.

@@ -46,8 +46,10 @@ pub const LEVELS: [f64; 13] = [
 ];
 
 /// Seconds since 1970 of the first hour, 2020-01-01T00Z, and of the last, 2029-12-31T23Z.
-const FIRST: i64 = 1_577_836_800;
-const LAST: i64 = 1_893_452_400;
+pub const FIRST: i64 = 1_577_836_800;
+pub const LAST: i64 = 1_893_452_400;
+/// The seed of the built-in world. Another seed would be another archive.
+pub const SEED: u64 = 1982;
 /// Hours kept decoded: enough for every thread of a preparation to come back to its hour for the next field.
 const KEPT: usize = 64;
 

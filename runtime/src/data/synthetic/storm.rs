@@ -10,7 +10,7 @@ use super::draw::Draw;
 use super::flow::Flow;
 
 /// Half the side (m) of the square in which cells are born: a cell at 20 m/s crosses 430 km in its longest life.
-const BIRTHPLACE: f64 = 664e3;
+pub const BIRTHPLACE: f64 = 664e3;
 const CANDIDATES: u64 = 80;
 /// Hours after which nothing of a cell is left: six of life and the rest of its cold pool.
 const LONGEST: i64 = 8;

@@ -34,6 +34,8 @@ use crate::data::grid::Grid;
 pub mod catalogue;
 pub mod index;
 pub mod layout;
+#[cfg(test)]
+mod tests;
 
 /// NCEP's number (common table C-11).
 const NCEP: u16 = 7;

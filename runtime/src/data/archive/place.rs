@@ -1,0 +1,133 @@
+//! From a line of `site.toml` to an archive: what lies at a place is told by what is there, or by the line.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::hrrr::Hrrr;
+use super::hrrr::layout::Domain;
+use super::{Archive, DataError};
+use crate::data::files::{Files, Folder};
+use crate::data::wrf::Wrf;
+
+/// `"/data/hrrr"`, or `{ place = "/data/hrrr", layout = "hrrr", domain = "alaska" }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    pub place: String,
+    pub layout: Option<Layout>,
+    /// Of HRRR.
+    pub domain: Option<Domain>,
+}
+
+/// What lies at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// NOAA's folders of HRRR in GRIB2.
+    Hrrr,
+    /// A file of WRF's output.
+    Wrf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    place: String,
+    layout: Option<Layout>,
+    domain: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Placed {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Placed, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Placed;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str(
+                    "a place such as \"/data/hrrr\", or { place = \"/data/hrrr\", layout = \"hrrr\" }",
+                )
+            }
+
+            fn visit_str<E: serde::de::Error>(self, place: &str) -> Result<Placed, E> {
+                Ok(Placed { place: place.to_string(), layout: None, domain: None })
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Placed, M::Error> {
+                let Table { place, layout, domain } = Table::deserialize(MapAccessDeserializer::new(map))?;
+                let domain = match domain.as_deref() {
+                    None => None,
+                    Some(name) => Some(Domain::read(name).ok_or_else(|| {
+                        serde::de::Error::custom(format!(
+                            "`domain` is \"conus\" or \"alaska\", not \"{name}\""
+                        ))
+                    })?),
+                };
+                Ok(Placed { place, layout, domain })
+            }
+        }
+        from.deserialize_any(Either)
+    }
+}
+
+impl Placed {
+    /// Opens the archive `name`; a folder or a file is looked for from `base`.
+    ///
+    /// # Errors
+    /// A place where nothing is, where something else is than the line says, or that cannot be read.
+    pub fn open(&self, name: &str, base: &Path) -> Result<Box<dyn Archive>, DataError> {
+        let layout = match self.layout {
+            Some(layout) => layout,
+            None => self.told(base)?,
+        };
+        match layout {
+            Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
+            Layout::Hrrr => {
+                let domain = self.domain.unwrap_or(Domain::Conus);
+                Ok(Box::new(Hrrr::open(name, self.files(base)?, domain)?))
+            }
+        }
+    }
+
+    /// The files of a place.
+    fn files(&self, base: &Path) -> Result<Arc<dyn Files>, DataError> {
+        if self.place.contains("://") {
+            return Err(DataError::Archive(format!("{}: only folders of this machine are read", self.place)));
+        }
+        Ok(Arc::new(Folder::new(&base.join(&self.place))))
+    }
+
+    /// What lies at the place, by what is there.
+    fn told(&self, base: &Path) -> Result<Layout, DataError> {
+        if self.place.contains("://") {
+            return Ok(Layout::Hrrr);
+        }
+        let path = base.join(&self.place);
+        let about = std::fs::metadata(&path).map_err(|source| DataError::File {
+            what: "cannot read",
+            path: path.clone(),
+            source,
+        })?;
+        if about.is_file() {
+            return Ok(Layout::Wrf);
+        }
+        let list = std::fs::read_dir(&path).map_err(|source| DataError::File {
+            what: "cannot read",
+            path: path.clone(),
+            source,
+        })?;
+        let day = |name: &str| name.strip_prefix("hrrr.").is_some_and(|day| day.len() == 8);
+        let names: Vec<String> =
+            list.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        if names.iter().any(|name| day(name)) {
+            return Ok(Layout::Hrrr);
+        }
+        Err(DataError::Archive(format!(
+            "{}: neither days of HRRR (`hrrr.20200520`) nor a file of WRF's output",
+            path.display()
+        )))
+    }
+}
