@@ -288,8 +288,10 @@ impl Getting<'_> {
         if length > crate::data::idx::LONGEST {
             return Err(error(format!("{length} bytes are too many for an inventory")));
         }
-        Inventory::read(&name, &self.files.read(&name, 0..length)?)
-            .map_err(|wrong| error(format!("line {}: {}", wrong.line, wrong.reason)))
+        Inventory::read(&name, &self.files.read(&name, 0..length)?).map_err(|wrong| {
+            self.files.forget(&name);
+            error(format!("line {}: {}", wrong.line, wrong.reason))
+        })
     }
 }
 

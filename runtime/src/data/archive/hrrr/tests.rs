@@ -33,11 +33,21 @@ struct Meddled {
 }
 
 impl Meddled {
-    fn open(folder: &tempfile::TempDir, path: &str, heals: bool, change: impl Fn(&mut Vec<u8>)) -> (Arc<Self>, Hrrr) {
+    fn open(
+        folder: &tempfile::TempDir,
+        path: &str,
+        heals: bool,
+        change: impl Fn(&mut Vec<u8>),
+    ) -> (Arc<Self>, Hrrr) {
         let mut bytes = std::fs::read(folder.path().join(path)).unwrap();
         change(&mut bytes);
         let instead = Mutex::new(BTreeMap::from([(path.to_string(), bytes)]));
-        let files = Arc::new(Meddled { folder: Folder::new(folder.path()), instead, heals, forgotten: Mutex::default() });
+        let files = Arc::new(Meddled {
+            folder: Folder::new(folder.path()),
+            instead,
+            heals,
+            forgotten: Mutex::default(),
+        });
         let archive = Hrrr::open("hrrr", Arc::clone(&files) as Arc<dyn Files>, Domain::Conus).unwrap();
         (files, archive)
     }
@@ -59,7 +69,11 @@ impl Files for Meddled {
         match self.instead.lock().unwrap().get(path) {
             Some(bytes) => match bytes.get(range.start as usize..range.end as usize) {
                 Some(part) => Ok(part.to_vec()),
-                None => Err(FileError { place: self.place(), path: path.into(), reason: "it is too short".into() }),
+                None => Err(FileError {
+                    place: self.place(),
+                    path: path.into(),
+                    reason: "it is too short".into(),
+                }),
             },
             None => self.folder.read(path, range),
         }
@@ -100,13 +114,17 @@ fn fields_come_from_the_files_that_hold_them() {
     assert_eq!(archive.grid().plan.projection, Extent::Tile.plan().projection);
     assert_eq!(archive.grid().plan.southwest, Extent::Tile.plan().southwest);
     let screen = archive.fetch(&instant(T2M), hour).unwrap();
-    let expected = directly(&folder, SURFACE, |field| field.name() == "TMP" && field.product.level_name() == "2 m above ground");
+    let expected = directly(&folder, SURFACE, |field| {
+        field.name() == "TMP" && field.product.level_name() == "2 m above ground"
+    });
     assert_eq!(screen.index_axis(Axis(0), 0), expected);
     // What is over an hour is that of the run before; in f00 it is zero everywhere.
     let from = "MXUPHL:5000-2000 m above ground";
     let uh = archive.fetch(&Request { cell: Some("max over 1 h"), ..instant(from) }, hour).unwrap();
     let before = "hrrr.20200520/conus/hrrr.t00z.wrfsfcf01.grib2";
-    let expected = directly(&folder, before, |field| field.name() == "MXUPHL" && field.product.level_name() == "2000-5000 m above ground");
+    let expected = directly(&folder, before, |field| {
+        field.name() == "MXUPHL" && field.product.level_name() == "2000-5000 m above ground"
+    });
     assert_eq!(uh.index_axis(Axis(0), 0), expected);
     assert!(uh.iter().any(|value| *value > 10.0));
     assert_eq!(archive.read(from, hour).unwrap(), uh);
@@ -128,7 +146,9 @@ fn levels_come_in_the_order_asked_for() {
     let some = archive.fetch(&Request { levels: Some(&levels), ..instant("TMP") }, hour).unwrap();
     for (level, value) in [50_000.0, 85_000.0].into_iter().enumerate() {
         let path = "hrrr.20200520/conus/hrrr.t00z.wrfprsf00.grib2";
-        let is = |field: &grib::Field| field.name() == "TMP" && Level::of(&field.product).unwrap().low == Some(value);
+        let is = |field: &grib::Field| {
+            field.name() == "TMP" && Level::of(&field.product).unwrap().low == Some(value)
+        };
         assert_eq!(some.index_axis(Axis(0), level), directly(&folder, path, is));
     }
     assert!(archive.fetch(&Request { levels: Some(&[39]), ..instant("TMP") }, hour).is_err());
@@ -169,7 +189,12 @@ fn without_an_inventory_the_files_are_walked() {
 fn later_hours_change_no_identity_and_other_archives_have_another() {
     let folder = made(1);
     let one = opened(&folder).identity();
-    let order = |hours: u32, from: &str| Order { folder: folder.path().into(), extent: Extent::Tile, from: time(from), hours };
+    let order = |hours: u32, from: &str| Order {
+        folder: folder.path().into(),
+        extent: Extent::Tile,
+        from: time(from),
+        hours,
+    };
     order(1, "2020-05-20T03:00:00Z").write(&mut |_| true).unwrap();
     let archive = opened(&folder);
     assert_eq!(archive.identity(), one);
@@ -197,7 +222,9 @@ fn what_a_file_lacks_is_named() {
     let error = archive.read(T2M, hour).unwrap_err().to_string();
     assert_eq!(
         error,
-        format!("there/{SURFACE}: the record TMP:2 m above ground:anl: the file is there but has no such record")
+        format!(
+            "there/{SURFACE}: the record TMP:2 m above ground:anl: the file is there but has no such record"
+        )
     );
     let error = archive.fetch(&instant("NONE:surface"), hour).unwrap_err();
     assert!(matches!(error, DataError::UnknownField { .. }), "{error}");
@@ -229,7 +256,12 @@ fn lists_are_held_to_the_files() {
     let error = said(&change("d=2020052001:TMP:2 m", "d=20200520xx:TMP:2 m"));
     assert!(error.starts_with(&format!("there/{list}: line 17: ")), "{error}");
     let error = said(&|bytes: &mut Vec<u8>| bytes.truncate(500));
-    assert!(error.contains("one of the two is not whole") || error.contains("ends with") || error.contains("is no"), "{error}");
+    assert!(
+        error.contains("one of the two is not whole")
+            || error.contains("ends with")
+            || error.contains("is no"),
+        "{error}"
+    );
     // Cut at the end of a line.
     let error = said(&|bytes: &mut Vec<u8>| {
         let text = String::from_utf8(bytes.clone()).unwrap();
@@ -246,7 +278,8 @@ fn damage_is_fetched_again() {
     let whole = opened(&folder).read(T2M, hour).unwrap();
     let spoil = |bytes: &mut Vec<u8>| {
         let file = Grib::open(&folder.path().join(SURFACE)).unwrap();
-        let is = |field: &&grib::Field| field.name() == "TMP" && field.product.level_name() == "2 m above ground";
+        let is =
+            |field: &&grib::Field| field.name() == "TMP" && field.product.level_name() == "2 m above ground";
         let end = file.fields().iter().find(is).unwrap().bytes().end as usize;
         bytes[end - 1] = b'8';
     };
@@ -255,13 +288,17 @@ fn damage_is_fetched_again() {
     assert_eq!(*files.forgotten.lock().unwrap(), [SURFACE.to_string(), format!("{SURFACE}.idx")]);
     let (_, archive) = Meddled::open(&folder, SURFACE, false, spoil);
     let error = archive.read(T2M, hour).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("there/{SURFACE}: record 17 (TMP:2 m above ground:anl): at byte ")), "{error}");
+    assert!(
+        error.starts_with(&format!("there/{SURFACE}: record 17 (TMP:2 m above ground:anl): at byte ")),
+        "{error}"
+    );
     assert!(error.contains("7777"), "{error}");
     let (_, archive) = Meddled::open(&folder, SURFACE, false, |bytes| bytes.truncate(bytes.len() / 2));
     assert!(archive.read("SOTYP:surface", hour).is_err());
     // A run of another hour under this name.
     let other = std::fs::read(folder.path().join("hrrr.20200520/conus/hrrr.t00z.wrfsfcf00.grib2")).unwrap();
-    let listed = std::fs::read(folder.path().join("hrrr.20200520/conus/hrrr.t00z.wrfsfcf00.grib2.idx")).unwrap();
+    let listed =
+        std::fs::read(folder.path().join("hrrr.20200520/conus/hrrr.t00z.wrfsfcf00.grib2.idx")).unwrap();
     std::fs::write(folder.path().join(SURFACE), other).unwrap();
     std::fs::write(folder.path().join(format!("{SURFACE}.idx")), listed).unwrap();
     let error = opened(&folder).read(T2M, hour).unwrap_err().to_string();
