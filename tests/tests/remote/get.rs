@@ -81,7 +81,8 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
 }
 
 fn get(place: &Place, more: &[&str]) -> (Said, Value) {
-    let said = run(command(place, &[&["data", "get", "fetched.aurora", "--format", "json"], more].concat()));
+    let said =
+        run(command(place, &[&["data", "get", "fetched.aurora", "--format", "json"][..], more].concat()));
     let account = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{said:#?}"));
     (said, account)
 }
@@ -127,7 +128,8 @@ fn what_a_recipe_reads_is_fetched_once_and_then_nobody_is_asked() {
     );
 
     // Without a network the store is that of the files themselves.
-    let (away, _) = (std::mem::replace(&mut server.state().files, Default::default()), server.seen());
+    let away = std::mem::take(&mut server.state().files);
+    server.seen();
     server.fault("", std::iter::repeat_n(Fault::Refused, 1000));
     let fetched = prepared(&place);
     let bodies: Vec<_> = server.seen().into_iter().filter(|one| one.1.ends_with(".grib2")).collect();
