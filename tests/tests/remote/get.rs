@@ -12,6 +12,8 @@ use crate::server::{Fault, Server};
 const RECIPE: &str = r#"aurora 1.0
 recipe fetched "A few fields of a few hours"
 
+use std.physics (g0)
+
 grid tile = lambert(lat = 38.5 deg, lon = -97.5 deg, size = [192, 192], spacing = 3 km,
                     southwest = [35.864054, -100.665651] deg)
 levels few : pressure = [300, 500, 700, 850] hPa
