@@ -40,6 +40,10 @@ struct Settings {
     micro_batch: Option<usize>,
     /// Where checkpoints are looked for by their file names; beside `site.toml` if absent.
     checkpoints: Option<PathBuf>,
+    /// Where files that were fetched are kept; `build/cache` if absent.
+    cache: Option<PathBuf>,
+    /// Requests to a server at a time; 8 if absent.
+    connections: Option<usize>,
     /// Archives that are not built in, by the names recipes give them.
     archives: BTreeMap<String, Placed>,
 }
@@ -132,6 +136,11 @@ impl Site {
         self.folder(self.settings.runs.as_deref(), "runs")
     }
 
+    /// The folder of fetched files.
+    pub fn cache(&self) -> PathBuf {
+        self.folder(self.settings.cache.as_deref(), "build/cache")
+    }
+
     fn folder(&self, set: Option<&Path>, default: &str) -> PathBuf {
         set.map_or_else(|| PathBuf::from(default), |path| self.base.join(path))
     }
@@ -148,7 +157,7 @@ impl Site {
             let known = aurora_compiler::Site::archives(self).join(", ");
             return Err(DataError::Archive(format!("this site has no archive `{name}`; it has {known}")));
         };
-        placed.open(name, &self.base)
+        placed.open(name, &self.base, &self.cache(), self.settings.connections)
     }
 
     /// What an archive holds, for the compiler.
@@ -190,6 +199,9 @@ impl Settings {
     fn sound(&self) -> Result<(), String> {
         if self.micro_batch == Some(0) {
             return Err("`micro_batch` is at least 1".to_string());
+        }
+        if self.connections.is_some_and(|connections| !(1..=256).contains(&connections)) {
+            return Err("`connections` is between 1 and 256".to_string());
         }
         match &self.memory {
             Some(text) => bytes(text).map(|_| ()).ok_or_else(|| {

@@ -2,6 +2,7 @@
 
 pub mod fixture;
 pub mod npz;
+pub mod small;
 
 use std::ffi::OsStr;
 use std::fs;

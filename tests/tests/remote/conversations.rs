@@ -16,8 +16,8 @@ use End::{Right, Wrong};
 
 const GRIB: &str = ".grib2";
 const IDX: &str = ".idx";
-/// More often than anybody tries.
-const ALWAYS: usize = 60;
+/// More often than anybody tries, redirections followed.
+const ALWAYS: usize = 300;
 const LONG: Duration = Duration::from_millis(400);
 
 fn once(fault: Fault) -> Vec<Fault> {
@@ -150,7 +150,8 @@ fn converse(end: &'static str, faults: &[Fault], ends: End) {
                 assert!(error.contains(word), "{what}: {error}");
             }
         }
-        (ended, _) => panic!("{what}: {ended:?}"),
+        (Ok(_), Wrong(words)) => panic!("{what}: right, instead of {words:?}"),
+        (Err(error), Right) => panic!("{what}: {error}"),
     }
     // Whatever happened, nothing of it stays.
     server.well();

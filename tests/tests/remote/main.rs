@@ -2,6 +2,7 @@
 //! whole afterwards.
 
 mod conversations;
+mod get;
 mod places;
 mod server;
 

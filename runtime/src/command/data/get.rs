@@ -194,10 +194,15 @@ impl Getting<'_> {
             Some(folder) => {
                 let (mut wanted, mut there) = (Vec::new(), Vec::new());
                 for (path, records) in by_file(records) {
-                    let held = self.inventory(&path).is_ok_and(|whole| {
-                        Subset::new(folder, &path).is_some_and(|subset| subset.holds(&whole, &records))
-                    });
-                    if held { there.extend(records) } else { wanted.extend(records) }
+                    match (Subset::new(folder, &path), self.inventory(&path)) {
+                        (Some(subset), Ok(whole)) => {
+                            let (missing, present) = subset.parted(&whole, records);
+                            wanted.extend(missing);
+                            there.extend(present);
+                        }
+                        // Why not is said when it is to be written.
+                        _ => wanted.extend(records),
+                    }
                 }
                 (wanted, there)
             }
@@ -288,8 +293,10 @@ impl Getting<'_> {
         if length > crate::data::idx::LONGEST {
             return Err(error(format!("{length} bytes are too many for an inventory")));
         }
-        Inventory::read(&name, &self.files.read(&name, 0..length)?)
-            .map_err(|wrong| error(format!("line {}: {}", wrong.line, wrong.reason)))
+        Inventory::read(&name, &self.files.read(&name, 0..length)?).map_err(|wrong| {
+            self.files.forget(&name);
+            error(format!("line {}: {}", wrong.line, wrong.reason))
+        })
     }
 }
 

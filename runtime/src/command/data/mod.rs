@@ -44,11 +44,11 @@ pub enum Word {
 
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
-        Word::Prepare(arguments) => prepare::run(&arguments),
-        Word::MergeStats(argument) => prepare::join(&argument),
-        Word::Verify(arguments) => verify::run(&arguments),
-        Word::Stats(arguments) => verify::stats(&arguments),
         Word::Gc(arguments) => gc::run(&arguments),
+        Word::MergeStats(argument) => prepare::join(&argument),
+        Word::Prepare(arguments) => prepare::run(&arguments),
+        Word::Stats(arguments) => verify::stats(&arguments),
+        Word::Verify(arguments) => verify::run(&arguments),
         Word::Get(arguments) => get::run(&arguments),
         Word::Synthesize(arguments) => synthesize::run(&arguments),
         Word::Inspect { file, format } => {

@@ -11,7 +11,7 @@ use super::cf::Cf;
 use super::hrrr::Hrrr;
 use super::hrrr::layout::Domain;
 use super::{Archive, DataError};
-use crate::data::files::{Files, Folder};
+use crate::data::files::{self, Files};
 use crate::data::netcdf::NetCdf;
 use crate::data::wrf::Wrf;
 
@@ -22,6 +22,10 @@ pub struct Placed {
     pub layout: Option<Layout>,
     /// Of HRRR.
     pub domain: Option<Domain>,
+    /// Of a bucket of S3.
+    pub region: Option<String>,
+    /// The server of a bucket, where it is not Amazon's.
+    pub endpoint: Option<String>,
 }
 
 /// What lies at a place.
@@ -42,6 +46,8 @@ struct Table {
     place: String,
     layout: Option<Layout>,
     domain: Option<String>,
+    region: Option<String>,
+    endpoint: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for Placed {
@@ -57,11 +63,18 @@ impl<'de> Deserialize<'de> for Placed {
             }
 
             fn visit_str<E: serde::de::Error>(self, place: &str) -> Result<Placed, E> {
-                Ok(Placed { place: place.to_string(), layout: None, domain: None })
+                Ok(Placed {
+                    place: place.to_string(),
+                    layout: None,
+                    domain: None,
+                    region: None,
+                    endpoint: None,
+                })
             }
 
             fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<Placed, M::Error> {
-                let Table { place, layout, domain } = Table::deserialize(MapAccessDeserializer::new(map))?;
+                let Table { place, layout, domain, region, endpoint } =
+                    Table::deserialize(MapAccessDeserializer::new(map))?;
                 let domain = match domain.as_deref() {
                     None => None,
                     Some(name) => Some(Domain::read(name).ok_or_else(|| {
@@ -70,7 +83,7 @@ impl<'de> Deserialize<'de> for Placed {
                         ))
                     })?),
                 };
-                Ok(Placed { place, layout, domain })
+                Ok(Placed { place, layout, domain, region, endpoint })
             }
         }
         from.deserialize_any(Either)
@@ -78,11 +91,18 @@ impl<'de> Deserialize<'de> for Placed {
 }
 
 impl Placed {
-    /// Opens the archive `name`; a folder or a file is looked for from `base`.
+    /// Opens the archive `name`; a folder or a file is looked for from `base`. What is fetched of a server is kept in
+    /// `cache`, over so many connections at a time.
     ///
     /// # Errors
     /// A place where nothing is, where something else is than the line says, or that cannot be read.
-    pub fn open(&self, name: &str, base: &Path) -> Result<Box<dyn Archive>, DataError> {
+    pub fn open(
+        &self,
+        name: &str,
+        base: &Path,
+        cache: &Path,
+        connections: Option<usize>,
+    ) -> Result<Box<dyn Archive>, DataError> {
         let layout = match self.layout {
             Some(layout) => layout,
             None => self.told(base)?,
@@ -92,17 +112,27 @@ impl Placed {
             Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
             Layout::Hrrr => {
                 let domain = self.domain.unwrap_or(Domain::Conus);
-                Ok(Box::new(Hrrr::open(name, self.files(base)?, domain)?))
+                Ok(Box::new(Hrrr::open(name, self.files(base, cache, connections)?, domain)?))
             }
         }
     }
 
     /// The files of a place.
-    fn files(&self, base: &Path) -> Result<Arc<dyn Files>, DataError> {
-        if self.place.contains("://") {
-            return Err(DataError::Archive(format!("{}: only folders of this machine are read", self.place)));
-        }
-        Ok(Arc::new(Folder::new(&base.join(&self.place))))
+    fn files(
+        &self,
+        base: &Path,
+        cache: &Path,
+        connections: Option<usize>,
+    ) -> Result<Arc<dyn Files>, DataError> {
+        let usual = files::Settings::default();
+        let settings = files::Settings {
+            connections: connections.unwrap_or(usual.connections),
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            ..usual
+        };
+        files::open(&self.place, base, cache, &settings)
+            .map_err(|error| DataError::Archive(error.to_string()))
     }
 
     /// What lies at the place, by what is there.

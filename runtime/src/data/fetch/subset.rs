@@ -45,15 +45,14 @@ impl Subset {
         lines.filter_map(|entry| Some((key(&entry.line), inventory.range(entry.offset, length)?))).collect()
     }
 
-    /// Whether all of these records are in it.
+    /// These records, parted into those that are not in it and those that are.
     #[must_use]
-    pub fn holds(&self, whole: &Inventory, records: &[Wanted]) -> bool {
+    pub fn parted(&self, whole: &Inventory, records: Vec<Wanted>) -> (Vec<Wanted>, Vec<Wanted>) {
         let here = self.lines();
-        whole
-            .entries()
-            .iter()
-            .filter(|entry| message(whole, entry.offset, records).is_some())
-            .all(|entry| here.contains_key(&key(&entry.line)))
+        records.into_iter().partition(|record| {
+            let mut lines = whole.entries().iter().filter(|entry| record.range().contains(&entry.offset));
+            lines.any(|entry| !here.contains_key(&key(&entry.line)))
+        })
     }
 
     /// Writes these records, and those that were in it before, in the order of the whole file. The inventory is written

@@ -4,6 +4,7 @@
 //! CACHE/s3-noaa-hrrr-bdp-pds-1f0a7c3e/            a place
 //!     place.json                                  which one
 //!     hrrr.20250801/conus/                        folders as there, odd letters as %XX
+//!         ~listing.json                           what was in it, and when that was asked
 //!         hrrr.t00z.wrfsfcf00.grib2~/             a file
 //!             about.json                          its length, ETag and date there
 //!             417265-800681.5b2f0c11.9d4e…        bytes 417265 to 800681, of that version, with their digest
@@ -22,11 +23,17 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ranges::{PIECE, union};
-use super::server::About;
+use super::server::{About, Listing};
 use crate::durable;
 
 const PLACE: &str = "place.json";
 const ABOUT: &str = "about.json";
+/// No folder is spelt so.
+const LISTING: &str = "~listing.json";
+/// A folder of which the newest file was so old, in seconds, when it was listed does not change any more.
+const SETTLED: i64 = 7 * 86_400;
+/// Any other listing is believed for so long.
+const FRESH: i64 = 3600;
 /// Longer names than this are no names on some systems.
 const LONGEST_NAME: usize = 180;
 
@@ -35,6 +42,15 @@ const LONGEST_NAME: usize = 180;
 pub struct Cache {
     folder: PathBuf,
     identity: String,
+}
+
+/// A listing as it was at a time, in seconds since 1970.
+#[derive(Serialize, Deserialize)]
+struct Listed {
+    folder: String,
+    made: i64,
+    #[serde(flatten)]
+    listing: Listing,
 }
 
 /// What is kept of one file.
@@ -73,11 +89,37 @@ impl Cache {
         Cache { folder: cache.join(name), identity: identity.to_string() }
     }
 
+    /// What was in a folder when it was listed, and whether it will still be so at `now`.
+    #[must_use]
+    pub fn listing(&self, folder: &str, now: i64) -> Option<(Listing, bool)> {
+        let text = fs::read(self.below(folder).join(LISTING)).ok()?;
+        let listed: Listed = serde_json::from_slice(&text).ok()?;
+        let settled = !listed.listing.files.is_empty() && listed.made - listed.listing.newest >= SETTLED;
+        let fresh = (0..FRESH).contains(&(now - listed.made));
+        (listed.folder == folder).then_some((listed.listing, settled || fresh))
+    }
+
+    /// Keeps what is in a folder.
+    ///
+    /// # Errors
+    /// The disk cannot be written.
+    pub fn list(&self, folder: &str, listing: Listing, now: i64) -> io::Result<()> {
+        let listed = Listed { folder: folder.to_string(), made: now, listing };
+        let text = serde_json::to_string(&listed).map_err(io::Error::other)?;
+        durable::write(&self.below(folder).join(LISTING), text.as_bytes())
+    }
+
+    /// The folder for what lies in a folder there.
+    fn below(&self, folder: &str) -> PathBuf {
+        let mut path = self.folder.clone();
+        path.extend(folder.split('/').filter(|part| !part.is_empty()).map(spelt));
+        path
+    }
+
     #[must_use]
     pub fn file(&self, path: &str) -> Kept {
-        let mut folder = self.folder.clone();
-        let (above, name) = path.rsplit_once('/').map_or((None, path), |(above, name)| (Some(above), name));
-        folder.extend(above.into_iter().flat_map(|above| above.split('/')).map(spelt));
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let mut folder = self.below(above);
         folder.push(format!("{}~", spelt(name)));
         Kept { folder, path: path.to_string(), place: self.clone() }
     }
@@ -288,6 +330,29 @@ mod tests {
         fs::write(kept.folder.join(".writing-x"), b"abcd").unwrap();
         fs::write(kept.folder.join("0-4"), b"abcd").unwrap();
         assert_eq!(kept.present(&one), [] as [Range<u64>; 0]);
+    }
+
+    #[test]
+    fn old_folders_are_listed_once() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = Cache::new(root.path(), "s3://b", "s3://b");
+        let (now, week) = (1_800_000_000, 7 * 86_400);
+        let listing = |newest| Listing { files: vec![("a/b".into(), 3)], newest };
+        assert!(cache.listing("a", now).is_none());
+        for (newest, later, stays) in [
+            (now - week, 100 * week, true),
+            (now - week + 1, 100 * week, false),
+            (now - 5, 3599, true),
+            (now - 5, 3601, false),
+            // A clock that was set back.
+            (now - 5, -60, false),
+        ] {
+            cache.list("a/", listing(newest), now).unwrap();
+            cache.list("a", listing(newest), now).unwrap();
+            assert_eq!(cache.listing("a", now + later), Some((listing(newest), stays)), "{newest} {later}");
+        }
+        cache.list("empty", Listing::default(), now).unwrap();
+        assert_eq!(cache.listing("empty", now + 4000), Some((Listing::default(), false)));
     }
 
     #[test]

@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 
 use super::address::Address;
@@ -32,6 +33,10 @@ pub struct Remote {
     server: Server,
     cache: Cache,
     connections: usize,
+    /// As listings told them: what has been listed need not be asked for file by file.
+    lengths: Mutex<BTreeMap<String, u64>>,
+    /// Whether the last listing could not be had.
+    unreachable: AtomicBool,
     runtime: Runtime,
 }
 
@@ -51,6 +56,8 @@ impl Remote {
             cache: Cache::new(cache, &place, &address.identity),
             server: Server::new(address, settings),
             connections: settings.connections.max(1),
+            lengths: Mutex::default(),
+            unreachable: AtomicBool::new(false),
             runtime: runtime.map_err(failed)?,
             place,
         })
@@ -185,7 +192,12 @@ impl Files for Remote {
     }
 
     fn length(&self, path: &str) -> Result<Option<u64>, FileError> {
-        let about = self.runtime.block_on(self.about(path, &self.cache.file(path)))?;
+        let kept = self.cache.file(path);
+        let known = || self.lengths.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        if let Some(length) = kept.about().map(|about| about.length).or_else(known) {
+            return Ok(Some(length));
+        }
+        let about = self.runtime.block_on(self.about(path, &kept))?;
         Ok(about.map(|about| about.length))
     }
 
@@ -207,12 +219,34 @@ impl Files for Remote {
         self.kept(path, &range)?.ok_or_else(lost)
     }
 
+    /// Folders that have been settled for long are listed once, others every hour. Without a network what was there when
+    /// it was last asked.
     fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
-        let listed = self.runtime.block_on(self.server.list(folder));
-        listed.map_err(|trouble| self.trouble(folder, trouble))
+        let folder = folder.trim_matches('/');
+        let now = Timestamp::now().as_second();
+        let kept = self.cache.listing(folder, now);
+        let listing = match kept {
+            Some((listing, true)) => listing,
+            Some((listing, false)) if self.unreachable.load(Ordering::Relaxed) => listing,
+            kept => match self.runtime.block_on(self.server.list(folder)) {
+                Ok(listing) => {
+                    let written = self.cache.list(folder, listing.clone(), now);
+                    written.map_err(|error| self.disk(folder, &error))?;
+                    listing
+                }
+                Err(trouble) => {
+                    self.unreachable.store(true, Ordering::Relaxed);
+                    kept.map(|(listing, _)| listing).ok_or_else(|| self.trouble(folder, trouble))?
+                }
+            },
+        };
+        let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        lengths.extend(listing.files.iter().cloned());
+        Ok(listing.files)
     }
 
     fn forget(&self, path: &str) {
+        self.lengths.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
         // What cannot be removed is found damaged again.
         drop(self.cache.file(path).forget());
     }

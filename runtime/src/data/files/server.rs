@@ -58,6 +58,15 @@ impl About {
     }
 }
 
+/// The files of a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Paths below the place, with lengths, in order.
+    pub files: Vec<(String, u64)>,
+    /// When the newest of them was written, in seconds since 1970.
+    pub newest: i64,
+}
+
 /// Why there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -145,15 +154,17 @@ impl Server {
     }
 
     /// The files below a folder, with their lengths.
-    pub async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Trouble> {
+    pub async fn list(&self, folder: &str) -> Result<Listing, Trouble> {
         let path = self.path(folder)?;
         let mut tries = Tries::default();
         loop {
             let listing = async {
                 let mut files = Vec::new();
+                let mut newest = 0;
                 let mut stream = self.store.list(Some(&path));
                 while let Some(next) = stream.next().await {
                     let meta = next?;
+                    newest = newest.max(meta.last_modified.timestamp());
                     if let Some(parts) = meta.location.prefix_match(&self.prefix) {
                         let parts: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
                         files.push((parts.join("/"), meta.size));
@@ -162,18 +173,18 @@ impl Server {
                         break;
                     }
                 }
-                Ok(files)
+                Ok(Listing { files, newest })
             };
             match self.limited(listing).await {
-                Ok(files) if files.len() > MOST_LISTED => {
+                Ok(listing) if listing.files.len() > MOST_LISTED => {
                     let reason = format!("more than {MOST_LISTED} files: name a folder within");
                     return Err(Trouble::Failed(reason));
                 }
-                Ok(mut files) => {
-                    files.sort();
-                    return Ok(files);
+                Ok(mut listing) => {
+                    listing.files.sort();
+                    return Ok(listing);
                 }
-                Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(Vec::new()),
+                Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(Listing::default()),
                 Err(attempt) => self.rest(&mut tries, attempt).await?,
             }
         }

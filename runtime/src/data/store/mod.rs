@@ -4,6 +4,7 @@ mod cache;
 pub mod verify;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -71,6 +72,11 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(directory: &Path, cache: usize) -> Result<Self, DataError> {
+        guarded(|| Self::open_sound(directory, cache))
+            .unwrap_or_else(|reason| Err(DataError::Store { path: directory.to_path_buf(), reason }))
+    }
+
+    fn open_sound(directory: &Path, cache: usize) -> Result<Self, DataError> {
         let broken = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };
         let Description { plan, times: all, shard, .. } = layout::describe(directory)?;
         let inventory = read_inventory(directory)?.ok_or_else(|| {
@@ -94,6 +100,10 @@ impl Store {
             .unzip();
         let plane = |name: &str| -> Result<Array2<f32>, DataError> {
             let array = coordinate(name)?;
+            // What a shape claims is compared before memory is asked for.
+            if array.shape() != [plan.grid.height as u64, plan.grid.width as u64] {
+                return Err(broken(format!("its `{name}` has the wrong shape: {:?}", array.shape())));
+            }
             let values: Vec<f32> = array
                 .retrieve_array_subset(&array.subset_all())
                 .map_err(|error| broken(format!("its `{name}` cannot be read: {error}")))?;
@@ -104,6 +114,7 @@ impl Store {
         let mut fields = BTreeMap::new();
         for (number, field) in stored_fields(&plan).into_iter().enumerate() {
             let array = coordinate(&field.name)?;
+            check_shape(&array, &field, &plan, all.len()).map_err(broken)?;
             let tile = layout::tile(plan.grid.height, plan.grid.width);
             let depth = depth(&plan, &field)?;
             let opened = Opened {
@@ -117,7 +128,6 @@ impl Store {
                 storage: Arc::clone(&storage),
                 field,
             };
-            opened.check_shape(&plan, all.len()).map_err(broken)?;
             fields.insert(opened.field.name.clone(), opened);
         }
         Ok(Self {
@@ -245,7 +255,10 @@ impl Store {
         if let Some(array) = self.lock().get(&key) {
             return Ok(array);
         }
-        let array = Arc::new(opened.read(time, row, column)?);
+        let read = guarded(|| opened.read(time, row, column));
+        let contradicts =
+            |reason| DataError::Chunk { field: opened.field.name.clone(), path: self.path.clone(), reason };
+        let array = Arc::new(read.map_err(contradicts)??);
         self.lock().insert(key, &array);
         Ok(array)
     }
@@ -264,27 +277,34 @@ impl std::fmt::Debug for Index {
     }
 }
 
-impl Opened {
-    fn check_shape(&self, plan: &DataPlan, times: usize) -> Result<(), String> {
-        let mut expected = Vec::new();
-        if self.field.support != SupportPlan::Static {
-            expected.push(times as u64);
-        }
-        if matches!(self.field.support, SupportPlan::Levels(_)) {
-            expected.push(self.depth as u64);
-        }
-        expected.extend([plan.grid.height as u64, plan.grid.width as u64]);
-        if self.array.shape() == expected {
-            Ok(())
-        } else {
-            Err(format!(
-                "`{}` has the shape {:?} instead of {expected:?}",
-                self.field.name,
-                self.array.shape()
-            ))
-        }
-    }
+/// The library takes it for granted that descriptions agree with each other; where they do not it may panic, which is a
+/// statement about the store.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|_| "its descriptions contradict each other".to_string())
+}
 
+/// Whether an array is as large as the plan makes it.
+fn check_shape(
+    array: &Array<FilesystemStore>,
+    field: &StoredField,
+    plan: &DataPlan,
+    times: usize,
+) -> Result<(), String> {
+    let mut expected = Vec::new();
+    if field.support != SupportPlan::Static {
+        expected.push(times as u64);
+    }
+    if matches!(field.support, SupportPlan::Levels(_)) {
+        expected.push(depth(plan, field).map_err(|error| error.to_string())? as u64);
+    }
+    expected.extend([plan.grid.height as u64, plan.grid.width as u64]);
+    match array.shape() == expected {
+        true => Ok(()),
+        false => Err(format!("`{}` has the shape {:?} instead of {expected:?}", field.name, array.shape())),
+    }
+}
+
+impl Opened {
     /// One tile at one time: (C, rows, columns), as long as a tile is even at the grid's edges, missing beyond them.
     fn read(&self, time: usize, row: usize, column: usize) -> Result<Array3<f32>, DataError> {
         let mut shard = vec![0; self.array.dimensionality()];

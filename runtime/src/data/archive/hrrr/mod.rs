@@ -24,7 +24,7 @@ use self::catalogue::{Catalogue, Entry};
 use self::index::{Index, Record};
 use self::layout::{Days, Domain, FileOf, PRODUCTS, Product, before};
 use super::{Archive, ArchiveField, Available, DataError, Request};
-use crate::data::files::{FileError, Files};
+use crate::data::files::{FileError, Files, Wanted};
 use crate::data::grib::grid::Kind;
 use crate::data::grib::product::Cell;
 use crate::data::grib::words::{Level, When};
@@ -149,6 +149,32 @@ impl Hrrr {
             }
         })?;
         Ok((entry, cell, cell.map_or(0, |cell| (cell.seconds / 3600) as u8)))
+    }
+
+    /// The layers of a field that are wanted at a time.
+    fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
+        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
+        let run = before(time, lead)
+            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
+        let layers: Vec<&(Product, Level)> = match wanted.levels {
+            None => entry.layers.iter().collect(),
+            Some(places) => {
+                places.iter().map(|place| entry.layers.get(*place)).collect::<Option<_>>().ok_or_else(
+                    || {
+                        let count = entry.layers.len();
+                        DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
+                    },
+                )?
+            }
+        };
+        let asks = layers
+            .into_iter()
+            .map(|(product, level)| {
+                let file = FileOf { run, product: *product, lead };
+                Ask { entry, cell, level: *level, file, time }
+            })
+            .collect();
+        Ok(asks)
     }
 
     fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
@@ -354,28 +380,30 @@ impl Archive for Hrrr {
         self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
     }
 
-    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
-        let run = before(time, lead)
-            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
-        let layers: Vec<&(Product, Level)> = match wanted.levels {
-            None => entry.layers.iter().collect(),
-            Some(places) => {
-                places.iter().map(|place| entry.layers.get(*place)).collect::<Option<_>>().ok_or_else(
-                    || {
-                        let count = entry.layers.len();
-                        DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
-                    },
-                )?
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        Some(Arc::clone(&self.files))
+    }
+
+    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
+        let mut records = Vec::new();
+        for request in wanted {
+            for ask in self.asks(request, time)? {
+                let path = ask.file.path(self.domain);
+                let index = self.index(&path)?;
+                let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
+                    let file = format!("{}/{path}", self.files.place());
+                    let (Trouble::Lacks(error) | Trouble::Damaged(error)) =
+                        self.lacks(&ask, &path, file, &index);
+                    return Err(error);
+                };
+                records.push(Wanted { path, start: record.bytes.start, end: record.bytes.end });
             }
-        };
-        let asks: Vec<Ask<'_>> = layers
-            .into_iter()
-            .map(|(product, level)| {
-                let file = FileOf { run, product: *product, lead };
-                Ask { entry, cell, level: *level, file, time }
-            })
-            .collect();
+        }
+        Ok(records)
+    }
+
+    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        let asks = self.asks(wanted, time)?;
         for ask in &asks {
             // Once, before all layers want it at the same time; an error here comes again with its record.
             let _ = self.index(&ask.file.path(self.domain));
