@@ -17,6 +17,7 @@ use ndarray::Array2;
 
 pub mod complex;
 pub mod corners;
+mod ellipsoid;
 pub mod grid;
 pub mod names;
 pub mod octets;
