@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use ndarray::Array3;
 
 use crate::data::archive::{Archive, ArchiveField, Available, DataError, Request};
+use crate::data::files::{Files, Wanted};
 use crate::data::grid::Grid;
 use crate::data::kernels::Kernels as Derived;
 use crate::data::prepare::{Inventory, digest, prepare};
@@ -331,6 +332,14 @@ impl Archive for Interruptible<'_> {
 
     fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
         self.archive.absence(wanted, time)
+    }
+
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        self.archive.files()
+    }
+
+    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
+        self.archive.records(wanted, time)
     }
 
     fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {

@@ -59,7 +59,7 @@ fn every_grib2_field_is_what_eccodes_reads() {
         for (field, message) in grib.fields().iter().zip(&messages) {
             let place = format!("{name} field {}", field.number());
             compare_description(&place, field, message);
-            let read = grib.values(field).unwrap_or_else(|error| panic!("{error}"));
+            let read = grib.values::<f64>(field).unwrap_or_else(|error| panic!("{error}"));
             compare_values(&place, &read, &field.packing, message);
             fields += 1;
             values += read.len() as u64;
@@ -255,7 +255,7 @@ fn images_have_north_on_top() {
     let Some(folder) = data() else { return };
     let grib = Grib::open(&folder.join("hrrr/hrrr.t06z.wrfsfcf01-TMP.grib2")).expect("readable");
     let field = &grib.fields()[0];
-    let (image, values) = (grib.image(field).expect("an image"), grib.values(field).expect("values"));
+    let (image, values) = (grib.image(field).expect("an image"), grib.values::<f64>(field).expect("values"));
     assert_eq!(image.dim(), (1059, 1799));
     assert_eq!(image[[1058, 0]], values[0] as f32);
     assert_eq!(image[[0, 1798]], values[values.len() - 1] as f32);

@@ -42,6 +42,7 @@ pub(super) fn one(
     let (data, model) = (checked.data.as_ref()?, checked.model.as_ref()?);
     let mut module = Module::default();
     let used = used_fields(resolved, checked);
+    let kept = kept_fields(resolved, checked);
     if name_clash(resolved, &used, diagnostics) {
         return None;
     }
@@ -58,8 +59,8 @@ pub(super) fn one(
             train: data.train,
             validate: data.validate,
             test: data.test,
-            fields: fields(checked, &used),
-            derived: derived(checked, &used, &mut module),
+            fields: fields(checked, &used, &|id| kept.contains(id)),
+            derived: derived(checked, &used, &|id| kept.contains(id), &mut module),
             sampling: data.sampling.clone(),
             repair: data.repair.clone(),
         },
@@ -107,19 +108,41 @@ pub(super) fn name_clash(resolved: &Resolved, used: &[String], diagnostics: &mut
 /// Ids of all fields the plan needs, those derived after what they are derived from.
 pub(crate) fn used_fields(resolved: &Resolved, checked: &Checked) -> Vec<String> {
     let mut used = Vec::new();
+    for id in modelled(checked).chain(spoken_of(resolved, checked)) {
+        need(checked, &id, &mut used);
+    }
+    used
+}
+
+/// Those of them that samples are made of: the model's own, what else is spoken of, and what that is computed from after a
+/// prediction. What serves only to derive the model's fields is read and not kept.
+fn kept_fields(resolved: &Resolved, checked: &Checked) -> BTreeSet<String> {
+    let mut kept: BTreeSet<String> = modelled(checked).collect();
+    let mut open: Vec<String> = spoken_of(resolved, checked).collect();
+    while let Some(id) = open.pop() {
+        if kept.insert(id.clone()) {
+            let inputs = checked.derived.get(&id).map(|derived| derived.value.variables());
+            open.extend(inputs.into_iter().flatten());
+        }
+    }
+    kept
+}
+
+fn modelled(checked: &Checked) -> impl Iterator<Item = String> {
+    checked.model.iter().flat_map(|m| m.fields().map(|(id, _)| id.clone()))
+}
+
+/// What losses, conditions, constraints, scores and the gate speak of, and all that the recipe itself derives.
+fn spoken_of(resolved: &Resolved, checked: &Checked) -> impl Iterator<Item = String> {
     let lookup = |name: &str| resolved.lookup(RECIPE, name).map(|d| d.id.clone());
-    let model = checked.model.iter().flat_map(|m| m.fields().map(|(id, _)| id.clone()));
-    let errors = checked.losses.values().flat_map(|l| &l.terms).filter_map(|t| lookup(&t.field));
+    let errors = checked.losses.values().flat_map(|l| &l.terms).filter_map(move |t| lookup(&t.field));
     let constraints = checked.constraints.values().flat_map(|c| c.violation.variables());
-    let scores = checked.evaluations.iter().flat_map(|e| &e.scores).filter_map(|s| lookup(&s.field));
+    let scores = checked.evaluations.iter().flat_map(|e| &e.scores).filter_map(move |s| lookup(&s.field));
     let conditions = checked.conditions.values().flat_map(|c| c.variables());
     let conditions = conditions.map(|id| lower::bare_id(&id).to_string());
     let gate = checked.ensemble.iter().flat_map(|ensemble| &ensemble.gate).cloned();
     let own = checked.derived.keys().filter(|id| !id.contains('.')).cloned();
-    for id in model.chain(errors).chain(conditions).chain(constraints).chain(scores).chain(gate).chain(own) {
-        need(checked, &id, &mut used);
-    }
-    used
+    errors.chain(conditions).chain(constraints).chain(scores).chain(gate).chain(own)
 }
 
 pub(super) fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
@@ -138,7 +161,7 @@ pub(super) fn need(checked: &Checked, id: &str, used: &mut Vec<String>) {
     used.push(id.to_string());
 }
 
-pub(super) fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
+pub(super) fn fields(checked: &Checked, used: &[String], kept: &dyn Fn(&str) -> bool) -> Vec<FieldPlan> {
     let mut fields: Vec<FieldPlan> = used
         .iter()
         .filter_map(|id| checked.variables.get(id))
@@ -150,13 +173,19 @@ pub(super) fn fields(checked: &Checked, used: &[String]) -> Vec<FieldPlan> {
             support: support(&variable.ty),
             cell: variable.ty.cell.map(|cell| cell.to_string()),
             range: crate::range::shown(variable.ty.range),
+            kept: kept(&variable.id),
         })
         .collect();
     fields.sort_by(|a, b| a.name.cmp(&b.name));
     fields
 }
 
-pub(super) fn derived(checked: &Checked, used: &[String], module: &mut Module) -> Vec<DerivedPlan> {
+pub(super) fn derived(
+    checked: &Checked,
+    used: &[String],
+    kept: &dyn Fn(&str) -> bool,
+    module: &mut Module,
+) -> Vec<DerivedPlan> {
     let wanted = used.iter().filter_map(|id| checked.derived.get(id));
     let mut plans = Vec::new();
     for derived in order(wanted.collect()) {
@@ -170,6 +199,7 @@ pub(super) fn derived(checked: &Checked, used: &[String], module: &mut Module) -
             units: derived.units.clone(),
             support: support(&derived.ty),
             range: crate::range::shown(derived.declared),
+            kept: kept(&derived.id),
         });
         module.kernels.push(kernel);
     }

@@ -97,6 +97,14 @@ pub struct DebiasPlan {
     pub quantiles: usize,
 }
 
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -167,6 +175,9 @@ pub struct FieldPlan {
     pub cell: Option<String>,
     /// Physical range in `units`; an open end is absent.
     pub range: (Option<f64>, Option<f64>),
+    /// Whether the training store keeps it; if not, others are derived from it and that is all.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub kept: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -180,6 +191,9 @@ pub struct DerivedPlan {
     pub units: String,
     pub support: SupportPlan,
     pub range: (Option<f64>, Option<f64>),
+    /// As [`FieldPlan::kept`].
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub kept: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

@@ -118,7 +118,7 @@ fn assemble(
         return None;
     }
     let mut module = Module::default();
-    let derived = derived(checked, &used, &mut module);
+    let derived = derived(checked, &used, &|_| true, &mut module);
     let titles = used.iter().filter_map(|id| {
         let definition = resolved.definitions.get(id)?;
         let ItemKind::Derive { title, .. } = &definition.item.kind else { return None };
@@ -126,7 +126,7 @@ fn assemble(
     });
     let plan = Derivation {
         levels: levels(checked, &used),
-        fields: fields(checked, &used),
+        fields: fields(checked, &used, &|_| true),
         derived,
         titles: titles.collect(),
     };

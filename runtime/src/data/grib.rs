@@ -4,16 +4,23 @@
 //! section must fit the message, and every count is checked before memory is asked for. Fields are known by
 //! numbers (discipline, category, number, surfaces), never by short names: see [`names`].
 //!
+//! **Memory.** A walk takes no more than the descriptions it reads. A constant field, and one of a few bits, is kept as
+//! its description until its values are asked for; then its points may be up to [`MOST_POINTS`] if its bytes back them,
+//! and up to [`MOST_THIN_POINTS`] (256 MiB) if the values take more than [`MOST_GROWTH`] times its bytes. What knows
+//! which grid it expects, as an archive does, compares the grids first and asks for nothing larger.
+//!
 //! Source: WMO Manual on Codes, FM 92 GRIB edition 2, sections 0 to 8 and templates 3.x, 4.x, 5.x.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayViewMut2};
+
+use super::files::Files;
 
 pub mod complex;
 pub mod corners;
@@ -23,24 +30,41 @@ pub mod names;
 pub mod octets;
 pub mod packing;
 pub mod product;
+mod remote;
 mod walk;
+pub mod words;
 
 pub use grid::Grid;
-pub use packing::Packing;
+pub use packing::{Number, Packing};
 pub use product::Product;
 
 /// The most points a field may claim: 268 million, ten times the largest national composite. A file that asks
 /// for more is taken to be damaged, not obeyed.
 pub const MOST_POINTS: u64 = 1 << 28;
 
-/// A GRIB2 file that has been walked through; values are read on demand.
+/// The most points a field may claim whose values take more than [`MOST_GROWTH`] times its bytes: 33 million, so that
+/// a national composite of which almost nothing is rain can be read and a few damaged bytes ask for 256 MiB at most.
+pub const MOST_THIN_POINTS: u64 = 1 << 25;
+/// How many times the bytes of a field its values may take without being counted.
+pub const MOST_GROWTH: u64 = 16;
+
+/// GRIB2 that has been walked through, from a file here or elsewhere or from bytes; values are read on demand.
 #[derive(Clone, Debug)]
 pub struct Grib {
     path: PathBuf,
+    source: Source,
     bytes: u64,
     fields: Vec<Field>,
     messages: usize,
     skipped: u64,
+}
+
+/// Where the bytes are.
+#[derive(Clone, Debug)]
+enum Source {
+    Disk,
+    Memory(Arc<[u8]>),
+    Elsewhere(Arc<dyn Files>, String),
 }
 
 /// One field: one product on one grid. A message may hold several (U and V together).
@@ -57,6 +81,8 @@ pub struct Field {
     pub product: Product,
     pub grid: Arc<Grid>,
     pub packing: Packing,
+    /// The whole message in the file.
+    whole: Range<u64>,
     bitmap: Bitmap,
     data: Range<u64>,
 }
@@ -73,13 +99,53 @@ pub(crate) enum Bitmap {
 }
 
 impl Grib {
-    /// Walks the file and reads the description of every field.
+    /// Walks a file and reads the description of every field.
     ///
     /// # Errors
     /// Anything that is not a sound GRIB2 file: no message at all, edition 1, a message cut short, a missing
     /// `7777`, sections that do not fit.
     pub fn open(path: &Path) -> Result<Self, GribError> {
-        walk::walk(path)
+        let io = |error: std::io::Error| GribError {
+            path: path.to_owned(),
+            place: None,
+            problem: Problem::Read(crate::talk::reason(&error)),
+        };
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let walked = walk::walk(&mut BufReader::new(file), path, length, 0)?;
+        Ok(Self::of(path.to_owned(), Source::Disk, length, walked))
+    }
+
+    /// Walks some messages of a file that are at hand, without the rest of it. `name` is the file and `offset` the place
+    /// of the bytes in it, for what is said about them.
+    ///
+    /// # Errors
+    /// As [`Grib::open`].
+    pub fn of_bytes(name: &Path, bytes: Vec<u8>, offset: u64) -> Result<Self, GribError> {
+        let walked = walk::walk(&mut Cursor::new(&bytes), name, bytes.len() as u64, offset)?;
+        let length = bytes.len() as u64;
+        Ok(Self::of(name.to_owned(), Source::Memory(bytes.into()), length, walked))
+    }
+
+    /// Walks a file of a place, reading of it only what describes its fields.
+    ///
+    /// # Errors
+    /// As [`Grib::open`]; a place that cannot be read.
+    pub fn of_files(files: &Arc<dyn Files>, path: &str) -> Result<Self, GribError> {
+        let name = PathBuf::from(format!("{}/{path}", files.place()));
+        let fail =
+            |reason: String| GribError { path: name.clone(), place: None, problem: Problem::Read(reason) };
+        let length = files
+            .length(path)
+            .map_err(|error| fail(error.reason))?
+            .ok_or_else(|| fail("it is not there".into()))?;
+        let walked = walk::walk(&mut remote::Reader::new(files.as_ref(), path, length), &name, length, 0)?;
+        Ok(Self::of(name, Source::Elsewhere(Arc::clone(files), path.to_owned()), length, walked))
+    }
+
+    fn of(path: PathBuf, source: Source, bytes: u64, walked: walk::Walked) -> Self {
+        let walk::Walked { fields, messages, skipped } = walked;
+        Grib { path, source, bytes, fields, messages, skipped }
     }
 
     pub fn path(&self) -> &Path {
@@ -105,12 +171,14 @@ impl Grib {
         &self.fields
     }
 
-    /// The values of a field in the order of the file (see [`Grid::scanning`]), missing points as NaN.
+    /// The values of a field in the order of the file (see [`Grid::scanning`]), missing points as NaN; in single
+    /// precision they are those of double precision, rounded.
     ///
     /// # Errors
     /// A packing this program does not read, or data that contradict their own description.
-    pub fn values(&self, field: &Field) -> Result<Vec<f64>, GribError> {
+    pub fn values<N: Number>(&self, field: &Field) -> Result<Vec<N>, GribError> {
         let fail = |problem| self.fail(field, problem);
+        field.fits::<N>().map_err(fail)?;
         let data = self.read(field, &field.data)?;
         let unpacked = packing::unpack(&field.packing, &data).map_err(fail)?;
         let bits = match &field.bitmap {
@@ -137,8 +205,18 @@ impl Grib {
     /// # Errors
     /// Those of [`Grib::values`]; a grid without rows and columns (reduced or unknown).
     pub fn image(&self, field: &Field) -> Result<Array2<f32>, GribError> {
+        let mut image = Array2::zeros(field.grid.shape.map_or((0, 0), |(columns, rows)| (rows, columns)));
+        self.image_into(field, image.view_mut())?;
+        Ok(image)
+    }
+
+    /// As [`Grib::image`], into a plane of (height, width).
+    ///
+    /// # Errors
+    /// Those of [`Grib::image`]; a plane of another shape.
+    pub fn image_into(&self, field: &Field, plane: ArrayViewMut2<'_, f32>) -> Result<(), GribError> {
         let values = self.values(field)?;
-        field.grid.image(&values).map_err(|what| self.fail(field, Problem::Unsupported(what)))
+        field.grid.turn(values, plane).map_err(|what| self.fail(field, Problem::Unsupported(what)))
     }
 
     fn fail(&self, field: &Field, problem: Problem) -> GribError {
@@ -147,21 +225,54 @@ impl Grib {
 
     /// Opening the file anew for each read costs microseconds and lets many threads read at once.
     fn read(&self, field: &Field, range: &Range<u64>) -> Result<Vec<u8>, GribError> {
-        let read = || -> std::io::Result<Vec<u8>> {
+        let disk = || -> std::io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(range.start))?;
             let mut bytes = vec![0; (range.end - range.start) as usize];
             file.read_exact(&mut bytes)?;
             Ok(bytes)
         };
-        read().map_err(|error| self.fail(field, Problem::Read(error.to_string())))
+        let bytes = match &self.source {
+            Source::Disk => disk().map_err(|error| error.to_string()),
+            Source::Memory(bytes) => bytes
+                .get(range.start as usize..range.end as usize)
+                .map(<[u8]>::to_vec)
+                .ok_or_else(|| "its bytes are not at hand".to_string()),
+            Source::Elsewhere(files, path) => files.read(path, range.clone()).map_err(|error| error.reason),
+        };
+        bytes.map_err(|reason| self.fail(field, Problem::Read(reason)))
     }
 }
 
 impl Field {
+    /// The value of a field that is the same at every point: such a field is kept in a few bytes, whatever its grid.
+    pub fn constant(&self) -> Option<f64> {
+        matches!(self.bitmap, Bitmap::None).then(|| self.packing.constant()).flatten()
+    }
+
+    /// Whether the values may be asked for: what takes many times its bytes does so only up to a limit.
+    fn fits<N>(&self) -> Result<(), Problem> {
+        let bitmap = match &self.bitmap {
+            Bitmap::Here(range) => range.end - range.start,
+            _ => 0,
+        };
+        let bytes = self.data.end - self.data.start + bitmap;
+        let points = self.grid.points;
+        let size = points.saturating_mul(size_of::<N>() as u64);
+        match points > MOST_THIN_POINTS && size > bytes.saturating_mul(MOST_GROWTH) {
+            false => Ok(()),
+            true => Err(Problem::Damaged(format!("{points} points in {bytes} bytes of data"))),
+        }
+    }
+
     /// `12` or, where the message holds several fields, `12.2`.
     pub fn number(&self) -> String {
         if self.part == 1 { self.message.to_string() } else { format!("{}.{}", self.message, self.part) }
+    }
+
+    /// Where its message lies in the file.
+    pub fn bytes(&self) -> Range<u64> {
+        self.whole.clone()
     }
 
     /// The name forecasters know (`REFC`), or the code (`0.2.220`) where the table has none.

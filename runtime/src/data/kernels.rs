@@ -198,6 +198,7 @@ mod tests {
             units: "1".to_string(),
             support: SupportPlan::Column,
             range: (None, None),
+            kept: true,
         }
     }
 

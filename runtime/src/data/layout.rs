@@ -1,7 +1,12 @@
 //! How a training store lies on disk: one Zarr v3 group that xarray opens, one sharded array per field.
 //!
-//! An inner chunk is one time with all levels and a tile of the grid of at most 256 by 256 points; a shard holds
-//! consecutive times. Chunks are compressed (blosc, zstd, bytes shuffled) and carry a checksum (crc32c).
+//! An inner chunk is one time with all levels and a tile of the grid (353 by 257 points of HRRR's 1059 by 1799); a shard is
+//! the file of a field over a stretch of consecutive times. Chunks are compressed (blosc, zstd, bytes shuffled) and carry
+//! a checksum (crc32c).
+//!
+//! All that says how a store is laid out, coordinates included, follows from the plan and is written first, so that many
+//! processes can fill one store without speaking to one another. Beside the arrays, in `.aurorac/`, lies what has been
+//! written (`journal.rs`) and, once all of it has, the inventory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,16 +19,24 @@ use zarrs::array::builder::ArrayBuilderFillValue;
 use zarrs::array::codec::{
     BloscCodec, BloscCompressionLevel, BloscCompressor, BloscShuffleMode, Crc32cCodec,
 };
-use zarrs::array::{Array, ArrayBuilder, ArrayMetadataOptions, DataType, data_type};
+use zarrs::array::{
+    Array, ArrayBuilder, ArrayMetadataOptions, ArrayToBytesCodecTraits, DataType, Element, ElementOwned,
+    data_type,
+};
 use zarrs::filesystem::FilesystemStore;
+use zarrs::storage::store::MemoryStore;
 
 use super::archive::DataError;
 use super::grid::Grid;
+use super::journal::{Status, TimeRecord};
 
 /// Changes whenever what this module writes changes; part of a store's digest.
-pub const FORMAT: &str = "aurorac training store 1";
-/// Longest side of an inner chunk, in points.
-const TILE: usize = 256;
+pub const FORMAT: &str = "aurorac training store 2";
+/// Sides of an inner chunk in points: the longest, and what is aimed at where a side is longer than that.
+const LONGEST: usize = 384;
+const SIDE: usize = 256;
+/// Level of zstd: among those that compress as fast as fields are decoded.
+const LEVEL: u8 = 1;
 
 /// One field of the store, read or derived.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +49,16 @@ pub struct StoredField {
     pub range: (Option<f64>, Option<f64>),
 }
 
-/// The plan's fields in the order in which they are read and derived.
+/// The fields that a store of this plan holds.
 #[must_use]
 pub fn stored_fields(plan: &DataPlan) -> Vec<StoredField> {
+    let kept = plan.fields.iter().map(|field| field.kept).chain(plan.derived.iter().map(|field| field.kept));
+    all_fields(plan).into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(field, _)| field).collect()
+}
+
+/// The plan's fields in the order in which they are read and derived.
+#[must_use]
+pub fn all_fields(plan: &DataPlan) -> Vec<StoredField> {
     let read = plan.fields.iter().map(|field| StoredField {
         name: field.name.clone(),
         quantity: field.quantity.clone(),
@@ -78,6 +98,22 @@ pub fn depth(plan: &DataPlan, field: &StoredField) -> Result<usize, DataError> {
     }
 }
 
+/// Rows and columns of an inner chunk on a grid of so many.
+#[must_use]
+pub fn tile(rows: usize, columns: usize) -> (usize, usize) {
+    (side(rows), side(columns))
+}
+
+/// The side of an inner chunk on a grid of so many points: the divisor nearest to 256, else parts of nearly one size.
+fn side(size: usize) -> usize {
+    if size <= LONGEST {
+        return size.max(1);
+    }
+    let divisors = (SIDE * 3 / 4..=LONGEST).filter(|side| size.is_multiple_of(*side));
+    let nearest = divisors.min_by_key(|side| side.abs_diff(SIDE));
+    nearest.unwrap_or_else(|| size.div_ceil(size.div_ceil(SIDE)))
+}
+
 /// The name of a level set's dimension: `level` if the plan has only one, else `level_NAME`.
 fn level_dimension(plan: &DataPlan, set: &str) -> String {
     if plan.levels.len() == 1 { "level".into() } else { format!("level_{set}") }
@@ -87,7 +123,7 @@ fn level_dimension(plan: &DataPlan, set: &str) -> String {
 ///
 /// # Errors
 /// Storage that cannot be written.
-pub fn create_field(
+fn create_field(
     storage: &Arc<FilesystemStore>,
     plan: &DataPlan,
     field: &StoredField,
@@ -111,23 +147,72 @@ pub fn create_field(
     }
     for (name, size) in [("y", height), ("x", width)] {
         // A shard is a whole number of tiles.
-        let tile = size.min(TILE);
+        let tile = side(size);
         dimension(name, size, size.div_ceil(tile) * tile, tile);
     }
     let mut builder = ArrayBuilder::new(shape, outer, data_type::float32(), f32::NAN);
     builder
         .subchunk_shape(inner)
-        .bytes_to_bytes_codecs(vec![compression(field, 4)?, Arc::new(Crc32cCodec::new())])
+        .bytes_to_bytes_codecs(vec![compression(field)?, Arc::new(Crc32cCodec::new())])
         .dimension_names(Some(names))
         .attributes(attributes(field));
     finish(&builder, storage, &field.name)
+}
+
+/// The bytes of a shard: (times, [levels,] rows, columns) as the array has it, filled up to whole tiles.
+///
+/// # Errors
+/// Values of another number than the shard has.
+pub fn encoded(array: &Array<FilesystemStore>, shard: &[u64], values: &[f32]) -> Result<Vec<u8>, String> {
+    let shape = array.chunk_shape(shard).map_err(|error| error.to_string())?;
+    let kind = array.data_type();
+    let bytes = f32::to_array_bytes(kind, values).map_err(|error| error.to_string())?;
+    // Written even where all is missing, so that a tile that is not there is always an error.
+    // One after the other, so that they lie in one order and equal fields are equal files.
+    let options = CodecOptions::default().with_store_empty_chunks(true).with_concurrent_target(1);
+    let encoded = array.codecs().encode(bytes, &shape, kind, array.fill_value(), &options);
+    encoded.map(std::borrow::Cow::into_owned).map_err(|error| error.to_string())
+}
+
+/// Decodes inner chunks by themselves, checksum and all.
+#[derive(Debug)]
+pub struct TileCodec(Array<MemoryStore>);
+
+impl TileCodec {
+    /// For the tiles of a field of so many levels.
+    ///
+    /// # Errors
+    /// A codec that cannot be made.
+    pub fn new(field: &StoredField, depth: usize, tile: (usize, usize)) -> Result<Self, DataError> {
+        let shape = vec![depth as u64, tile.0 as u64, tile.1 as u64];
+        let array = ArrayBuilder::new(shape.clone(), shape, data_type::float32(), f32::NAN)
+            .bytes_to_bytes_codecs(vec![compression(field)?, Arc::new(Crc32cCodec::new())])
+            .build(Arc::new(MemoryStore::new()), "/tile");
+        array.map(Self).map_err(|error| DataError::Archive(format!("`{}`: {error}", field.name)))
+    }
+
+    /// The values of a tile.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub fn values(&self, encoded: Vec<u8>) -> Result<Vec<f32>, String> {
+        let origin = vec![0; self.0.dimensionality()];
+        let shape = self.0.chunk_shape(&origin).map_err(|error| error.to_string())?;
+        let (kind, options) = (self.0.data_type(), CodecOptions::default());
+        let bytes = self
+            .0
+            .codecs()
+            .decode(encoded.into(), &shape, kind, self.0.fill_value(), &options)
+            .map_err(|error| error.to_string())?;
+        f32::from_array_bytes(kind, bytes).map_err(|error| error.to_string())
+    }
 }
 
 /// Writes time, levels, latitude, longitude and the projection's x and y.
 ///
 /// # Errors
 /// Storage that cannot be written.
-pub fn write_coordinates(
+fn write_coordinates(
     storage: &Arc<FilesystemStore>,
     plan: &DataPlan,
     grid: &Grid,
@@ -138,6 +223,9 @@ pub fn write_coordinates(
         "units": "seconds since 1970-01-01T00:00:00Z"});
     let array = create(storage, "time", &[times.len()], &["time"], data_type::int64(), 0_i64.into(), time)?;
     store_all(&array, "time", seconds)?;
+    let status = json!({"long_name": "what became of the time", "flag_values": [0, 1, 2, 3, 4],
+        "flag_meanings": "pending present filled absent rejected"});
+    create(storage, "status", &[times.len()], &["time"], data_type::int8(), 0_i8.into(), status)?;
     for (set, levels) in &plan.levels {
         let (units, name) = match levels.coordinate.as_str() {
             "pressure" => ("Pa", Some("air_pressure")),
@@ -192,6 +280,117 @@ pub fn write_coordinates(
     Ok(())
 }
 
+/// How a store was laid out: what `zarr.json` says of it.
+#[derive(Clone, Debug)]
+pub struct Description {
+    pub digest: String,
+    /// The identity of the archive.
+    pub archive: String,
+    pub plan: DataPlan,
+    /// Times in a stretch.
+    pub shard: usize,
+    /// All times, present or not.
+    pub times: Vec<Timestamp>,
+}
+
+impl Description {
+    /// How many stretches of times there are.
+    #[must_use]
+    pub fn stretches(&self) -> usize {
+        self.times.len().div_ceil(self.shard.max(1))
+    }
+}
+
+/// Writes all that is known before any field is read into an empty folder: arrays without chunks, and coordinates.
+///
+/// # Errors
+/// A folder that cannot be written.
+pub fn create_store(directory: &Path, description: &Description, grid: &Grid) -> Result<(), DataError> {
+    let failed =
+        |reason: String| DataError::Archive(format!("the store's description cannot be written: {reason}"));
+    let plan = &description.plan;
+    let storage = Arc::new(FilesystemStore::new(directory).map_err(|error| failed(error.to_string()))?);
+    write_coordinates(&storage, plan, grid, &description.times)?;
+    for field in stored_fields(plan) {
+        create_field(&storage, plan, &field, description.times.len(), description.shard)?;
+    }
+    let mut arrays = Map::new();
+    let mut names: Vec<_> = std::fs::read_dir(directory)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(error.to_string()))?
+        .iter()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    for name in names {
+        let text = std::fs::read(directory.join(&name).join("zarr.json"));
+        let metadata: Option<Value> = text.ok().and_then(|text| serde_json::from_slice(&text).ok());
+        arrays.extend(metadata.map(|metadata| (name, metadata)));
+    }
+    let group = json!({
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": {
+            "Conventions": "CF-1.11",
+            "title": format!("Training store of the archive {}", plan.archive),
+            "aurorac": {"format": FORMAT, "digest": description.digest, "archive": description.archive,
+                "shard": description.shard, "plan": plan},
+        },
+        // So that readers need not look into every folder.
+        "consolidated_metadata": {"kind": "inline", "must_understand": false, "metadata": arrays},
+    });
+    let text = serde_json::to_vec_pretty(&group).map_err(|error| failed(error.to_string()))?;
+    std::fs::write(directory.join("zarr.json"), text).map_err(|error| failed(error.to_string()))
+}
+
+/// What `zarr.json` says of a store.
+///
+/// # Errors
+/// A folder that is no store of this format.
+pub fn describe(directory: &Path) -> Result<Description, DataError> {
+    let broken = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };
+    let path = directory.join("zarr.json");
+    let text = std::fs::read(&path)
+        .map_err(|error| broken(format!("its zarr.json cannot be read: {}", crate::talk::reason(&error))))?;
+    let group: Value =
+        serde_json::from_slice(&text).map_err(|error| broken(format!("zarr.json: {error}")))?;
+    let described = &group["attributes"]["aurorac"];
+    if described.is_null() {
+        return Err(broken("it is no Zarr group that `aurorac data prepare` wrote".into()));
+    }
+    if described["format"] != FORMAT {
+        return Err(broken(format!(
+            "it is {}, this version reads {FORMAT}; prepare it again",
+            described["format"]
+        )));
+    }
+    let plan: DataPlan =
+        serde_json::from_value(described["plan"].clone()).map_err(|error| broken(error.to_string()))?;
+    let text = |name: &str| described[name].as_str().unwrap_or_default().to_string();
+    let times = super::prepare::selected_times(&plan);
+    let shard = described["shard"].as_u64().and_then(|shard| usize::try_from(shard).ok());
+    let shard = shard.filter(|shard| (1..=times.len().max(1)).contains(shard));
+    let shard = shard.ok_or_else(|| broken("it does not say how many times a file has".into()))?;
+    Ok(Description { digest: text("digest"), archive: text("archive"), plan, shard, times })
+}
+
+/// Fills `status(time)`: what became of each time, as CF flags.
+///
+/// # Errors
+/// Storage that cannot be written.
+pub fn write_status(directory: &Path, times: &[TimeRecord]) -> Result<(), DataError> {
+    let code = |time: &TimeRecord| match time.status {
+        Status::Present => 1_i8,
+        Status::Filled { .. } => 2,
+        Status::Absent { .. } => 3,
+        Status::Rejected => 4,
+    };
+    let storage = FilesystemStore::new(directory).map_err(|error| DataError::Archive(error.to_string()))?;
+    let array = Array::open(Arc::new(storage), "/status")
+        .map_err(|error| DataError::Archive(format!("the store's array `status`: {error}")))?;
+    store_all(&array, "status", times.iter().map(code).collect())
+}
+
 /// An array of one chunk.
 fn create(
     storage: &Arc<FilesystemStore>,
@@ -242,11 +441,12 @@ fn store_all<T: zarrs::array::Element>(
         .map_err(|error| DataError::Archive(format!("the store's array `{name}` cannot be written: {error}")))
 }
 
-fn compression(field: &StoredField, size: usize) -> Result<Arc<BloscCodec>, DataError> {
+fn compression(field: &StoredField) -> Result<Arc<BloscCodec>, DataError> {
     let failed =
         |reason: String| DataError::Archive(format!("`{}` cannot be compressed: {reason}", field.name));
-    let level = BloscCompressionLevel::try_from(4).map_err(|level| failed(format!("no level {level}")))?;
-    BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::Shuffle, Some(size))
+    let level =
+        BloscCompressionLevel::try_from(LEVEL).map_err(|level| failed(format!("no level {level}")))?;
+    BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::Shuffle, Some(4))
         .map(Arc::new)
         .map_err(|error| failed(error.to_string()))
 }

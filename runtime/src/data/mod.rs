@@ -7,10 +7,14 @@
 //! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
 pub mod archive;
+pub mod fetch;
 pub mod files;
 pub mod grib;
 pub mod grid;
+pub mod grid_points;
+pub mod idx;
 pub mod inspect;
+pub mod journal;
 pub mod kernels;
 pub mod layout;
 pub mod netcdf;
@@ -29,5 +33,4 @@ pub mod synthetic;
 mod tests;
 pub mod units;
 pub mod vertical;
-mod work;
 pub mod wrf;

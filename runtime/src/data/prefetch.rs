@@ -1,4 +1,4 @@
-//! Batches read ahead by a thread, delivered in order.
+//! Batches read ahead by several threads, delivered in order.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,17 +9,28 @@ use super::archive::DataError;
 use super::sample::{Batch, Sampler, Selection, load_batch};
 use super::store::Store;
 
-/// An iterator over batches that a thread loads ahead. It stops after the range's end or after the first error;
-/// dropping it stops the thread and waits for it.
+/// How batches are read ahead. It changes when they are there, never what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Threads, each with a batch of its own in hand.
+    pub workers: usize,
+    /// Batches that wait to be asked for, at most, besides those in hand; at least one for each thread.
+    pub batches: usize,
+}
+
+/// An iterator over batches that threads load ahead: the first of them loads the first batch, the second the second, and
+/// so on around, so that their order is that of the numbers. It stops after the range's end or after the first error;
+/// dropping it stops the threads and waits for them.
 #[derive(Debug)]
 pub struct Prefetch {
-    batches: Option<Receiver<Result<Batch, DataError>>>,
-    thread: Option<JoinHandle<()>>,
+    batches: Vec<Receiver<Result<Batch, DataError>>>,
+    next: usize,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Prefetch {
-    /// Starts loading the batches `numbers` of `size` samples, at most `ahead` of them before they are asked for.
-    /// Numbers count over all epochs, so a run goes on where it was by starting at its next number.
+    /// Starts loading the batches `numbers` of `size` samples. Numbers count over all epochs, so a run goes on where it was
+    /// by starting at its next number.
     ///
     /// # Errors
     /// An epoch with fewer samples than one batch; a thread the system does not grant.
@@ -29,7 +40,7 @@ impl Prefetch {
         selection: Selection,
         size: usize,
         numbers: Range<u64>,
-        ahead: usize,
+        ahead: Ahead,
     ) -> Result<Self, DataError> {
         if sampler.batches(size) == 0 || size == 0 {
             return Err(DataError::Plan(format!(
@@ -37,20 +48,27 @@ impl Prefetch {
                 sampler.len()
             )));
         }
-        let (sender, batches) = sync_channel(ahead);
-        let thread = std::thread::Builder::new()
-            .name("batches".into())
-            .spawn(move || {
-                for number in numbers {
+        let workers = ahead.workers.max(1);
+        let mut this = Self { batches: Vec::new(), next: 0, threads: Vec::new() };
+        for worker in 0..workers {
+            let (sender, batches) = sync_channel((ahead.batches / workers).max(1));
+            let (store, sampler) = (Arc::clone(&store), Arc::clone(&sampler));
+            let (selection, numbers) = (selection.clone(), numbers.clone());
+            let thread = std::thread::Builder::new().name(format!("batches {worker}")).spawn(move || {
+                for number in numbers.skip(worker).step_by(workers) {
                     let batch = load_batch(&store, &sampler.batch(size, number), &selection);
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;
                     }
                 }
-            })
-            .map_err(|error| DataError::Archive(format!("no thread for reading batches: {error}")))?;
-        Ok(Self { batches: Some(batches), thread: Some(thread) })
+            });
+            let thread = thread
+                .map_err(|error| DataError::Archive(format!("no thread for reading batches: {error}")))?;
+            this.batches.push(batches);
+            this.threads.push(thread);
+        }
+        Ok(this)
     }
 }
 
@@ -58,15 +76,20 @@ impl Iterator for Prefetch {
     type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.batches.as_ref()?.recv().ok()
+        let batch = self.batches.get(self.next)?.recv().ok();
+        self.next = (self.next + 1) % self.batches.len();
+        if !matches!(batch, Some(Ok(_))) {
+            self.batches.clear();
+        }
+        batch
     }
 }
 
 impl Drop for Prefetch {
     fn drop(&mut self) {
-        // Without a receiver the thread's next delivery fails and it returns.
-        drop(self.batches.take());
-        if let Some(thread) = self.thread.take() {
+        // Without a receiver a thread's next delivery fails and it returns.
+        self.batches.clear();
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
     }

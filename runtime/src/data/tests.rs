@@ -13,8 +13,9 @@ use ndarray::{Array3, ArrayView3, Axis};
 
 use super::archive::{Archive, ArchiveField, Available, DataError};
 use super::grid::Grid;
-use super::prefetch::Prefetch;
-use super::prepare::{Deriver, NoDeriver, Progress, prepare, selected_times};
+use super::journal::{self, FOLDER};
+use super::prefetch::{Ahead, Prefetch};
+use super::prepare::{Deriver, NoDeriver, Share, merge, prepare, prepare_share, selected_times};
 use super::sample::{Cut, Sampler, Selection, Split, load, load_batch};
 use super::store::Store;
 use super::synthetic::{Synthetic, plains};
@@ -95,6 +96,7 @@ fn field(name: &str, from: &str, quantity: &str, units: &str, support: SupportPl
         support,
         cell: None,
         range: (None, None),
+        kept: true,
     }
 }
 
@@ -128,6 +130,7 @@ fn plan() -> DataPlan {
             units: "m^2/s^2".into(),
             support: levels(),
             range: (None, None),
+            kept: true,
         }],
         sampling: SamplingPlan::default(),
         repair: RepairPlan::default(),
@@ -239,42 +242,142 @@ fn the_same_plan_is_not_prepared_twice_and_another_is() {
         prepare(&plan(), &archive, &Geopotential, &directory, &mut |_| panic!("written again")).unwrap();
     assert!(!first.reused && again.reused);
     assert_eq!(first.digest, again.digest);
+    // What is there is not replaced by another store.
     let mut shorter = plan();
     shorter.test = None;
-    let rebuilt = prepare(&shorter, &archive, &Geopotential, &directory, &mut |_| {}).unwrap();
-    assert!(!rebuilt.reused && rebuilt.times == 60);
-    let other = prepare(&shorter, &Synthetic::new(2), &Geopotential, &directory, &mut |_| {}).unwrap();
-    assert!(!other.reused && other.digest != rebuilt.digest);
+    let error = prepare(&shorter, &archive, &Geopotential, &directory, &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("another recipe or archive"), "{error}");
+    let error = prepare(&plan(), &Synthetic::new(2), &Geopotential, &directory, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains("another recipe or archive"), "{error}");
+    assert_eq!(Store::open(&directory).unwrap().inventory(), &first);
     // Nothing temporary stays behind.
     assert_eq!(std::fs::read_dir(directory.parent().unwrap()).unwrap().count(), 1);
 }
 
-/// Whatever is on disk while the store is made does not open, and a failure leaves the old store or nothing.
-#[test]
-fn an_interrupted_preparation_leaves_no_store() {
-    let (folder, directory) = folder();
-    let mut seen = 0;
-    let mut watch = |progress: Progress| {
-        assert!(progress.done <= progress.total);
-        for entry in std::fs::read_dir(folder.path()).unwrap() {
-            seen += 1;
+/// All files of a store with their bytes.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            assert!(path.join("store").is_dir() && !path.join("store/zarr.json").exists());
-            for path in [path.join("store"), path] {
-                let message = Store::open(&path).unwrap_err().to_string();
-                assert!(message.contains("not a whole training store"), "{message}");
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(
+                    path.strip_prefix(directory).unwrap().to_path_buf(),
+                    std::fs::read(&path).unwrap(),
+                );
             }
         }
-    };
-    let failed = prepare(&plan(), &faulty(100, vec![]), &Geopotential, &directory, &mut watch);
-    assert!(failed.unwrap_err().to_string().contains("the disk has gone"));
-    assert!(seen > 0);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+    found
+}
 
-    let store = prepared(&directory);
-    let failed = prepare(&plan(), &faulty(50, vec![]), &Geopotential, &directory, &mut |_| {});
-    assert!(failed.is_err());
-    assert_eq!(Store::open(&directory).unwrap().inventory(), store.inventory());
+/// The same without the journals, whose lines come in the order in which fields happen to be done.
+fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let own = |path: &PathBuf| !path.starts_with(Path::new(FOLDER).join("times"));
+    files(directory).into_iter().filter(|(path, _)| own(path)).collect()
+}
+
+/// A store that is not finished does not open; the same command goes on, writes nothing twice, and ends with the very
+/// files of a preparation that was never stopped.
+#[test]
+fn a_preparation_that_failed_goes_on() {
+    let (_whole_folder, whole) = folder();
+    let archive = faulty(usize::MAX, vec![]);
+    prepare(&plan(), &archive, &Geopotential, &whole, &mut |_| {}).unwrap();
+    let all = archive.reads.load(Ordering::Relaxed);
+    let (_folder, directory) = folder();
+    let failing = faulty(100, vec![]);
+    let failed = prepare(&plan(), &failing, &Geopotential, &directory, &mut |_| {});
+    assert!(failed.unwrap_err().to_string().contains("the disk has gone"));
+    let message = Store::open(&directory).unwrap_err().to_string();
+    assert!(message.contains("not finished"), "{message}");
+    let message = merge(&directory).unwrap_err().to_string();
+    assert!(message.contains("of its 3 stretches of time are not prepared yet"), "{message}");
+    let rest = faulty(usize::MAX, vec![]);
+    prepare(&plan(), &rest, &Geopotential, &directory, &mut |_| {}).unwrap();
+    assert!(rest.reads.load(Ordering::Relaxed) < all, "what was done is not read again");
+    assert_eq!(content(&directory), content(&whole));
+}
+
+/// Whatever file of a stretch is lost with the lines of the journal that follow it, the rest is kept.
+#[test]
+fn a_stretch_cut_short_keeps_its_fields() {
+    let (_folder, directory) = folder();
+    prepared(&directory);
+    let before = content(&directory);
+    let path = journal::path(&directory, &journal::name(1));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().next().unwrap();
+    std::fs::write(&path, format!("{first}\n{{\"field\":\"half a li")).unwrap();
+    std::fs::remove_file(directory.join(FOLDER).join("inventory.json")).unwrap();
+    let written = |directory: &Path| {
+        let time = |file: &str| std::fs::metadata(directory.join(file)).unwrap().modified().unwrap();
+        ["refc/c/1/0/0", "t/c/1/0/0/0", "z/c/1/0/0/0", "t/c/0/0/0/0"].map(time)
+    };
+    let kept: journal::FieldRecord = serde_json::from_str(first).unwrap();
+    let times = written(&directory);
+    prepare(&plan(), &Synthetic::new(1), &Geopotential, &directory, &mut |_| {}).unwrap();
+    let again = written(&directory);
+    let same = times.iter().zip(&again).filter(|(before, after)| before == after).count();
+    // The field of the first line, and all of the other stretch.
+    assert_eq!(same, if kept.file.starts_with("hgt") { 1 } else { 2 });
+    assert_eq!(content(&directory), before);
+}
+
+/// Any cut into shares, in any order, gives one and the same store.
+#[test]
+fn shares_add_up_to_the_whole() {
+    let (_whole_folder, whole) = folder();
+    prepared(&whole);
+    for order in [vec![1, 2, 3], vec![3, 1, 2]] {
+        let (_folder, directory) = folder();
+        for part in &order {
+            let share = Share { part: *part, of: 3 };
+            let archive = Synthetic::new(1);
+            assert!(prepare_share(&plan(), &archive, &Geopotential, &directory, share, &mut |_| {}).unwrap());
+            assert!(
+                !prepare_share(&plan(), &archive, &Geopotential, &directory, share, &mut |_| {}).unwrap()
+            );
+        }
+        assert!(Store::open(&directory).is_err());
+        merge(&directory).unwrap();
+        assert_eq!(content(&directory), content(&whole));
+    }
+    let many: Vec<_> = (1..=7).map(|part| Share { part, of: 7 }.stretches(3)).collect();
+    assert_eq!(many.iter().map(ExactSizeIterator::len).sum::<usize>(), 3);
+}
+
+/// A time that the archive did not have is added when it has come, and nothing else is written again.
+#[test]
+fn what_comes_later_is_added() {
+    let (_folder, directory) = folder();
+    let hole = at("2020-05-02T10:00:00Z");
+    let archive = faulty(usize::MAX, vec![hole]);
+    let first = prepare(&plan(), &archive, &Geopotential, &directory, &mut |_| {}).unwrap();
+    assert_eq!((first.absent().count(), first.usable()), (1, 71));
+    let later = faulty(usize::MAX, vec![]);
+    let second = prepare(&plan(), &later, &Geopotential, &directory, &mut |_| {}).unwrap();
+    assert_eq!((second.absent().count(), second.usable(), second.reused), (0, 72, false));
+    assert_ne!(first.content, second.content);
+    assert!(later.reads.load(Ordering::Relaxed) <= 24 * 4 + 8);
+    let (_other, whole) = folder();
+    prepare(&plan(), &faulty(usize::MAX, vec![]), &Geopotential, &whole, &mut |_| {}).unwrap();
+    assert_eq!(Store::open(&whole).unwrap().inventory(), Store::open(&directory).unwrap().inventory());
+}
+
+/// What is only derived from is read and not kept.
+#[test]
+fn fields_that_only_serve_are_not_kept() {
+    let (_folder, directory) = folder();
+    let mut plan = plan();
+    plan.fields[1].kept = false;
+    prepare(&plan, &Synthetic::new(1), &Geopotential, &directory, &mut |_| {}).unwrap();
+    let store = Store::open(&directory).unwrap();
+    assert!(!directory.join("hgt").exists() && store.read("hgt", 0).is_err());
+    assert!(store.read("z", 0).is_ok());
 }
 
 #[test]
@@ -310,11 +413,14 @@ fn damage_is_named_with_its_field_and_file() {
 
 #[test]
 fn plans_the_archive_cannot_serve_are_explained() {
-    let (_folder, directory) = folder();
     let fails = |change: &dyn Fn(&mut DataPlan)| {
+        let (_folder, directory) = folder();
         let mut plan = plan();
         change(&mut plan);
-        prepare(&plan, &Synthetic::new(1), &NoDeriver, &directory, &mut |_| {}).unwrap_err().to_string()
+        let failed = prepare(&plan, &Synthetic::new(1), &NoDeriver, &directory, &mut |_| {});
+        let message = failed.unwrap_err().to_string();
+        assert!(!directory.exists() || message.contains("no kernel"), "{message}");
+        message
     };
     assert!(fails(&|plan| plan.fields[0].from = "TMPP".into()).contains("TMPP"));
     assert!(fails(&|plan| plan.fields[0].units = "degC".into()).contains("degC"));
@@ -332,11 +438,10 @@ fn plans_the_archive_cannot_serve_are_explained() {
         plan.train = range("1999-05-01T00:00:00Z", "1999-05-02T23:00:00Z");
     });
     assert!(early.contains("none of the 48 times"), "{early}");
-    assert!(!directory.exists());
 }
 
 fn cut(split: Split, history: usize, targets: usize) -> Cut {
-    Cut { split, history, step: 3600, targets, seed: 9, shuffled: true }
+    Cut { seed: 9, shuffled: true, ..Cut::plain(split, history, 3600, targets) }
 }
 
 #[test]
@@ -370,7 +475,7 @@ fn samples_stay_in_their_split_and_off_the_gaps() {
     let hole = at("2020-05-01T10:00:00Z");
     let inventory =
         prepare(&plan(), &faulty(usize::MAX, vec![hole]), &Geopotential, &directory, &mut |_| {}).unwrap();
-    assert_eq!(inventory.absent, vec![hole]);
+    assert_eq!(inventory.absent().map(|record| record.time).collect::<Vec<_>>(), vec![hole]);
     let store = Store::open(&directory).unwrap();
     let plan = plan();
     for (split, range) in [
@@ -406,7 +511,7 @@ fn samples_and_batches_have_their_arrays_in_place() {
     let batch = load_batch(&store, &indices, &selection).unwrap();
     assert_eq!(batch.inputs["t"].dim(), (4, 2, 3, 64, 64));
     assert_eq!(batch.targets["refc"].dim(), (4, 3, 1, 64, 64));
-    assert_eq!(batch.statics["orog"].dim(), (64, 64));
+    assert_eq!(batch.statics["orog"].dim(), (4, 64, 64));
     assert_eq!(batch.times, indices.iter().map(|index| index.time).collect::<Vec<_>>());
     let sample = load(&store, &indices[2], &selection).unwrap();
     assert_eq!(batch.inputs["t"].index_axis(Axis(0), 2), sample.inputs["t"]);
@@ -424,7 +529,8 @@ fn prefetched_batches_come_in_order_and_errors_come_through() {
     let sampler = Arc::new(Sampler::new(&store, cut(Split::Train, 1, 1)).unwrap());
     let selection = Selection::all(&store);
     let start = |selection: &Selection, numbers| {
-        Prefetch::new(Arc::clone(&store), Arc::clone(&sampler), selection.clone(), 5, numbers, 2).unwrap()
+        let ahead = Ahead { workers: 3, batches: 4 };
+        Prefetch::new(Arc::clone(&store), Arc::clone(&sampler), selection.clone(), 5, numbers, ahead).unwrap()
     };
     let times: Vec<_> = start(&selection, 3..14).map(|batch| batch.unwrap().times).collect();
     let expected: Vec<_> = (3..14)
@@ -439,7 +545,8 @@ fn prefetched_batches_come_in_order_and_errors_come_through() {
     let mut failing = start(&wrong, 0..10);
     assert!(failing.next().unwrap().unwrap_err().to_string().contains("`rain`"));
     assert!(failing.next().is_none());
-    let huge = Prefetch::new(Arc::clone(&store), sampler, selection, 500, 0..1, 1);
+    let one = Ahead { workers: 1, batches: 1 };
+    let huge = Prefetch::new(Arc::clone(&store), sampler, selection, 500, 0..1, one);
     assert!(huge.unwrap_err().to_string().contains("500"));
 }
 
@@ -477,7 +584,7 @@ fn cost_of_480_hours() {
     let size = super::layout::size_on_disk(&directory).unwrap();
     println!(
         "{} hours: {:.1} s, {:.1} MB",
-        inventory.times,
+        inventory.usable(),
         started.elapsed().as_secs_f64(),
         size as f64 / 1e6
     );

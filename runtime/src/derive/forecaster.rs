@@ -145,6 +145,7 @@ mod tests {
             units: units.into(),
             support: SupportPlan::Column,
             range: (None, None),
+            kept: true,
         }
     }
 

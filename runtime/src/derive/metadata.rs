@@ -107,6 +107,7 @@ mod tests {
             units: units.into(),
             support: SupportPlan::Column,
             range: (None, None),
+            kept: true,
         };
         assert_eq!(
             standard_name(&field("sbcape", "J/kg")),

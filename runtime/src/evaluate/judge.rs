@@ -50,11 +50,10 @@ pub fn judge(
     };
     let last_lead = evaluation.leads.last().copied().unwrap_or(1);
     let (history, step) = (plan.history, plan.step);
-    let cut = Cut { split, history, step, targets: last_lead, seed: 0, shuffled: false };
+    let cut = Cut::plain(split, history, step, last_lead);
     let sampler = Sampler::new(store, cut)?;
     let fields = scored(plan, evaluation);
     let selection = selection(plan, &fields);
-    let grid = batch::coordinates(store);
     let mut scores = accumulator(plan, evaluation)?;
     let mut maps = Maps::new(plan, &fields);
     let total = sampler.len();
@@ -63,6 +62,7 @@ pub fn judge(
         let count = TOGETHER.min(total - done);
         let indices: Vec<_> = (done..done + count).map(|i| sampler.sample(0, i).clone()).collect();
         let samples = load_batch(store, &indices, &selection)?;
+        let grid = batch::coordinates(store, &samples);
         let input = batch::physical(plan, &samples, &grid, device);
         let forcing =
             (0..last_lead.saturating_sub(1)).map(|step| batch::forcing(plan, &samples, step, device));

@@ -9,7 +9,8 @@ use ndarray::{Array2, Array5, Axis, Slice};
 
 use super::objective::Truth;
 use super::scaling::Scalings;
-use crate::data::sample::{Batch as Samples, Selection};
+use crate::data::grid_points::{coarse, coarse_longitude};
+use crate::data::sample::{Batch as Samples, Selection, Window};
 use crate::data::store::Store;
 use crate::model::family::v1p5;
 use crate::model::{Batch, Coordinates};
@@ -28,16 +29,20 @@ pub fn selection(plan: &Plan, others: &[String]) -> Selection {
     }
 }
 
-/// The grid's latitudes and longitudes, (H, W), longitudes from 0 to 360.
-pub fn coordinates(store: &Store) -> (Coordinates, Coordinates) {
-    let matrix = |values: &Array2<f32>| {
+/// Latitudes and longitudes of the part of the grid that samples cover, (H, W), longitudes from 0 to 360.
+pub fn coordinates(store: &Store, samples: &Samples) -> (Coordinates, Coordinates) {
+    let window = samples.windows.first().map(|window| window.finer(samples.factor));
+    let window = window.unwrap_or_else(|| Window::whole(store.latitude().dim()));
+    let matrix = |values: Array2<f32>| {
         let (rows, columns) = values.dim();
         Coordinates::matrix(rows, columns, values.iter().copied().collect())
     };
-    (matrix(store.latitude()), matrix(&store.longitude().mapv(|lon| lon.rem_euclid(360.0))))
+    let latitude = coarse(&window.of(store.latitude()), samples.factor);
+    let longitude = coarse_longitude(&window.of(store.longitude()), samples.factor);
+    (matrix(latitude), matrix(longitude.mapv(|lon| lon.rem_euclid(360.0))))
 }
 
-/// A physical batch for the model, under the checkpoint's names.
+/// A physical batch for the model, under the checkpoint's names; of samples that cover one part of the grid.
 pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates), device: &Device) -> Batch {
     let mut batch = Batch {
         surface: BTreeMap::new(),
@@ -53,8 +58,9 @@ pub fn physical(plan: &Plan, samples: &Samples, grid: &(Coordinates, Coordinates
         match role.role {
             Role::Static => {
                 if let Some(field) = samples.statics.get(&role.field) {
-                    let (rows, columns) = field.dim();
-                    let data = TensorData::new(field.iter().copied().collect(), [rows, columns]);
+                    let (_, rows, columns) = field.dim();
+                    let values = field.iter().take(rows * columns).copied().collect();
+                    let data = TensorData::new(values, [rows, columns]);
                     batch.statics.insert(role.named.clone(), Tensor::from_data(data, device));
                 }
             }
@@ -124,8 +130,9 @@ pub fn truth(
         .statics
         .iter()
         .map(|(name, field)| {
-            let (rows, columns) = field.dim();
-            let data = TensorData::new(field.iter().copied().collect(), [1, 1, 1, rows, columns]);
+            let (_, rows, columns) = field.dim();
+            let values = field.iter().take(rows * columns).copied().collect();
+            let data = TensorData::new(values, [1, 1, 1, rows, columns]);
             let field: Tensor<5> = Tensor::from_data(data, device);
             (name.clone(), field.narrow(3, 0, kept_rows(plan, rows)))
         })

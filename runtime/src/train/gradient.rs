@@ -8,7 +8,7 @@ use burn::tensor::DType;
 use super::objective::{Share, Value};
 use super::trainer::{Phase, Trainer};
 use super::{TrainError, batch};
-use crate::data::sample::Batch as Samples;
+use crate::data::sample::{Batch as Samples, Window};
 use crate::model::rollout::{advance, clipped};
 use crate::model::{Aurora, Chance, Mode, ParameterGradients, Recomputation};
 
@@ -33,7 +33,7 @@ impl Trainer<'_> {
         let recomputation = self.recompute.then(|| Recomputation::new(model.names()));
         let half = phase.plan.bf16.iter().any(|group| group == "backbone");
         let precision = if half { DType::BF16 } else { DType::F32 };
-        let ranges = micro_batches(samples.times.len(), self.micro_batch);
+        let ranges = micro_batches(&samples.windows, self.micro_batch);
         let shares = self.shares(phase, samples, &ranges)?;
         let mut sum = Gradient { loss: 0.0, parts: BTreeMap::new(), gradients: Default::default() };
         for (range, shares) in ranges.into_iter().zip(shares) {
@@ -54,6 +54,26 @@ impl Trainer<'_> {
         Ok(sum)
     }
 
+    /// The objective of a whole batch without its gradient, and its parts.
+    pub(super) fn valued(
+        &self,
+        phase: &Phase<'_>,
+        model: &Aurora,
+        samples: &Samples,
+    ) -> Result<(f64, BTreeMap<String, f64>), TrainError> {
+        let ranges = micro_batches(&samples.windows, self.micro_batch);
+        let shares = self.shares(phase, samples, &ranges)?;
+        let (mut loss, mut parts) = (0.0, BTreeMap::new());
+        for (range, shares) in ranges.into_iter().zip(shares) {
+            let value = self.objective(phase, model, &samples.part(range), &Mode::default(), &shares)?;
+            loss += f64::from(value.total.into_scalar::<f32>());
+            for (name, part) in value.parts {
+                *parts.entry(name).or_default() += part;
+            }
+        }
+        Ok((loss, parts))
+    }
+
     /// The objective for a batch or a part of one: the mean over the steps of the roll-out. `shares` are those of
     /// the part at each step; none for a whole batch. Without a graph on a model that is not on an autodiff
     /// device.
@@ -67,7 +87,8 @@ impl Trainer<'_> {
     ) -> Result<Value, TrainError> {
         let device = model.device();
         let lead = vec![self.plan.model.timestep as f32; samples.times.len()];
-        let mut input = model.prepare(&batch::physical(self.plan, samples, &phase.grid, &device))?;
+        let grid = batch::coordinates(&self.store, samples);
+        let mut input = model.prepare(&batch::physical(self.plan, samples, &grid, &device))?;
         let mut sum: Option<Value> = None;
         for step in 0..phase.plan.rollout {
             let normalised = model.normalised(&input, &phase.normalisation)?;
@@ -122,10 +143,17 @@ impl Trainer<'_> {
     }
 }
 
-/// Ranges of at most `held` samples, in order.
-fn micro_batches(samples: usize, held: Option<usize>) -> Vec<Range<usize>> {
-    let held = held.unwrap_or(samples).clamp(1, samples.max(1));
-    (0..samples).step_by(held).map(|first| first..(first + held).min(samples)).collect()
+/// Ranges of at most `held` samples, in order, each of one part of the grid.
+fn micro_batches(windows: &[Window], held: Option<usize>) -> Vec<Range<usize>> {
+    let held = held.unwrap_or(windows.len()).max(1);
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (index, window) in windows.iter().enumerate() {
+        match ranges.last_mut().filter(|range| range.len() < held && windows[range.start] == *window) {
+            Some(range) => range.end = index + 1,
+            None => ranges.push(index..index + 1),
+        }
+    }
+    ranges
 }
 
 #[cfg(test)]
@@ -134,13 +162,17 @@ mod tests {
 
     #[test]
     fn micro_batches_cover_the_batch() {
-        let ends = |samples, held| {
-            let ranges = micro_batches(samples, held).into_iter();
+        let ends = |rows: &[usize], held| {
+            let windows: Vec<Window> =
+                rows.iter().map(|row| Window { row: *row, column: 0, height: 4, width: 4 }).collect();
+            let ranges = micro_batches(&windows, held).into_iter();
             ranges.map(|range| (range.start, range.end)).collect::<Vec<_>>()
         };
-        assert_eq!(ends(5, Some(2)), [(0, 2), (2, 4), (4, 5)]);
-        assert_eq!(ends(5, None), [(0, 5)]);
-        assert_eq!(ends(3, Some(8)), [(0, 3)]);
-        assert_eq!(ends(3, Some(0)), [(0, 1), (1, 2), (2, 3)]);
+        assert_eq!(ends(&[0; 5], Some(2)), [(0, 2), (2, 4), (4, 5)]);
+        assert_eq!(ends(&[0; 5], None), [(0, 5)]);
+        assert_eq!(ends(&[0; 3], Some(8)), [(0, 3)]);
+        assert_eq!(ends(&[0; 3], Some(0)), [(0, 1), (1, 2), (2, 3)]);
+        // Samples of different parts of the grid are never computed together.
+        assert_eq!(ends(&[0, 0, 16, 0], None), [(0, 2), (2, 3), (3, 4)]);
     }
 }

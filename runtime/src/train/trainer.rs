@@ -24,16 +24,16 @@ use super::optimiser::Optimiser;
 use super::progress::Progress;
 use super::scaling::Scalings;
 use super::{TrainError, batch, learning};
-use crate::data::prefetch::Prefetch;
-use crate::data::sample::{Batch as Samples, Cut, Sampler, Split, load_batch};
+use crate::data::prefetch::{Ahead, Prefetch};
+use crate::data::sample::{Batch as Samples, Cut, Favoured, Sampler, Split, favour, load_batch};
 use crate::data::store::Store;
 use crate::durable;
 use crate::model::checkpoint::Loading;
-use crate::model::{Aurora, Coordinates, Mode, Normalisation};
+use crate::model::{Aurora, Normalisation};
 use crate::talk::say;
 
-/// Batches loaded ahead of the one being learnt from.
-const AHEAD: usize = 2;
+/// Batches loaded ahead of the one being learnt from, by a thread that itself decodes on all cores.
+const AHEAD: Ahead = Ahead { workers: 1, batches: 2 };
 
 /// Everything a run needs.
 #[derive(Debug)]
@@ -85,7 +85,6 @@ pub(super) struct Phase<'a> {
     steps_per_epoch: usize,
     pub(super) normalisation: Normalisation,
     pub(super) scalings: Scalings,
-    pub(super) grid: (Coordinates, Coordinates),
 }
 
 impl Trainer<'_> {
@@ -255,8 +254,10 @@ impl Trainer<'_> {
             // Each phase shuffles in its own way.
             seed: self.seed.wrapping_mul(1_000_003).wrapping_add(state.position.phase as u64),
             shuffled: true,
+            tile: plan.tile,
+            factor: 1,
         };
-        let train = Sampler::new(&self.store, cut)?;
+        let train = self.sampler(cut, plan)?;
         let steps_per_epoch = train.batches(plan.batch);
         if steps_per_epoch == 0 {
             let phase = plan.name.clone();
@@ -288,8 +289,17 @@ impl Trainer<'_> {
             steps_per_epoch,
             normalisation: scalings.normalisation(self.plan),
             scalings,
-            grid: batch::coordinates(&self.store),
         })
+    }
+
+    /// The samples of a phase, with those drawn more often that it favours.
+    fn sampler(&self, cut: Cut, phase: &PhasePlan) -> Result<Sampler, TrainError> {
+        let sampler = Sampler::new(&self.store, cut)?;
+        let [favour] = &phase.favour[..] else { return Ok(sampler) };
+        let condition = favour::Truth::new(self.kernels, &favour.condition)?;
+        let blocks = |time| condition.blocks(&self.store, time);
+        let favoured = Favoured::new(sampler.steps(), sampler.places(), cut.factor, favour.share, blocks)?;
+        Ok(sampler.favouring(favoured)?)
     }
 
     /// One step of the optimiser; gives back the loss. Takes the state, so that weights are moved where they lie.
@@ -354,9 +364,9 @@ impl Trainer<'_> {
         let mut parts: BTreeMap<String, f64> = BTreeMap::new();
         for number in 0..batches {
             let samples = load_batch(&self.store, &sampler.batch(size, number as u64), &selection)?;
-            let value = self.objective(phase, &model, &samples, &Mode::default(), &[])?;
-            loss += f64::from(value.total.into_scalar::<f32>()) / batches as f64;
-            for (name, part) in value.parts {
+            let (value, values) = self.valued(phase, &model, &samples)?;
+            loss += value / batches as f64;
+            for (name, part) in values {
                 *parts.entry(name).or_default() += part / batches as f64;
             }
         }

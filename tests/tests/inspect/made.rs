@@ -103,7 +103,7 @@ fn grib_by_hand() {
     assert_eq!((grib.messages(), grib.skipped()), (2, header.len() as u64));
     let field = &grib.fields()[1];
     assert_eq!((field.name().as_str(), field.product.level_name().as_str()), ("TMP", "2 m above ground"));
-    assert_eq!(grib.values(field).expect("values"), [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
+    assert_eq!(grib.values::<f64>(field).expect("values"), [10.0, 11.0, 12.0, 13.0, 14.0, 15.0]);
     let image = grib.image(field).expect("an image");
     assert_eq!(image.into_raw_vec_and_offset().0, [13.0, 14.0, 15.0, 10.0, 11.0, 12.0]);
     let text = inspect(&path).expect("readable").to_string();

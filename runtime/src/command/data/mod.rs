@@ -1,4 +1,4 @@
-//! `aurorac data prepare RECIPE`, `aurorac data inspect FILE`.
+//! `aurorac data prepare RECIPE`, `aurorac data get RECIPE`, `aurorac data inspect FILE`.
 
 use std::path::PathBuf;
 
@@ -11,10 +11,14 @@ use crate::run::{Failure, Format, Recipe};
 use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 
+mod get;
+
 #[derive(Debug, Subcommand)]
 pub enum Word {
     /// Turn an archive into the training store of a recipe
     Prepare(RecipeArgument),
+    /// Fetch what a recipe reads of an archive on a server
+    Get(get::Arguments),
     /// Say what a GRIB2, NetCDF or Zarr file holds
     Inspect {
         /// The file
@@ -28,6 +32,7 @@ pub enum Word {
 pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
+        Word::Get(arguments) => get::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {
@@ -44,7 +49,7 @@ fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
     recipe.set_threads()?;
     let (store, inventory) = recipe.prepare(&Interrupt::watch()?)?;
     let state = if inventory.reused { "already whole" } else { "prepared" };
-    tell(&format!("{state}: {} times, {} fields\n", inventory.times, inventory.fields.len()));
+    tell(&format!("{state}: {} times, {} fields\n", inventory.usable(), inventory.fields.len()));
     tell(&findings(&inventory));
     super::print(&format!("{}\n", store.path().display()))
 }
@@ -52,8 +57,9 @@ fn prepare(argument: &RecipeArgument) -> Result<(), Failure> {
 /// A line for whatever a person should look at: absent times, missing values, values out of range.
 pub(super) fn findings(inventory: &Inventory) -> String {
     let mut text = String::new();
-    if !inventory.absent.is_empty() {
-        text.push_str(&format!("{} times are absent from the archive\n", inventory.absent.len()));
+    let absent = inventory.absent().count();
+    if absent > 0 {
+        text.push_str(&format!("{absent} times are absent from the archive\n"));
     }
     for (name, field) in &inventory.fields {
         if field.outside > 0 || field.missing > 0 {

@@ -6,7 +6,7 @@
 
 use super::Problem;
 use super::octets::{bits, signed, unsigned};
-use super::packing::enough;
+use super::packing::{Number, Scale, enough};
 
 /// What section 5 says about the groups.
 #[derive(Clone, Debug)]
@@ -66,6 +66,11 @@ impl Groups {
         Ok(())
     }
 
+    /// Without groups the field is constant.
+    pub(super) fn none(&self) -> bool {
+        self.count == 0
+    }
+
     /// Whether `value` in a field of `width` bits is a mark for a missing value: all ones, or, with two marks,
     /// all ones less one.
     fn is_missing(&self, value: u32, width: u32) -> bool {
@@ -78,71 +83,142 @@ impl Groups {
 struct Group {
     reference: u32,
     width: u32,
-    length: usize,
+    length: u64,
 }
 
-/// The whole numbers X, missing ones as NaN; `None` if there are no groups, which means a constant field.
-pub(super) fn unpack(groups: &Groups, data: &[u8]) -> Result<Option<Vec<f64>>, Problem> {
-    if groups.count == 0 {
-        return Ok(None);
-    }
+/// The values, missing ones as NaN; there is at least one group.
+pub(super) fn unpack<N: Number>(groups: &Groups, scale: Scale, data: &[u8]) -> Result<Vec<N>, Problem> {
     let mut differences = Differences::read(groups, data)?;
     let after_extra = data.get((usize::from(groups.order) + usize::from(groups.order > 0)) * groups.extra..);
-    let (list, values) = describe(groups, after_extra.unwrap_or(&[]))?;
-    let mut whole = Vec::with_capacity(groups.values as usize);
+    let lists = Lists::check(groups, after_extra.unwrap_or(&[]))?;
+    let mut out = Vec::with_capacity(groups.values as usize);
     let mut position = 0;
-    for group in &list {
-        let group_is_missing = group.width == 0 && groups.is_missing(group.reference, groups.reference_bits);
-        for _ in 0..group.length {
-            let value = bits(values, position, group.width);
-            position += group.width as usize;
-            if group_is_missing || (group.width > 0 && groups.is_missing(value, group.width)) {
-                whole.push(f64::NAN);
-            } else {
-                whole.push(differences.undo(i64::from(group.reference) + i64::from(value)) as f64);
+    for index in 0..groups.count {
+        let group = lists.group(index);
+        let length = group.length as usize;
+        let stored = Stored { values: lists.values, position, group: &group };
+        position += group.width as usize * length;
+        // The first values stand for themselves, so the groups they are in take the long way.
+        if groups.missing > 0 || differences.seen < differences.order {
+            for n in 0..length {
+                let value = stored.get(n);
+                out.push(match stored.is_missing(groups, value) {
+                    true => N::MISSING,
+                    false => scale.of(differences.undo(i64::from(group.reference) + value) as f64),
+                });
+            }
+        } else {
+            let base = i64::from(group.reference).wrapping_add(differences.least);
+            let count = 0..length;
+            match groups.order {
+                0 => out.extend(
+                    count.map(|n| scale.of::<N>((i64::from(group.reference) + stored.get(n)) as f64)),
+                ),
+                1 => out.extend(count.map(|n| {
+                    differences.last = differences.last.wrapping_add(base.wrapping_add(stored.get(n)));
+                    scale.of::<N>(differences.last as f64)
+                })),
+                _ => {
+                    let mut last = differences.last;
+                    let mut slope = last.wrapping_sub(differences.before);
+                    out.extend(count.map(|n| {
+                        slope = slope.wrapping_add(base.wrapping_add(stored.get(n)));
+                        last = last.wrapping_add(slope);
+                        scale.of::<N>(last as f64)
+                    }));
+                    differences.before = last.wrapping_sub(slope);
+                    differences.last = last;
+                }
             }
         }
     }
-    Ok(Some(whole))
+    Ok(out)
 }
 
-/// Reads the three lists that describe the groups; returns them and the bytes of the values, having checked
-/// that lengths add up to the number of values and that the bytes suffice.
-fn describe<'a>(groups: &Groups, data: &'a [u8]) -> Result<(Vec<Group>, &'a [u8]), Problem> {
-    let count = groups.count;
-    let bytes = |width: u32| (count * u64::from(width)).div_ceil(8) as usize;
-    let widths_at = bytes(groups.reference_bits);
-    let lengths_at = widths_at + bytes(groups.width_bits);
-    let values_at = lengths_at + bytes(groups.length_bits);
-    enough(data, values_at as u64 * 8)?;
-    let (mut total, mut total_bits) = (0u64, 0u64);
-    let mut list = Vec::with_capacity(count as usize);
-    for index in 0..count as usize {
-        let nth = |start: usize, width: u32| bits(&data[start..], index * width as usize, width);
-        let width = groups.width_reference + nth(widths_at, groups.width_bits);
-        let length = match index as u64 == count - 1 {
+/// The packed values of one group.
+struct Stored<'a> {
+    values: &'a [u8],
+    /// Of the first bit.
+    position: usize,
+    group: &'a Group,
+}
+
+impl Stored<'_> {
+    #[inline(always)]
+    fn get(&self, n: usize) -> i64 {
+        i64::from(bits(self.values, self.position + n * self.group.width as usize, self.group.width))
+    }
+
+    /// A group without bits is missing as a whole if its reference says so.
+    fn is_missing(&self, groups: &Groups, value: i64) -> bool {
+        match self.group.width {
+            0 => groups.is_missing(self.group.reference, groups.reference_bits),
+            width => groups.is_missing(value as u32, width),
+        }
+    }
+}
+
+/// The three lists that describe the groups, and the bytes of the values behind them. They are read as they are
+/// needed: groups without bits could be very many.
+struct Lists<'a> {
+    groups: &'a Groups,
+    references: &'a [u8],
+    widths: &'a [u8],
+    lengths: &'a [u8],
+    values: &'a [u8],
+}
+
+impl<'a> Lists<'a> {
+    /// Makes sure that lengths add up to the number of values and that the bytes suffice.
+    fn check(groups: &'a Groups, data: &'a [u8]) -> Result<Self, Problem> {
+        let count = groups.count;
+        let bytes = |width: u32| (count * u64::from(width)).div_ceil(8) as usize;
+        let widths_at = bytes(groups.reference_bits);
+        let lengths_at = widths_at + bytes(groups.width_bits);
+        let values_at = lengths_at + bytes(groups.length_bits);
+        enough(data, values_at as u64 * 8)?;
+        let lists = Lists {
+            groups,
+            references: &data[..widths_at],
+            widths: &data[widths_at..lengths_at],
+            lengths: &data[lengths_at..values_at],
+            values: &data[values_at..],
+        };
+        let (mut total, mut total_bits) = (0u64, 0u64);
+        for index in 0..count {
+            let group = lists.group(index);
+            total += group.length;
+            total_bits += group.length.saturating_mul(u64::from(group.width));
+            if total > groups.values || group.width > 32 {
+                return Err(Problem::Damaged(format!("group {} of {count} does not fit", index + 1)));
+            }
+        }
+        if total != groups.values {
+            return Err(Problem::Damaged(format!(
+                "groups of {total} values where {} are announced",
+                groups.values
+            )));
+        }
+        enough(lists.values, total_bits)?;
+        Ok(lists)
+    }
+
+    fn group(&self, index: u64) -> Group {
+        let groups = self.groups;
+        let nth = |list: &[u8], width: u32| bits(list, index as usize * width as usize, width);
+        let length = match index == groups.count - 1 {
             true => groups.last_length,
             false => {
                 groups.length_reference
-                    + groups.length_increment * u64::from(nth(lengths_at, groups.length_bits))
+                    + groups.length_increment * u64::from(nth(self.lengths, groups.length_bits))
             }
         };
-        total += length;
-        total_bits += length * u64::from(width);
-        if total > groups.values || width > 32 {
-            return Err(Problem::Damaged(format!("group {} of {count} does not fit", index + 1)));
+        Group {
+            reference: nth(self.references, groups.reference_bits),
+            width: groups.width_reference + nth(self.widths, groups.width_bits),
+            length,
         }
-        list.push(Group { reference: nth(0, groups.reference_bits), width, length: length as usize });
     }
-    if total != groups.values {
-        return Err(Problem::Damaged(format!(
-            "groups of {total} values where {} are announced",
-            groups.values
-        )));
-    }
-    let values = &data[values_at..];
-    enough(values, total_bits)?;
-    Ok((list, values))
 }
 
 /// Undoes the differences: x_n = d_n + least + x_(n-1), or + 2·x_(n-1) - x_(n-2) for second order. Only values
@@ -214,13 +290,21 @@ mod tests {
         }
     }
 
+    /// R = 0, E = 0, D = 0: values are the whole numbers themselves.
+    fn unpack(groups: &Groups, data: &[u8]) -> Result<Vec<f64>, Problem> {
+        let mut section = vec![0; 21];
+        section[4] = 5;
+        let plain = super::super::Packing::read(&section)?.scale();
+        super::unpack(groups, plain, data)
+    }
+
     const LISTS: [u8; 4] = [10, 200, 0x40, 0x30];
 
     #[test]
     fn groups_by_hand() {
         let data = [&LISTS[..], &[0x1f, 0x30]].concat();
-        assert_eq!(unpack(&groups(0, 0), &data).unwrap().unwrap(), [11.0, 25.0, 13.0, 200.0, 200.0]);
-        let marked = unpack(&groups(0, 1), &data).unwrap().unwrap();
+        assert_eq!(unpack(&groups(0, 0), &data).unwrap(), [11.0, 25.0, 13.0, 200.0, 200.0]);
+        let marked = unpack(&groups(0, 1), &data).unwrap();
         assert_eq!(format!("{marked:?}"), "[11.0, NaN, 13.0, 200.0, 200.0]");
     }
 
@@ -229,7 +313,7 @@ mod tests {
         // First values 7 and 9, least difference -100; stored 10, 10, 13, 200, 200, of which the first two give
         // way to 7 and 9: then 13-100+2·9-7 = -76, 200-100+2·(-76)-9 = -61, 200-100+2·(-61)+76 = 54.
         let data = [&[7, 9, 0x80 | 100][..], &LISTS, &[0x00, 0x30]].concat();
-        let values = unpack(&groups(2, 0), &data).unwrap().unwrap();
+        let values = unpack(&groups(2, 0), &data).unwrap();
         assert_eq!(values, [7.0, 9.0, -76.0, -61.0, 54.0]);
     }
 

@@ -1,6 +1,6 @@
 //! The grid of a field (section 3): its shape, where it lies, how it is scanned, which way its winds point.
 
-use ndarray::{Array2, Axis};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use serde::Serialize;
 
 use super::octets::{signed, unsigned};
@@ -201,26 +201,28 @@ impl Grid {
         format!("{name} (template 3.{})", self.template)
     }
 
-    /// Values in the file's order, as (height, width) with row 0 in the north and columns eastward.
+    /// Values in the file's order, put into (height, width) with row 0 in the north and columns eastward.
     ///
     /// # Errors
-    /// What the grid lacks for that.
-    pub fn image(&self, values: &[f64]) -> Result<Array2<f32>, String> {
+    /// What the grid lacks for that; a plane of another shape.
+    pub fn turn(&self, mut values: Vec<f32>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), String> {
         let (Some((columns, rows)), Some(scanning)) = (self.shape, self.scanning) else {
             return Err(format!("the grid {} has no rows and columns", self.name()));
         };
-        let float: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+        if plane.dim() != (rows, columns) {
+            return Err(format!(
+                "its grid has {columns} x {rows} points, not {1} x {0}",
+                plane.nrows(),
+                plane.ncols()
+            ));
+        }
         let columns_first = scanning & 0x20 != 0;
         let shape = if columns_first { (columns, rows) } else { (rows, columns) };
-        let mut image =
-            Array2::from_shape_vec(shape, float).map_err(|_| "values do not fill the grid".to_owned())?;
         if scanning & 0x10 != 0 {
-            for (index, mut line) in image.outer_iter_mut().enumerate() {
-                if index % 2 == 1 {
-                    line.as_slice_mut().ok_or("rows are not contiguous")?.reverse();
-                }
-            }
+            values.chunks_exact_mut(shape.1).skip(1).step_by(2).for_each(<[f32]>::reverse);
         }
+        let mut image =
+            ArrayView2::from_shape(shape, &values).map_err(|_| "values do not fill the grid".to_owned())?;
         if columns_first {
             image = image.reversed_axes();
         }
@@ -230,7 +232,8 @@ impl Grid {
         if scanning & 0x40 != 0 {
             image.invert_axis(Axis(0));
         }
-        Ok(image.as_standard_layout().into_owned())
+        plane.assign(&image);
+        Ok(())
     }
 }
 
@@ -285,7 +288,9 @@ mod tests {
         let mut grid = Grid::bare(0, 6);
         grid.shape = Some((3, 2));
         grid.scanning = Some(scanning);
-        grid.image(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap().into_raw_vec_and_offset().0
+        let mut plane = ndarray::Array2::zeros((2, 3));
+        grid.turn(vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0], plane.view_mut()).unwrap();
+        plane.into_raw_vec_and_offset().0
     }
 
     #[test]

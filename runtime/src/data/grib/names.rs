@@ -36,6 +36,15 @@ pub fn look_up(code: Code, centre: u16) -> Option<&'static Entry> {
     TABLE.binary_search_by(|entry| entry.code.cmp(&code)).ok().map(|index| &TABLE[index])
 }
 
+/// Every code that wgrib2 calls by a name in NCEP's files, lowest first.
+pub fn codes(name: &str) -> Vec<Code> {
+    let of = |entry: &Entry| {
+        let [discipline, category, number] = entry.code;
+        Code { discipline, category, number }
+    };
+    TABLE.iter().filter(|entry| entry.name == name && entry.code[0] != 209).map(of).collect()
+}
+
 const fn entry(code: [u8; 3], name: &'static str, units: &'static str) -> Entry {
     Entry { code, name, units }
 }
@@ -67,6 +76,7 @@ const TABLE: &[Entry] = &[
     entry([0, 1, 24], "RWMR", "kg kg-1"),
     entry([0, 1, 25], "SNMR", "kg kg-1"),
     entry([0, 1, 29], "ASNOW", "m"),
+    entry([0, 1, 31], "HAIL", "m"),
     entry([0, 1, 32], "GRLE", "kg kg-1"),
     entry([0, 1, 33], "CRAIN", "code"),
     entry([0, 1, 34], "CFRZR", "code"),
@@ -87,6 +97,7 @@ const TABLE: &[Entry] = &[
     entry([0, 1, 200], "PEVPR", "W m-2"),
     entry([0, 1, 225], "FRZR", "kg m-2"),
     entry([0, 1, 227], "FROZR", "kg m-2"),
+    entry([0, 1, 242], "RHPW", "%"),
     entry([0, 2, 0], "WDIR", "degree"),
     entry([0, 2, 1], "WIND", "m s-1"),
     entry([0, 2, 2], "UGRD", "m s-1"),
@@ -128,10 +139,14 @@ const TABLE: &[Entry] = &[
     entry([0, 3, 198], "MSLMA", "Pa"),
     entry([0, 3, 200], "PLPL", "Pa"),
     entry([0, 3, 205], "LAYTH", "m"),
+    entry([0, 4, 7], "DSWRF", "W m-2"),
+    entry([0, 4, 8], "USWRF", "W m-2"),
     entry([0, 4, 192], "DSWRF", "W m-2"),
     entry([0, 4, 193], "USWRF", "W m-2"),
     entry([0, 4, 200], "VBDSF", "W m-2"),
     entry([0, 4, 201], "VDDSF", "W m-2"),
+    entry([0, 5, 3], "DLWRF", "W m-2"),
+    entry([0, 5, 4], "ULWRF", "W m-2"),
     entry([0, 5, 192], "DLWRF", "W m-2"),
     entry([0, 5, 193], "ULWRF", "W m-2"),
     entry([0, 6, 1], "TCDC", "%"),
@@ -157,25 +172,37 @@ const TABLE: &[Entry] = &[
     entry([0, 14, 0], "TOZNE", "DU"),
     entry([0, 14, 192], "O3MR", "kg kg-1"),
     entry([0, 14, 193], "OZCON", "ppb"),
+    entry([0, 15, 3], "VIL", "kg m-2"),
     entry([0, 16, 4], "REFD", "dB"),
     entry([0, 16, 5], "REFC", "dB"),
     entry([0, 16, 195], "REFD", "dB"),
     entry([0, 16, 196], "REFC", "dB"),
     entry([0, 16, 197], "RETOP", "m"),
     entry([0, 16, 198], "MAXREF", "dB"),
+    entry([0, 17, 0], "LTNGSD", "m-2 s-1"),
     entry([0, 17, 192], "LTNG", "1"),
     entry([0, 19, 0], "VIS", "m"),
     entry([0, 19, 1], "ALBDO", "%"),
+    entry([0, 19, 11], "TKE", "J kg-1"),
     entry([0, 20, 0], "MASSDEN", "kg m-3"),
     entry([0, 20, 1], "COLMD", "kg m-2"),
+    entry([0, 20, 102], "AOTK", "1"),
+    entry([1, 0, 5], "BGRUN", "kg m-2"),
     entry([1, 0, 6], "SSRUN", "kg m-2"),
     entry([2, 0, 0], "LAND", "1"),
     entry([2, 0, 1], "SFCR", "m"),
     entry([2, 0, 2], "TSOIL", "K"),
+    entry([2, 0, 4], "VEG", "%"),
     entry([2, 0, 5], "WATR", "kg m-2"),
+    entry([2, 0, 11], "MSTAV", "%"),
+    entry([2, 0, 28], "LAI", "1"),
     entry([2, 0, 192], "SOILW", "1"),
     entry([2, 0, 193], "GFLUX", "W m-2"),
+    entry([2, 0, 194], "MSTAV", "%"),
+    entry([2, 0, 196], "CNWAT", "kg m-2"),
+    entry([2, 0, 198], "VGTYP", "1"),
     entry([2, 0, 201], "WILT", "1"),
+    entry([2, 3, 0], "SOTYP", "1"),
     entry([2, 3, 203], "FLDCP", "1"),
     entry([3, 192, 1], "SBT123", "K"),
     entry([3, 192, 2], "SBT124", "K"),

@@ -32,10 +32,11 @@ pub fn scaled(bytes: &[u8], offset: usize) -> Option<f64> {
 
 /// `count` (0 to 32) bits at bit `position`, most significant first; the caller has checked that they exist,
 /// and bits past the end read as zero.
+#[inline]
 pub fn bits(bytes: &[u8], position: usize, count: u32) -> u32 {
     let first = position / 8;
-    let word = match bytes.get(first..first + 8) {
-        Some(eight) => eight.iter().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte)),
+    let word = match bytes.get(first..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(eight) => u64::from_be_bytes(*eight),
         None => (first..first + 8)
             .fold(0u64, |sum, index| sum << 8 | u64::from(bytes.get(index).copied().unwrap_or(0))),
     };

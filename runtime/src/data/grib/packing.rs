@@ -92,27 +92,79 @@ impl Packing {
         format!("5.{} {what}", self.template)
     }
 
-    fn scale(&self, whole: impl Iterator<Item = f64>) -> Vec<f64> {
-        let binary = 2f64.powi(self.binary_scale);
-        let decimal = 10f64.powi(-self.decimal_scale);
-        whole.map(|x| (x * binary + self.reference) * decimal).collect()
+    /// The value of all points, if no bits are spent on them.
+    pub(super) fn constant(&self) -> Option<f64> {
+        let constant = match self.template {
+            0 | 40 | 41 | 42 => self.bits == 0,
+            2 | 3 => Groups::read(&self.section, self.values).is_ok_and(|groups| groups.none()),
+            _ => false,
+        };
+        constant.then_some(self.reference)
+    }
+
+    /// From whole numbers to values.
+    pub(super) fn scale(&self) -> Scale {
+        Scale {
+            reference: self.reference,
+            binary: 2f64.powi(self.binary_scale),
+            decimal: 10f64.powi(-self.decimal_scale),
+        }
+    }
+
+    fn scaled<N: Number>(&self, whole: impl Iterator<Item = f64>) -> Vec<N> {
+        let scale = self.scale();
+        whole.map(|x| scale.of(x)).collect()
+    }
+}
+
+/// Y = (R + X·2^E)·10^-D, in double precision whatever is kept of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    reference: f64,
+    binary: f64,
+    decimal: f64,
+}
+
+impl Scale {
+    #[inline(always)]
+    pub(super) fn of<N: Number>(&self, x: f64) -> N {
+        N::rounded((x * self.binary + self.reference) * self.decimal)
+    }
+}
+
+/// What values are kept in.
+pub trait Number: Copy + Send + Sync {
+    const MISSING: Self;
+    /// The nearest to a value.
+    fn rounded(value: f64) -> Self;
+}
+
+impl Number for f64 {
+    const MISSING: f64 = f64::NAN;
+    #[inline(always)]
+    fn rounded(value: f64) -> f64 {
+        value
+    }
+}
+
+impl Number for f32 {
+    const MISSING: f32 = f32::NAN;
+    #[inline(always)]
+    fn rounded(value: f64) -> f32 {
+        value as f32
     }
 }
 
 /// The values of the data section (without its 5 bytes of header): exactly `packing.values` of them, missing
 /// ones (complex packing has its own marks) as NaN.
-pub(super) fn unpack(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+pub(super) fn unpack<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let count = packing.values as usize;
-    let constant = packing.bits == 0 && matches!(packing.template, 0 | 40 | 41 | 42);
-    if constant {
-        return Ok(vec![packing.reference; count]);
+    if let Some(value) = packing.constant() {
+        return Ok(vec![N::rounded(value); count]);
     }
     let values = match packing.template {
         0 => simple(packing, data)?,
-        2 | 3 => match complex::unpack(&Groups::read(&packing.section, packing.values)?, data)? {
-            Some(whole) => packing.scale(whole.into_iter()),
-            None => vec![packing.reference; count],
-        },
+        2 | 3 => complex::unpack(&Groups::read(&packing.section, packing.values)?, packing.scale(), data)?,
         4 => floats(packing, data)?,
         40 => guarded("JPEG 2000", || jpeg2000(packing, data))?,
         41 => guarded("PNG", || png(packing, data))?,
@@ -126,7 +178,7 @@ pub(super) fn unpack(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem
 }
 
 /// Spreads values over the grid: a set bit takes the next value, an unset one is missing (NaN).
-pub(super) fn spread(values: &[f64], bitmap: &[u8], points: u64) -> Result<Vec<f64>, Problem> {
+pub(super) fn spread<N: Number>(values: &[N], bitmap: &[u8], points: u64) -> Result<Vec<N>, Problem> {
     let points = points as usize;
     let present = |point: &usize| bitmap.get(point / 8).is_some_and(|byte| byte >> (7 - point % 8) & 1 == 1);
     let set = (0..points).filter(present).count();
@@ -135,20 +187,21 @@ pub(super) fn spread(values: &[f64], bitmap: &[u8], points: u64) -> Result<Vec<f
     }
     let mut next = values.iter().copied();
     Ok((0..points)
-        .map(|point| if present(&point) { next.next().unwrap_or(f64::NAN) } else { f64::NAN })
+        .map(|point| if present(&point) { next.next().unwrap_or(N::MISSING) } else { N::MISSING })
         .collect())
 }
 
-fn simple(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+fn simple<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let (count, width) = (packing.values as usize, packing.bits);
     if width > 32 {
         return Err(Problem::Damaged(format!("{width} bits per value")));
     }
     enough(data, packing.values * u64::from(width))?;
-    Ok(packing.scale((0..count).map(|index| f64::from(bits(data, index * width as usize, width)))))
+    let scale = packing.scale();
+    Ok((0..count).map(|index| scale.of(f64::from(bits(data, index * width as usize, width)))).collect())
 }
 
-fn floats(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+fn floats<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let precision = packing.section.get(11).copied().unwrap_or(0);
     let width = match precision {
         1 => 4,
@@ -159,9 +212,9 @@ fn floats(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
     let raw = data.chunks_exact(width as usize).take(packing.values as usize);
     Ok(raw
         .map(|chunk| match unsigned(chunk, 0, chunk.len()) {
-            Some(word) if width == 4 => f64::from(f32::from_bits(word as u32)),
-            Some(word) => f64::from_bits(word),
-            None => f64::NAN,
+            Some(word) if width == 4 => N::rounded(f64::from(f32::from_bits(word as u32))),
+            Some(word) => N::rounded(f64::from_bits(word)),
+            None => N::MISSING,
         })
         .collect())
 }
@@ -184,7 +237,7 @@ fn guarded<T>(stream: &str, decode: impl FnOnce() -> Result<T, Problem>) -> Resu
         .unwrap_or_else(|_| Err(Problem::Damaged(format!("the {stream} stream cannot be decoded"))))
 }
 
-fn jpeg2000(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+fn jpeg2000<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let broken = |why: &dyn std::fmt::Display| Problem::Damaged(format!("the JPEG 2000 stream: {why}"));
     let settings = hayro_jpeg2000::DecodeSettings { strict: true, ..Default::default() };
     let image = hayro_jpeg2000::Image::new(data, &settings).map_err(|error| broken(&error))?;
@@ -198,11 +251,11 @@ fn jpeg2000(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
     let [component] = decoded.components() else {
         return Err(broken(&"more than one component"));
     };
-    Ok(packing.scale(component.samples().iter().map(|&sample| f64::from(sample))))
+    Ok(packing.scaled(component.samples().iter().map(|&sample| f64::from(sample))))
 }
 
 /// One whole number per pixel, over all its samples: grey of 1 to 16 bits, RGB of 24, RGBA of 32.
-fn png(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+fn png<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let broken = |error: png::DecodingError| Problem::Damaged(format!("the PNG stream: {error}"));
     let mut decoder = png::Decoder::new(std::io::Cursor::new(data));
     decoder.set_limits(png::Limits { bytes: (MOST_POINTS as usize) * 4 });
@@ -219,7 +272,7 @@ fn png(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
     let mut image = vec![0; size];
     reader.next_frame(&mut image).map_err(broken)?;
     let rows = image.chunks_exact(line);
-    Ok(packing.scale(rows.flat_map(|row| {
+    Ok(packing.scaled(rows.flat_map(|row| {
         (0..width as usize).map(move |column| f64::from(bits(row, column * pixel as usize, pixel)))
     })))
 }
@@ -234,7 +287,7 @@ fn dimensions(stream: &str, width: u32, height: u32, packing: &Packing) -> Resul
     }
 }
 
-fn ccsds(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
+fn ccsds<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let block = packing.section.get(22).copied().unwrap_or(0);
     if !matches!(block, 8 | 16 | 32 | 64) || packing.section.len() < 25 || packing.bits > 32 {
         return Err(Problem::Damaged(format!("CCSDS blocks of {block}, {} bits", packing.bits)));
@@ -245,6 +298,7 @@ fn ccsds(packing: &Packing, data: &[u8]) -> Result<Vec<f64>, Problem> {
     }
     CCSDSDataRepresentationTemplate::new(packing.section.clone())
         .unpack(data.view_bits())
+        .map(|values| values.into_iter().map(N::rounded).collect())
         .map_err(|error| Problem::Damaged(format!("the CCSDS stream: {error}")))
 }
 
@@ -268,19 +322,19 @@ mod tests {
     fn simple_packing_by_hand() {
         // 3, 7, 0, 5 in three bits each: 011 111 000 101; R = 10, E = 1, D = 1.
         let packing = packing(4, 10.0, 1, 1, 3);
-        let values = unpack(&packing, &[0b0111_1100, 0b0101_0000]).unwrap();
+        let values: Vec<f64> = unpack(&packing, &[0b0111_1100, 0b0101_0000]).unwrap();
         assert_eq!(values, [1.6, 2.4000000000000004, 1.0, 2.0]);
         assert_eq!(packing.quantum(), Some(0.2));
     }
 
     #[test]
     fn constant_is_the_reference_unscaled() {
-        assert_eq!(unpack(&packing(3, 5.0, 0, 2, 0), &[]).unwrap(), [5.0; 3]);
+        assert_eq!(unpack::<f64>(&packing(3, 5.0, 0, 2, 0), &[]).unwrap(), [5.0; 3]);
     }
 
     #[test]
     fn too_little_data_is_refused() {
-        let error = unpack(&packing(100, 0.0, 0, 0, 12), &[0; 149]).unwrap_err();
+        let error = unpack::<f64>(&packing(100, 0.0, 0, 0, 12), &[0; 149]).unwrap_err();
         assert_eq!(error.to_string(), "damaged: 149 bytes of data where 150 are needed");
     }
 

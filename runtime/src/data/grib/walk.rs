@@ -1,68 +1,81 @@
 //! The walk through a file: message by message, section by section.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::octets::unsigned;
-use super::{Bitmap, Field, Grib, GribError, Grid, Packing, Problem, Product};
+use super::{Bitmap, Field, GribError, Grid, Packing, Problem, Product};
 
 /// Sections 1 to 5 are descriptions of at most some kilobytes; one of more is damage, not data. (Lists of row
 /// lengths and of vertical coordinates are the longest, some ten thousand numbers.)
 const LONGEST_DESCRIPTION: u64 = 1 << 20;
 
-pub(super) fn walk(path: &Path) -> Result<Grib, GribError> {
-    let fail = |place, problem| GribError { path: path.to_owned(), place, problem };
+/// Walks `length` bytes; `base` is where they begin in the file that people know.
+pub(super) fn walk(
+    reader: &mut (impl Read + Seek),
+    name: &Path,
+    length: u64,
+    base: u64,
+) -> Result<Walked, GribError> {
+    let fail = |place, problem| GribError { path: name.to_owned(), place, problem };
     let io = |error: std::io::Error| fail(None, Problem::Read(error.to_string()));
-    let file = File::open(path).map_err(io)?;
-    let bytes = file.metadata().map_err(io)?.len();
-    if bytes == 0 {
+    if length == 0 {
         return Err(fail(None, Problem::Empty));
     }
-    let mut reader = BufReader::new(file);
-    let mut grib = Grib { path: path.to_owned(), bytes, fields: Vec::new(), messages: 0, skipped: 0 };
+    let mut walked = Walked { fields: Vec::new(), messages: 0, skipped: 0 };
     let mut offset = 0;
-    while let Some(start) = next_message(&mut reader, offset).map_err(io)? {
-        let message = grib.messages + 1;
-        let place = Some((message, start));
-        let end = read_message(&mut reader, start, bytes, message, &mut grib.fields)
+    while let Some(start) = next_message(reader, offset, length).map_err(io)? {
+        let message = walked.messages + 1;
+        let place = Some((message, base + start));
+        let end = read_message(reader, start..length, base, message, &mut walked.fields)
             .map_err(|problem| fail(place, problem))?;
-        grib.skipped += start - offset;
-        grib.messages = message;
+        walked.skipped += start - offset;
+        walked.messages = message;
         offset = end;
     }
-    grib.skipped += bytes - offset;
-    if grib.messages == 0 {
-        return Err(fail(None, Problem::NotGrib(bytes)));
+    walked.skipped += length - offset;
+    match walked.messages {
+        0 => Err(fail(None, Problem::NotGrib(length))),
+        _ => Ok(walked),
     }
-    Ok(grib)
 }
 
+/// What a walk finds.
+pub(super) struct Walked {
+    pub fields: Vec<Field>,
+    pub messages: usize,
+    pub skipped: u64,
+}
+
+/// Bytes looked through at a time for the next message.
+const STRIDE: u64 = 4096;
+
 /// The place of the next `GRIB` at or after `offset`.
-fn next_message(reader: &mut BufReader<File>, offset: u64) -> std::io::Result<Option<u64>> {
-    reader.seek(SeekFrom::Start(offset))?;
-    let mut last = [0u8; 4];
-    for (index, byte) in reader.by_ref().bytes().enumerate() {
-        last.rotate_left(1);
-        last[3] = byte?;
-        if index >= 3 && &last == b"GRIB" {
-            return Ok(Some(offset + index as u64 - 3));
+fn next_message(reader: &mut (impl Read + Seek), offset: u64, length: u64) -> std::io::Result<Option<u64>> {
+    let mut at = offset;
+    while at + 4 <= length {
+        let end = length.min(at + STRIDE);
+        let bytes = part(reader, at..end)?;
+        if let Some(found) = bytes.windows(4).position(|window| window == b"GRIB") {
+            return Ok(Some(at + found as u64));
         }
+        // The last three bytes may begin the word.
+        at = if end == length { length } else { end - 3 };
     }
     Ok(None)
 }
 
 /// Reads one message, appends its fields, returns where it ends.
 fn read_message(
-    reader: &mut BufReader<File>,
-    start: u64,
-    file_length: u64,
+    reader: &mut (impl Read + Seek),
+    rest: Range<u64>,
+    base: u64,
     message: usize,
     fields: &mut Vec<Field>,
 ) -> Result<u64, Problem> {
-    let left = file_length - start;
+    let (start, left) = (rest.start, rest.end - rest.start);
     if left < 16 {
         return Err(Problem::CutShort { needed: 16, left });
     }
@@ -82,7 +95,13 @@ fn read_message(
     if read(reader, end - 4..end)? != b"7777" {
         return Err(Problem::NoEnd);
     }
-    let mut state = State { discipline: indicator[6], message, offset: start, ..State::default() };
+    let mut state = State {
+        discipline: indicator[6],
+        message,
+        offset: base + start,
+        whole: base + start..base + end,
+        ..State::default()
+    };
     let mut at = start + 16;
     while at < end - 4 {
         at = read_section(reader, at, end - 4, &mut state, fields)?;
@@ -103,6 +122,7 @@ struct State {
     discipline: u8,
     message: usize,
     offset: u64,
+    whole: Range<u64>,
     part: usize,
     centre: u16,
     identification: Option<Vec<u8>>,
@@ -118,7 +138,7 @@ struct State {
 
 /// Reads the section at `at`, which must end at or before `end`; returns where it ends.
 fn read_section(
-    reader: &mut BufReader<File>,
+    reader: &mut (impl Read + Seek),
     at: u64,
     end: u64,
     state: &mut State,
@@ -173,7 +193,7 @@ fn describe(number: u8, section: Vec<u8>, state: &mut State) -> Result<(), Probl
     Ok(())
 }
 
-fn bitmap(reader: &mut BufReader<File>, whole: Range<u64>, state: &mut State) -> Result<Bitmap, Problem> {
+fn bitmap(reader: &mut (impl Read + Seek), whole: Range<u64>, state: &mut State) -> Result<Bitmap, Problem> {
     if whole.end - whole.start < 6 {
         return Err(Problem::Damaged("section 6 is too short".into()));
     }
@@ -212,14 +232,17 @@ fn finish(data: Range<u64>, state: &mut State) -> Result<Field, Problem> {
     }
     state.part += 1;
     let (message, part, offset, centre) = (state.message, state.part, state.offset, state.centre);
-    Ok(Field { message, part, offset, centre, product, grid, packing, bitmap, data })
+    let whole = state.whole.clone();
+    Ok(Field { message, part, offset, centre, product, grid, packing, whole, bitmap, data })
 }
 
-fn read(reader: &mut BufReader<File>, range: Range<u64>) -> Result<Vec<u8>, Problem> {
+fn read(reader: &mut (impl Read + Seek), range: Range<u64>) -> Result<Vec<u8>, Problem> {
+    part(reader, range).map_err(|error| Problem::Read(error.to_string()))
+}
+
+fn part(reader: &mut (impl Read + Seek), range: Range<u64>) -> std::io::Result<Vec<u8>> {
     let mut bytes = vec![0; (range.end - range.start) as usize];
-    reader
-        .seek(SeekFrom::Start(range.start))
-        .and_then(|_| reader.read_exact(&mut bytes))
-        .map_err(|error| Problem::Read(error.to_string()))?;
+    reader.seek(SeekFrom::Start(range.start))?;
+    reader.read_exact(&mut bytes)?;
     Ok(bytes)
 }

@@ -67,9 +67,13 @@ fn summary(grib: &Grib, field: &Field, grid: usize) -> FieldSummary {
         grid: Some(grid),
         ..FieldSummary::default()
     };
-    match grib.values(field) {
-        Ok(values) => summary.measure(values.into_iter()),
-        Err(error) => summary.problem = Some(error.problem.to_string()),
+    // A constant field takes no memory: a few bytes may say that it has very many points.
+    match field.constant() {
+        Some(value) => summary.measure(std::iter::repeat_n(value, field.grid.points as usize)),
+        None => match grib.values::<f64>(field) {
+            Ok(values) => summary.measure(values.into_iter()),
+            Err(error) => summary.problem = Some(error.problem.to_string()),
+        },
     }
     summary
 }

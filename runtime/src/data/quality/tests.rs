@@ -49,6 +49,7 @@ fn plan(reject: &[&str]) -> DataPlan {
         support,
         cell: cell.map(String::from),
         range: (Some(range.0), Some(range.1)),
+        kept: true,
     };
     DataPlan {
         archive: "any".into(),
@@ -345,6 +346,7 @@ fn in_the_synthetic_world_nothing_is_found() {
             },
             cell: field.from.contains("UPHL").then(|| "max over 1 h".into()),
             range: (None, None),
+            kept: true,
         })
         .collect();
     let judge = Judge::new(&plan);

@@ -1,11 +1,15 @@
 //! What a store is made from: anything that can list its fields and times and read one field at one time.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::{Array3, Axis};
 
+use super::files::{Files, Wanted};
 use super::grid::Grid;
+
+pub mod hrrr;
 
 /// What a recipe wants of an archive: one field, some of its levels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,6 +58,21 @@ pub trait Archive: Sync {
         (!self.has(time)).then(|| format!("the archive `{}` has nothing at {time}", self.name()))
     }
 
+    /// The place whose files reading goes through; nothing for an archive without files, or whose files are read where
+    /// they lie without asking.
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        None
+    }
+
+    /// The bytes of [`Archive::files`] that reading these fields at one time needs, beside lists of contents, which finding
+    /// them out has fetched. Empty where reads need no fetching; nothing for a record that the archive's files may lack.
+    ///
+    /// # Errors
+    /// A list of contents that cannot be read, a record that should be in it and is not.
+    fn records(&self, _wanted: &[Request<'_>], _time: Timestamp) -> Result<Vec<Wanted>, DataError> {
+        Ok(Vec::new())
+    }
+
     /// What is wanted of one field at one time: (C, H, W), C = 1 without levels. Archives that can read single levels do.
     ///
     /// # Errors
@@ -77,7 +96,7 @@ pub struct ArchiveField {
     pub from: String,
     /// The unit its values come in, for instance `K`.
     pub units: String,
-    /// Pressure levels in Pa, absent for a field without levels.
+    /// Pressure levels in Pa, or the numbers of a model's own levels, absent for a field without levels.
     pub levels: Option<Vec<f64>>,
     /// One sentence for people.
     pub description: String,

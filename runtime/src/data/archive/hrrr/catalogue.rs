@@ -1,0 +1,160 @@
+//! What an archive of HRRR offers, from the inventories of its first hour: fields by `PARAMETER:level`, and by
+//! `PARAMETER` alone on pressure levels and on the model's own.
+
+use std::collections::BTreeMap;
+
+use super::index::{Index, Record};
+use super::layout::Product;
+use crate::data::archive::ArchiveField;
+use crate::data::grib::names;
+use crate::data::grib::product::{Cell, Code};
+use crate::data::grib::words::Level;
+use crate::data::source::units::{ToSi, to_si};
+
+const PRESSURE: u8 = 100;
+const HYBRID: u8 = 105;
+
+/// A field, and where its layers are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub from: String,
+    pub parameter: String,
+    pub codes: Vec<Code>,
+    pub units: &'static str,
+    pub to: ToSi,
+    /// What it is over, for fields that are not instantaneous, as the first record has it.
+    pub cell: Option<Cell>,
+    /// One, or those on levels: pressures descending, then the model's own ascending.
+    pub layers: Vec<(Product, Level)>,
+    pub on_levels: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+impl Catalogue {
+    /// From inventories, each with the product it is of. Where two hold a field the first is asked for it.
+    pub fn of(inventories: &[(Product, &Index)]) -> Catalogue {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut columns: BTreeMap<String, Entry> = BTreeMap::new();
+        for (product, index) in inventories {
+            for record in &index.records {
+                let (Some(level), Some(entry)) = (record.level, entry(record, *product)) else { continue };
+                let layer = level.high.is_none() && matches!(level.kind, PRESSURE | HYBRID);
+                if layer && *product != Product::Surface {
+                    if entry.cell.is_none() {
+                        add_layer(&mut columns, entry, level);
+                    }
+                    continue;
+                }
+                let known = |other: &Entry| {
+                    other.parameter == entry.parameter
+                        && other.cell.is_some() == entry.cell.is_some()
+                        && other.layers.iter().any(|(_, held)| held.same(&level))
+                };
+                if !entries.iter().any(known) {
+                    entries.push(entry);
+                }
+            }
+        }
+        for (_, mut entry) in columns {
+            entry.layers.sort_by(|(_, one), (_, two)| {
+                let by_value = match one.kind {
+                    PRESSURE => two.low.partial_cmp(&one.low),
+                    _ => one.low.partial_cmp(&two.low),
+                };
+                one.kind.cmp(&two.kind).then(by_value.unwrap_or(std::cmp::Ordering::Equal))
+            });
+            entries.push(entry);
+        }
+        Catalogue { entries }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The field of a name, over a period or not; the bounds of a layer may be either way round.
+    pub fn find(&self, from: &str, over: bool) -> Option<&Entry> {
+        let mut fitting = self.entries.iter().filter(|entry| entry.cell.is_some() == over);
+        let Some((parameter, level)) = from.split_once(':') else {
+            return fitting.find(|entry| entry.on_levels && entry.parameter == from);
+        };
+        let level = Level::read(level)?;
+        fitting.find(|entry| {
+            !entry.on_levels
+                && entry.parameter == parameter
+                && entry.layers.iter().any(|(_, held)| held.same(&level))
+        })
+    }
+
+    /// Every name once; layers under both orders of their bounds.
+    pub fn fields(&self) -> Vec<ArchiveField> {
+        let mut fields: Vec<ArchiveField> = Vec::new();
+        for entry in &self.entries {
+            let mut names = vec![entry.from.clone()];
+            if let [(_, level @ Level { high: Some(_), .. })] = entry.layers.as_slice() {
+                let both = [false, true].into_iter().filter_map(|turned| level.words(turned));
+                names.extend(both.map(|words| format!("{}:{words}", entry.parameter)));
+            }
+            for from in names {
+                if fields.iter().any(|field| field.from == from) {
+                    continue;
+                }
+                let values = || entry.layers.iter().filter_map(|(_, level)| level.low).collect();
+                fields.push(ArchiveField {
+                    description: format!("{} of HRRR", entry.parameter),
+                    units: entry.units.to_string(),
+                    levels: entry.on_levels.then(values),
+                    from,
+                });
+            }
+        }
+        fields
+    }
+}
+
+fn entry(record: &Record, product: Product) -> Option<Entry> {
+    // What is over no time at all is a placeholder of the first hour.
+    let cell = record.when?.cell;
+    if cell.is_some_and(|cell| cell.seconds <= 0 || cell.seconds % 3600 != 0) {
+        return None;
+    }
+    let units = record.codes.iter().find_map(|code| names::look_up(*code, super::NCEP))?.units;
+    let (units, to) = in_si(units);
+    Some(Entry {
+        from: format!("{}:{}", record.parameter, record.level_words),
+        parameter: record.parameter.clone(),
+        codes: record.codes.clone(),
+        units,
+        to,
+        cell,
+        layers: vec![(product, record.level?)],
+        on_levels: false,
+    })
+}
+
+fn add_layer(columns: &mut BTreeMap<String, Entry>, entry: Entry, level: Level) {
+    match columns.get_mut(&entry.parameter) {
+        Some(known) if known.layers.iter().any(|(_, held)| held.same(&level)) => {}
+        Some(known) => known.layers.extend(entry.layers),
+        None => {
+            let from = entry.parameter.clone();
+            columns.insert(entry.parameter.clone(), Entry { from, on_levels: true, ..entry });
+        }
+    }
+}
+
+/// The unit in which values are given: that of SI where the table knows the way, else their own.
+fn in_si(units: &'static str) -> (&'static str, ToSi) {
+    let one = ToSi { factor: 1.0, offset: 0.0 };
+    match (units, to_si(units)) {
+        ("%", Some(to)) => ("1", to),
+        ("degree", Some(to)) => ("rad", to),
+        ("code", _) => ("1", one),
+        (_, Some(to)) if to == one => (units, one),
+        _ => (units, one),
+    }
+}

@@ -1,0 +1,228 @@
+//! How NOAA lays HRRR's files out:
+//! `hrrr.YYYYMMDD/{conus,alaska}/hrrr.tHHz.wrf{sfc,prs,nat,subh}fFF.grib2`, those of Alaska with `.ak` before `.grib2`.
+//!
+//! Source: the bucket `noaa-hrrr-bdp-pds`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use crate::data::files::{FileError, Files};
+
+/// The two regions for which HRRR is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    Conus,
+    Alaska,
+}
+
+/// What a file of a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Product {
+    /// Near the ground and of whole columns.
+    Surface,
+    /// On pressure levels.
+    Pressure,
+    /// On the model's own levels.
+    Native,
+}
+
+pub const PRODUCTS: [Product; 3] = [Product::Surface, Product::Pressure, Product::Native];
+
+/// One file of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FileOf {
+    pub run: Timestamp,
+    pub product: Product,
+    /// Hours after the run.
+    pub lead: u8,
+}
+
+impl Domain {
+    pub fn read(name: &str) -> Option<Domain> {
+        match name {
+            "conus" => Some(Domain::Conus),
+            "alaska" => Some(Domain::Alaska),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Conus => "conus",
+            Domain::Alaska => "alaska",
+        }
+    }
+
+    fn ending(self) -> &'static str {
+        match self {
+            Domain::Conus => ".grib2",
+            Domain::Alaska => ".ak.grib2",
+        }
+    }
+}
+
+impl Product {
+    pub fn name(self) -> &'static str {
+        match self {
+            Product::Surface => "sfc",
+            Product::Pressure => "prs",
+            Product::Native => "nat",
+        }
+    }
+}
+
+impl FileOf {
+    /// Below the place of the archive.
+    pub fn path(&self, domain: Domain) -> String {
+        let day = self.run.strftime("%Y%m%d");
+        let (hour, product) = (self.run.strftime("%H"), self.product.name());
+        format!("hrrr.{day}/{}/hrrr.t{hour}z.wrf{product}f{:02}{}", domain.name(), self.lead, domain.ending())
+    }
+
+    /// From the path; nothing for any other file.
+    pub fn read(path: &str, domain: Domain) -> Option<FileOf> {
+        let mut parts = path.split('/');
+        let (day, place, file) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || place != domain.name() {
+            return None;
+        }
+        let date = Date::strptime("hrrr.%Y%m%d", day).ok()?;
+        let (hour, rest) = file.strip_prefix("hrrr.t")?.split_once("z.wrf")?;
+        let product = PRODUCTS.into_iter().find(|product| rest.starts_with(product.name()))?;
+        let lead = rest[3..].strip_prefix('f')?.strip_suffix(domain.ending())?;
+        let digits = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten();
+        let hour = digits(hour).filter(|hour| *hour < 24)?;
+        let run = start(date)?.checked_add(i64::from(hour).hours()).ok()?;
+        Some(FileOf { run, product, lead: digits(lead)? })
+    }
+}
+
+/// Which files are there, day by day, as far as it has been asked.
+#[derive(Debug)]
+pub struct Days {
+    files: Arc<dyn Files>,
+    domain: Domain,
+    known: Mutex<BTreeMap<Date, Arc<BTreeSet<FileOf>>>>,
+}
+
+impl Days {
+    pub fn new(files: Arc<dyn Files>, domain: Domain) -> Self {
+        Self { files, domain, known: Mutex::default() }
+    }
+
+    /// Whether a file is there.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    pub fn has(&self, file: &FileOf) -> Result<bool, FileError> {
+        Ok(self.of(day(file.run))?.contains(file))
+    }
+
+    /// The files of a day.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    pub fn of(&self, date: Date) -> Result<Arc<BTreeSet<FileOf>>, FileError> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&date) {
+            return Ok(Arc::clone(known));
+        }
+        let folder = format!("hrrr.{}/{}", date.strftime("%Y%m%d"), self.domain.name());
+        let list = self.files.list(&folder)?;
+        let found = Arc::new(list.iter().filter_map(|(path, _)| FileOf::read(path, self.domain)).collect());
+        lock().insert(date, Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// The first and the last hour of which an analysis is there.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    pub fn reach(&self) -> Result<Option<(Timestamp, Timestamp)>, FileError> {
+        let since = jiff::civil::date(2014, 9, 30);
+        if self.files.place().contains("://") && !self.of(since)?.is_empty() {
+            return self.gallop(since);
+        }
+        for (path, _) in self.files.list("")? {
+            let Some(file) = FileOf::read(&path, self.domain) else { continue };
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::make_mut(known.entry(day(file.run)).or_default()).insert(file);
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut analyses = known.values().flat_map(|day| day.iter()).filter(|file| file.lead == 0);
+        let first = analyses.next().map(|file| file.run);
+        let last = analyses.map(|file| file.run).max().or(first);
+        Ok(first.zip(last))
+    }
+
+    /// The archive of all years, of which a listing would take minutes: ahead in doubling steps until a week lies empty,
+    /// then back by halves.
+    fn gallop(&self, since: Date) -> Result<Option<(Timestamp, Timestamp)>, FileError> {
+        let there = |days: i32| -> Result<bool, FileError> {
+            for more in 0..7 {
+                let Ok(date) = since.checked_add((days + more).days()) else { return Ok(false) };
+                if !self.of(date)?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        let (mut low, mut high) = (0, 1024);
+        while there(high)? {
+            (low, high) = (high, high * 2);
+        }
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if there(middle)? { low = middle } else { high = middle }
+        }
+        let mut ends = Vec::new();
+        for date in [Ok(since), since.checked_add(low.days())].into_iter().flatten() {
+            ends.extend(self.of(date)?.iter().filter(|file| file.lead == 0).map(|file| file.run));
+        }
+        Ok(ends.iter().min().copied().zip(ends.iter().max().copied()))
+    }
+}
+
+fn start(date: Date) -> Option<Timestamp> {
+    date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+}
+
+fn day(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+/// The run some hours before a time.
+pub fn before(time: Timestamp, hours: u8) -> Option<Timestamp> {
+    time.checked_sub(SignedDuration::from_hours(i64::from(hours))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_there_and_back() {
+        let run: Timestamp = "2020-05-20T03:00:00Z".parse().unwrap();
+        let file = FileOf { run, product: Product::Pressure, lead: 1 };
+        let path = "hrrr.20200520/conus/hrrr.t03z.wrfprsf01.grib2";
+        assert_eq!(file.path(Domain::Conus), path);
+        assert_eq!(FileOf::read(path, Domain::Conus), Some(file));
+        let alaska = "hrrr.20200520/alaska/hrrr.t03z.wrfprsf01.ak.grib2";
+        assert_eq!(FileOf::read(alaska, Domain::Alaska), Some(file));
+        for other in [
+            "hrrr.20200520/conus/hrrr.t03z.wrfprsf01.grib2.idx",
+            "hrrr.20200520/conus/hrrr.t24z.wrfprsf01.grib2",
+            "hrrr.20201320/conus/hrrr.t03z.wrfprsf01.grib2",
+            "hrrr.20200520/conus/hrrr.t03z.wrfsubhf01.grib2",
+            "hrrr.20200520/conus/hrrr.t03z.wrfp\u{e9}f01.grib2",
+            "hrrr.20200520/alaska/hrrr.t03z.wrfprsf01.grib2",
+            "hrrr.20200520/hrrr.t03z.wrfprsf01.grib2",
+        ] {
+            assert_eq!(FileOf::read(other, Domain::Conus), None, "{other}");
+        }
+    }
+}

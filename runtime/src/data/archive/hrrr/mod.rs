@@ -1,0 +1,450 @@
+//! NOAA's HRRR in GRIB2, as it lies in `noaa-hrrr-bdp-pds` or in a folder of the same layout.
+//!
+//! - An instantaneous field is that of the analysis (f00) of its hour. What is over a period does not exist there: f00
+//!   carries placeholders, so `max over 1 h` is read from the run an hour before (f01), `sum over 3 h` from f03 of the
+//!   run three hours before.
+//! - Which file of a run holds a field is what the inventories of the first hour say; wrfsfc goes before wrfprs before
+//!   wrfnat. `PARAMETER` alone is the field on the pressure levels of wrfprs (Pa) and, after those, on the model's own
+//!   of wrfnat (by their numbers).
+//! - A record is found by the `.idx` ([`index`]) and decoded from its bytes alone. Nothing is believed: the message has to be
+//!   what was asked for by code, level, period, run, time and grid. If not, what is kept of the file is forgotten and the
+//!   record is read once more before that is an error.
+//! - Values come in SI, north up; winds as they are, along the grid.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aurora_compiler::plan::data::{GridPlan, Projection};
+use jiff::Timestamp;
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayViewMut2, Axis};
+
+use self::catalogue::{Catalogue, Entry};
+use self::index::{Index, Record};
+use self::layout::{Days, Domain, FileOf, PRODUCTS, Product, before};
+use super::{Archive, ArchiveField, Available, DataError, Request};
+use crate::data::files::{FileError, Files};
+use crate::data::grib::grid::Kind;
+use crate::data::grib::product::Cell;
+use crate::data::grib::words::{Level, When};
+use crate::data::grib::{self, Grib};
+use crate::data::grid::Grid;
+
+pub mod catalogue;
+pub mod index;
+pub mod layout;
+
+/// NCEP's number (common table C-11).
+const NCEP: u16 = 7;
+/// Inventories kept: those of the files that threads are reading from.
+const KEPT: usize = 64;
+/// The longest period in hours: beyond it not every run goes.
+const LONGEST: i64 = 18;
+
+/// The archive.
+#[derive(Debug)]
+pub struct Hrrr {
+    name: String,
+    files: Arc<dyn Files>,
+    domain: Domain,
+    days: Days,
+    catalogue: Catalogue,
+    times: Available,
+    /// As its messages describe it, and as a recipe does.
+    shape: grib::Grid,
+    grid: Grid,
+    identity: String,
+    indexes: Mutex<BTreeMap<String, Arc<Index>>>,
+}
+
+/// One layer of a field at one time.
+struct Ask<'a> {
+    entry: &'a Entry,
+    cell: Option<Cell>,
+    level: Level,
+    file: FileOf,
+    time: Timestamp,
+}
+
+/// Why a record cannot be had.
+enum Trouble {
+    /// It is not in the file.
+    Lacks(DataError),
+    /// It is damaged, or what was fetched of it.
+    Damaged(DataError),
+}
+
+impl Hrrr {
+    /// Looks at what is there: the days, and the inventories of the first hour.
+    ///
+    /// # Errors
+    /// A place that cannot be read, that holds no analysis of HRRR, or whose grid no recipe can name.
+    pub fn open(name: &str, files: Arc<dyn Files>, domain: Domain) -> Result<Hrrr, DataError> {
+        let days = Days::new(Arc::clone(&files), domain);
+        let Some((from, to)) = days.reach().map_err(unread)? else {
+            return Err(DataError::Archive(format!(
+                "{} holds no analysis of HRRR: a file such as `hrrr.20200520/{}/hrrr.t00z.wrfsfcf00.grib2`",
+                files.place(),
+                domain.name()
+            )));
+        };
+        let mut inventories = Vec::new();
+        for product in PRODUCTS {
+            let file = FileOf { run: from, product, lead: 0 };
+            if days.has(&file).map_err(unread)? {
+                inventories.push((product, file, index(&files, &file.path(domain))?));
+            }
+        }
+        // Of an archive that begins with an hour the run before it is seldom there.
+        for run in [before(from, 1), Some(from)].into_iter().flatten() {
+            let file = FileOf { run, product: Product::Surface, lead: 1 };
+            if days.has(&file).map_err(unread)? {
+                inventories.push((Product::Surface, file, index(&files, &file.path(domain))?));
+                break;
+            }
+        }
+        let list: Vec<(Product, &Index)> =
+            inventories.iter().map(|(product, _, index)| (*product, index)).collect();
+        let catalogue = Catalogue::of(&list);
+        let Some((_, first, records)) = inventories.first().filter(|_| !catalogue.is_empty()) else {
+            return Err(DataError::Archive(format!(
+                "{}: no field of the hour {from} is known",
+                files.place()
+            )));
+        };
+        let (shape, digest) = first_message(&files, &first.path(domain), records)?;
+        let grid = Grid::new(&plan(&shape, domain).map_err(|reason| {
+            DataError::Archive(format!("{}/{}: {reason}", files.place(), first.path(domain)))
+        })?)?;
+        let identity = format!("hrrr {} since {from} {digest}", domain.name());
+        let times = Available { from, to, every: 3600 };
+        let (name, indexes) = (name.to_string(), Mutex::default());
+        Ok(Hrrr { name, files, domain, days, catalogue, times, shape, grid, identity, indexes })
+    }
+
+    /// The field, the period and how many hours before its time the run began.
+    fn asked(&self, from: &str, cell: Option<&str>) -> Result<(&Entry, Option<Cell>, u8), DataError> {
+        let cell = match cell {
+            None => None,
+            Some(text) => {
+                let cell = Cell::read(text).filter(|cell| cell.seconds > 0 && cell.seconds % 3600 == 0);
+                let cell = cell.filter(|cell| cell.seconds <= LONGEST * 3600);
+                Some(cell.ok_or_else(|| {
+                    DataError::Archive(format!(
+                        "`{from}`, {text}: of HRRR whole hours up to {LONGEST} are read; shorter periods lie in its wrfsubh files, which are not"
+                    ))
+                })?)
+            }
+        };
+        let entry = self.catalogue.find(from, cell.is_some()).ok_or_else(|| {
+            let offered: Vec<String> =
+                self.catalogue.fields().iter().map(|field| format!("`{}`", field.from)).collect();
+            DataError::UnknownField {
+                archive: self.name.clone(),
+                field: from.to_string(),
+                offered: offered.join(", "),
+            }
+        })?;
+        Ok((entry, cell, cell.map_or(0, |cell| (cell.seconds / 3600) as u8)))
+    }
+
+    fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
+        let lock = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(path) {
+            return Ok(Arc::clone(known));
+        }
+        let found = Arc::new(index(&self.files, path)?);
+        let mut kept = lock();
+        if kept.len() >= KEPT {
+            kept.pop_first();
+        }
+        kept.insert(path.to_string(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    fn forget(&self, path: &str) {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        self.files.forget(path);
+        self.files.forget(&format!("{path}.idx"));
+    }
+
+    /// One layer into its plane; what proves damaged is fetched once more.
+    fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
+        match self.attempt(ask, plane.view_mut()) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Lacks(error)) => Err(error),
+            Err(Trouble::Damaged(_)) => {
+                self.forget(&ask.file.path(self.domain));
+                self.attempt(ask, plane).map_err(|(Trouble::Lacks(error) | Trouble::Damaged(error))| error)
+            }
+        }
+    }
+
+    fn attempt(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), Trouble> {
+        let path = ask.file.path(self.domain);
+        let file = format!("{}/{path}", self.files.place());
+        let index = self.index(&path).map_err(Trouble::Damaged)?;
+        let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
+            return Err(self.lacks(ask, &path, file, &index));
+        };
+        let damaged = |reason: String| {
+            Trouble::Damaged(DataError::Record { file: file.clone(), record: record.name(), reason })
+        };
+        let bytes = self.files.read(&path, record.bytes.clone()).map_err(|error| {
+            damaged(format!(
+                "{} ({} bytes from byte {})",
+                error.reason,
+                record.bytes.end - record.bytes.start,
+                record.bytes.start
+            ))
+        })?;
+        let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start).map_err(|error| {
+            damaged(format!(
+                "at byte {}: {}",
+                error.place.map_or(record.bytes.start, |(_, at)| at),
+                error.problem
+            ))
+        })?;
+        if message.messages() != 1 || message.skipped() > 0 {
+            return Err(damaged(format!(
+                "the .idx gives it bytes {} to {}, where {} messages and {} other bytes lie",
+                record.bytes.start,
+                record.bytes.end,
+                message.messages(),
+                message.skipped()
+            )));
+        }
+        let Some(field) = message.fields().iter().find(|field| ask.means(field)) else {
+            let found: Vec<String> = message.fields().iter().map(said).collect();
+            return Err(damaged(format!(
+                "the message at byte {} is {}",
+                record.bytes.start,
+                found.join(" and ")
+            )));
+        };
+        let (run, valid) = (field.product.reference, field.product.valid);
+        if run != ask.file.run || valid != Some(ask.time) {
+            let valid = valid.map_or_else(|| "no time".into(), |valid| valid.to_string());
+            return Err(damaged(format!(
+                "it is of the run {run} for {valid}, not of {} for {}",
+                ask.file.run, ask.time
+            )));
+        }
+        if *field.grid != self.shape {
+            return Err(damaged(format!("it lies on another grid than the archive: {}", field.grid.name())));
+        }
+        message.image_into(field, plane.view_mut()).map_err(|error| damaged(error.problem.to_string()))?;
+        let to = ask.entry.to;
+        if to.factor != 1.0 || to.offset != 0.0 {
+            plane.mapv_inplace(|value| to.apply(f64::from(value)) as f32);
+        }
+        Ok(())
+    }
+
+    /// A record that is not listed: the file lacks it, or its list was cut short.
+    fn lacks(&self, ask: &Ask<'_>, path: &str, file: String, index: &Index) -> Trouble {
+        let record = ask.name();
+        if index.told
+            && let Some(last) = index.records.last()
+        {
+            let head = self.files.read(path, last.bytes.start..last.bytes.end.min(last.bytes.start + 16));
+            let length = head.ok().and_then(|head| grib::octets::unsigned(&head, 8, 8));
+            if length != Some(last.bytes.end - last.bytes.start) {
+                let reason =
+                    format!("the .idx does not list it, and ends with {} before the file does", last.name());
+                return Trouble::Damaged(DataError::Record { file, record, reason });
+            }
+        }
+        let reason = "the file is there but has no such record".to_string();
+        Trouble::Lacks(DataError::Record { file, record, reason })
+    }
+}
+
+impl Ask<'_> {
+    fn is(&self, record: &Record) -> bool {
+        let when = When { ahead: self.time.as_second() - self.file.run.as_second(), cell: self.cell };
+        record.codes.iter().any(|code| self.entry.codes.contains(code))
+            && record.level.is_some_and(|level| level.same(&self.level))
+            && record.when == Some(when)
+    }
+
+    fn means(&self, field: &grib::Field) -> bool {
+        self.entry.codes.contains(&field.product.code)
+            && Level::of(&field.product).is_some_and(|level| level.same(&self.level))
+            && field.product.cell == self.cell
+            && field.product.kind.is_none()
+    }
+
+    fn name(&self) -> String {
+        let level = self.level.words(false).unwrap_or_else(|| "?".into());
+        let when = When { ahead: self.time.as_second() - self.file.run.as_second(), cell: self.cell };
+        let name = if self.entry.on_levels {
+            format!("{}:{level}", self.entry.from)
+        } else {
+            self.entry.from.clone()
+        };
+        format!("the record {name}:{}", when.words())
+    }
+}
+
+/// `TMP (0.0.0) at 2 m above ground, max over 1 h`.
+fn said(field: &grib::Field) -> String {
+    let cell = field.product.cell_name().map(|cell| format!(", {cell}")).unwrap_or_default();
+    format!("{} ({}) at {}{cell}", field.name(), field.product.code, field.product.level_name())
+}
+
+impl Archive for Hrrr {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Of the first hour only, so that it stays when later ones come: where its records lie (which depends on every
+    /// packed byte) and its first message.
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
+    fn fields(&self) -> Vec<ArchiveField> {
+        self.catalogue.fields()
+    }
+
+    fn grid(&self) -> Grid {
+        self.grid.clone()
+    }
+
+    fn times(&self) -> Available {
+        self.times
+    }
+
+    fn has(&self, time: Timestamp) -> bool {
+        // What cannot be asked is not absent: reading it will say why.
+        let there = |product| self.days.has(&FileOf { run: time, product, lead: 0 }).unwrap_or(true);
+        self.times.contains(time) && PRODUCTS.into_iter().any(there)
+    }
+
+    fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
+        wanted.iter().find_map(|request| {
+            let (entry, _, lead) = self.asked(request.from, request.cell).ok()?;
+            let run = before(time, lead)?;
+            let layers = entry.layers.iter().enumerate();
+            let mut products: Vec<Product> = layers
+                .filter(|(place, _)| request.levels.is_none_or(|levels| levels.contains(place)))
+                .map(|(_, (product, _))| *product)
+                .collect();
+            products.sort_unstable();
+            products.dedup();
+            let missing = |product: &Product| {
+                let file = FileOf { run, product: *product, lead };
+                matches!(self.days.has(&file), Ok(false))
+                    .then(|| format!("{} is not there", file.path(self.domain)))
+            };
+            products.iter().find_map(missing)
+        })
+    }
+
+    /// A field that is only there over a period comes over the one its records have.
+    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        let cell = match self.catalogue.find(from, false) {
+            Some(_) => None,
+            None => self.catalogue.find(from, true).and_then(|entry| entry.cell).map(|cell| cell.to_string()),
+        };
+        self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
+    }
+
+    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
+        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
+        let run = before(time, lead)
+            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
+        let layers: Vec<&(Product, Level)> = match wanted.levels {
+            None => entry.layers.iter().collect(),
+            Some(places) => {
+                places.iter().map(|place| entry.layers.get(*place)).collect::<Option<_>>().ok_or_else(
+                    || {
+                        let count = entry.layers.len();
+                        DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
+                    },
+                )?
+            }
+        };
+        let asks: Vec<Ask<'_>> = layers
+            .into_iter()
+            .map(|(product, level)| {
+                let file = FileOf { run, product: *product, lead };
+                Ask { entry, cell, level: *level, file, time }
+            })
+            .collect();
+        for ask in &asks {
+            // Once, before all layers want it at the same time; an error here comes again with its record.
+            let _ = self.index(&ask.file.path(self.domain));
+        }
+        let mut planes = Array3::zeros((asks.len(), self.grid.plan.height, self.grid.plan.width));
+        planes
+            .axis_iter_mut(Axis(0))
+            .into_par_iter()
+            .zip(asks.par_iter())
+            .try_for_each(|(plane, ask)| self.plane(ask, plane))?;
+        Ok(planes)
+    }
+}
+
+fn unread(error: FileError) -> DataError {
+    DataError::Archive(error.to_string())
+}
+
+fn index(files: &Arc<dyn Files>, path: &str) -> Result<Index, DataError> {
+    let length = files.length(path).map_err(unread)?;
+    let length =
+        length.ok_or_else(|| DataError::Archive(format!("{}/{path} is not there", files.place())))?;
+    Index::read(files, path, length)
+}
+
+/// The grid of a file's first message, and what tells the file from any other.
+fn first_message(
+    files: &Arc<dyn Files>,
+    path: &str,
+    index: &Index,
+) -> Result<(grib::Grid, String), DataError> {
+    let nothing = || DataError::Archive(format!("{}/{path}: no record", files.place()));
+    let record = index.records.first().ok_or_else(nothing)?;
+    let bytes = files.read(path, record.bytes.clone()).map_err(unread)?;
+    let mut hash = blake3::Hasher::new();
+    for record in &index.records {
+        hash.update(&record.bytes.start.to_le_bytes());
+    }
+    hash.update(&bytes);
+    let file = format!("{}/{path}", files.place());
+    let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start)
+        .map_err(|error| DataError::Archive(error.to_string()))?;
+    let field = message.fields().first().ok_or_else(nothing)?;
+    Ok(((*field.grid).clone(), hash.finalize().to_hex().to_string()))
+}
+
+/// The grid as a recipe names it: a cone or a plane that touches the sphere of HRRR, points as far apart one way as the
+/// other.
+fn plan(grid: &grib::Grid, domain: Domain) -> Result<GridPlan, String> {
+    let degrees = |value: f64| (value * 1e6).round() / 1e6;
+    let east = |value: f64| degrees((value + 180.0).rem_euclid(360.0) - 180.0);
+    let projection = match grid.kind {
+        Kind::Lambert { longitude, first, second } if first == second => {
+            Projection::Lambert { latitude: first, longitude: east(longitude) }
+        }
+        Kind::PolarStereographic { true_latitude, longitude, north: true } => {
+            Projection::Stereographic { latitude: true_latitude, longitude: east(longitude) }
+        }
+        _ => return Err(format!("its grid is {}, which HRRR's are not", grid.name())),
+    };
+    if grid.earth != grib::grid::Earth::Sphere(crate::data::grid::EARTH_RADIUS) {
+        return Err("its Earth is not the sphere of 6371229 m".into());
+    }
+    let (Some((width, height)), Some((across, up)), Some([(south, west), ..])) =
+        (grid.shape, grid.spacing, grid.corners)
+    else {
+        return Err("its grid has no rows and columns".into());
+    };
+    if across != up {
+        return Err(format!("its points are {across} m apart one way and {up} m the other"));
+    }
+    let southwest = Some([degrees(south), east(west)]);
+    Ok(GridPlan { name: domain.name().into(), projection, width, height, spacing: across, southwest })
+}

@@ -1,0 +1,275 @@
+//! What has been written of a training store: a file for each stretch of times, a line for each field.
+//!
+//! A line is appended when its file is on disk under its own name, the last line when all fields of the stretch are there.
+//! So whoever finds a line finds the file, and a process that is killed at any moment loses the field it was writing. A
+//! last line that was cut short counts for nothing and is written over.
+//!
+//! ```text
+//! STORE/.aurorac/times/00012.jsonl    {"field":"t","file":"t/c/12/0/0/0","bytes":…,"blake3":"…",…}
+//!                                     …
+//!                                     {"times":[{"time":"2020-05-20T12:00:00Z","status":"present"}],…}
+//! ```
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::archive::DataError;
+use super::quality::Finding;
+use super::statistics::Growing;
+
+/// The folder of all that is no Zarr; no field can have its name.
+pub const FOLDER: &str = ".aurorac";
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    Field(FieldRecord),
+    Times(TimesRecord),
+}
+
+/// A field over the times of a stretch, as it lies on disk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FieldRecord {
+    pub field: String,
+    /// Its path within the store.
+    pub file: String,
+    pub bytes: u64,
+    /// Of the file.
+    pub blake3: String,
+    /// Values in all, finite ones outside the field's range, those that are not finite, and those that were filled.
+    pub values: u64,
+    pub outside: u64,
+    pub missing: u64,
+    pub mended: u64,
+    /// Over the times of the training split among them.
+    pub statistics: Growing,
+}
+
+/// The times of a stretch, written when all their fields are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimesRecord {
+    pub times: Vec<TimeRecord>,
+}
+
+/// What became of one time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimeRecord {
+    pub time: Timestamp,
+    #[serde(flatten)]
+    pub status: Status,
+    /// What the checks found, whether or not it led to anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Status {
+    Present,
+    /// The archive does not have it.
+    Absent {
+        reason: String,
+    },
+    /// It failed a check of `reject`.
+    Rejected,
+    /// It was absent or rejected, and made from its neighbours.
+    Filled {
+        before: Timestamp,
+        after: Timestamp,
+    },
+}
+
+impl Status {
+    /// Whether samples can be made of it.
+    #[must_use]
+    pub fn usable(&self) -> bool {
+        matches!(self, Status::Present | Status::Filled { .. })
+    }
+}
+
+/// The journal of one stretch of times, open for appending. No other process has it open at the same time.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    pub fields: BTreeMap<String, FieldRecord>,
+    pub times: Option<TimesRecord>,
+}
+
+/// The name of what does not change, beside those of the stretches of times.
+pub const STATIC: &str = "static";
+
+/// The name of a stretch of times.
+#[must_use]
+pub fn name(number: usize) -> String {
+    format!("{number:05}")
+}
+
+/// The place of the journal of a stretch.
+#[must_use]
+pub fn path(store: &Path, stretch: &str) -> PathBuf {
+    store.join(FOLDER).join("times").join(format!("{stretch}.jsonl"))
+}
+
+impl Journal {
+    /// Opens or begins the journal of a stretch, to write in it.
+    ///
+    /// # Errors
+    /// A folder that cannot be written; a journal that another process writes.
+    pub fn open(store: &Path, stretch: &str) -> Result<Self, DataError> {
+        let path = path(store, stretch);
+        let fail = |source| DataError::File { what: "cannot write", path: path.clone(), source };
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(fail)?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(fail)?;
+        if file.try_lock().is_err() {
+            return Err(DataError::Archive(format!(
+                "{} is being written by another process: give each process a share of its own (--part I/N), \
+                 or wait for it",
+                path.display()
+            )));
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(fail)?;
+        let (fields, times, whole) = lines(&bytes);
+        file.set_len(whole as u64).map_err(fail)?;
+        file.seek(SeekFrom::End(0)).map_err(fail)?;
+        Ok(Self { path, file, fields, times })
+    }
+
+    /// Begins it anew.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn clear(&mut self) -> Result<(), DataError> {
+        self.fields.clear();
+        self.times = None;
+        let cleared = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        cleared.map(drop).map_err(|source| self.error(source))
+    }
+
+    /// Adds a line and waits until it is on disk.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn push(&mut self, line: Line) -> Result<(), DataError> {
+        let mut text = serde_json::to_string(&line).map_err(|error| self.error(error.into()))?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .and_then(|()| self.file.sync_data())
+            .map_err(|source| self.error(source))?;
+        match line {
+            Line::Field(record) => drop(self.fields.insert(record.field.clone(), record)),
+            Line::Times(record) => self.times = Some(record),
+        }
+        Ok(())
+    }
+
+    fn error(&self, source: std::io::Error) -> DataError {
+        DataError::File { what: "cannot write", path: self.path.clone(), source }
+    }
+}
+
+/// What a stretch has, for reading; nothing if it was not begun.
+///
+/// # Errors
+/// A file that is there and cannot be read.
+pub fn read(
+    store: &Path,
+    stretch: &str,
+) -> Result<Option<(BTreeMap<String, FieldRecord>, Option<TimesRecord>)>, DataError> {
+    let path = path(store, stretch);
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let (fields, times, _) = lines(&bytes);
+            Ok(Some((fields, times)))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DataError::File { what: "cannot read", path, source }),
+    }
+}
+
+/// The whole lines of a journal, and how many bytes they take. What follows a line that cannot be read was never written.
+fn lines(bytes: &[u8]) -> (BTreeMap<String, FieldRecord>, Option<TimesRecord>, usize) {
+    let (mut fields, mut times, mut whole) = (BTreeMap::new(), None, 0);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let complete = line.ends_with(b"\n");
+        match serde_json::from_slice(line).ok().filter(|_| complete) {
+            Some(Line::Field(record)) => drop(fields.insert(record.field.clone(), record)),
+            Some(Line::Times(record)) => times = Some(record),
+            None => break,
+        }
+        whole += line.len();
+    }
+    (fields, times, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(field: &str) -> Line {
+        Line::Field(FieldRecord {
+            field: field.into(),
+            file: format!("{field}/c/0"),
+            bytes: 7,
+            blake3: "00".into(),
+            values: 4,
+            outside: 0,
+            missing: 1,
+            mended: 0,
+            statistics: Growing::default(),
+        })
+    }
+
+    fn at() -> Line {
+        let status = Status::Absent { reason: "the file is not there".into() };
+        let time = Timestamp::from_second(1_590_000_000).unwrap();
+        Line::Times(TimesRecord { times: vec![TimeRecord { time, status, findings: Vec::new() }] })
+    }
+
+    /// Whatever is cut off at the end, the whole lines before it count, and what is written next is whole again.
+    #[test]
+    fn a_line_cut_short_counts_for_nothing() {
+        let store = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(store.path(), "00003").unwrap();
+        for line in [record("t"), record("q"), at()] {
+            journal.push(line).unwrap();
+        }
+        drop(journal);
+        let whole = std::fs::read(path(store.path(), "00003")).unwrap();
+        for length in 0..=whole.len() {
+            std::fs::write(path(store.path(), "00003"), &whole[..length]).unwrap();
+            let expected = whole[..length].iter().filter(|byte| **byte == b'\n').count();
+            let mut journal = Journal::open(store.path(), "00003").unwrap();
+            assert_eq!(journal.fields.len() + usize::from(journal.times.is_some()), expected, "{length}");
+            journal.push(record("u")).unwrap();
+            drop(journal);
+            let (fields, _) = read(store.path(), "00003").unwrap().unwrap();
+            assert!(fields.contains_key("u"));
+        }
+    }
+
+    #[test]
+    fn two_processes_do_not_write_one() {
+        let store = tempfile::tempdir().unwrap();
+        let _held = Journal::open(store.path(), "00000").unwrap();
+        let error = Journal::open(store.path(), "00000").unwrap_err().to_string();
+        assert!(error.contains("--part"), "{error}");
+        assert!(read(store.path(), "00001").unwrap().is_none());
+    }
+}

@@ -1,0 +1,157 @@
+//! A plan checked against an archive before anything is read.
+
+use std::collections::BTreeSet;
+
+use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, SupportPlan};
+
+use crate::data::archive::{Archive, ArchiveField, DataError};
+use crate::data::layout::StoredField;
+use crate::data::of_grid;
+use crate::data::units::same_unit;
+
+/// For each read field which of the archive's levels it has, in the plan's order.
+///
+/// # Errors
+/// Another grid, fields or levels the archive does not have, all in one message.
+pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Option<Vec<usize>>>, DataError> {
+    same_grid(&plan.grid, &archive.grid().plan, archive.name())?;
+    if plan.every <= 0 {
+        return Err(DataError::Plan(format!("`every {} s` is not a step forward in time", plan.every)));
+    }
+    let offered = archive.fields();
+    let (levels, wrong): (Vec<_>, Vec<_>) = plan
+        .fields
+        .iter()
+        .map(|field| select(plan, archive.name(), field, &offered))
+        .partition(Result::is_ok);
+    let wrong: Vec<String> =
+        wrong.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+    if !wrong.is_empty() {
+        return Err(DataError::Plan(wrong.join("\n")));
+    }
+    Ok(levels.into_iter().filter_map(Result::ok).collect())
+}
+
+/// Every derived field is derived from what is there before it.
+///
+/// # Errors
+/// One that is not.
+pub(super) fn order(plan: &DataPlan) -> Result<(), DataError> {
+    let mut there: BTreeSet<&str> = plan.fields.iter().map(|field| field.name.as_str()).collect();
+    for derived in &plan.derived {
+        if let Some(name) = derived.inputs.iter().find(|name| !there.contains(name.as_str())) {
+            let reason = format!("its input `{name}` is not computed before it");
+            return Err(DataError::Derive { field: derived.name.clone(), reason });
+        }
+        there.insert(&derived.name);
+    }
+    Ok(())
+}
+
+/// Corners that lie closer than this, in degrees, are one: GRIB rounds them to a millionth.
+const CORNER: f64 = 1e-4;
+
+fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &str) -> Result<(), DataError> {
+    let near = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs() < CORNER;
+    let corner = match (mine.southwest, theirs.southwest) {
+        (Some(mine), Some(theirs)) => near(mine[0], theirs[0]) && near(mine[1], theirs[1]),
+        _ => true,
+    };
+    let size = |grid: &GridPlan| (grid.width, grid.height, grid.spacing);
+    if size(mine) == size(theirs) && mine.projection == theirs.projection && corner {
+        return Ok(());
+    }
+    let said = |grid: &GridPlan| {
+        let corner = grid.southwest.map(|[north, east]| format!(", south-western point {north} N {east} E"));
+        format!(
+            "({} by {} points, {} m apart, {:?}{})",
+            grid.width,
+            grid.height,
+            grid.spacing,
+            grid.projection,
+            corner.unwrap_or_default()
+        )
+    };
+    Err(DataError::Plan(format!(
+        "the recipe's grid `{}` {} is not the grid `{}` of the archive `{archive}` {}",
+        mine.name,
+        said(mine),
+        theirs.name,
+        said(theirs)
+    )))
+}
+
+/// Two fields of one name, or a name the store itself uses.
+pub(super) fn names(plan: &DataPlan, fields: &[StoredField]) -> Result<(), DataError> {
+    let mut names: BTreeSet<String> =
+        ["time", "level", "latitude", "longitude", "x", "y", "status"].map(String::from).into();
+    names.extend(plan.levels.keys().map(|set| format!("level_{set}")));
+    for field in fields {
+        let plain = field.name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !plain || field.name.is_empty() || !names.insert(field.name.clone()) {
+            return Err(DataError::Plan(format!(
+                "a store cannot hold a field `{}`: the name is taken or no name",
+                field.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Finds a field in the archive and the places of its levels there.
+pub(in crate::data) fn select(
+    plan: &DataPlan,
+    archive: &str,
+    field: &FieldPlan,
+    offered: &[ArchiveField],
+) -> Result<Option<Vec<usize>>, DataError> {
+    if let Some(units) = of_grid::units(&field.from) {
+        return match (&field.support, same_unit(&field.units, units)) {
+            (SupportPlan::Static, true) => Ok(None),
+            _ => Err(DataError::Plan(format!(
+                "`{}` belongs to the grid: `{}` is static and in {units}",
+                field.name, field.from
+            ))),
+        };
+    }
+    let Some(found) = offered.iter().find(|candidate| candidate.from == field.from) else {
+        let names: Vec<String> = offered.iter().map(|field| format!("`{}`", field.from)).collect();
+        return Err(DataError::UnknownField {
+            archive: archive.into(),
+            field: field.from.clone(),
+            offered: names.join(", "),
+        });
+    };
+    if !same_unit(&field.units, &found.units) {
+        return Err(DataError::Plan(format!(
+            "`{}` is kept in {}, but the archive `{archive}` has `{}` in {}",
+            field.name, field.units, field.from, found.units
+        )));
+    }
+    match (&field.support, &found.levels) {
+        (SupportPlan::Levels(set), Some(levels)) => {
+            let wanted = plan.levels.get(set).map(|set| set.values.as_slice()).unwrap_or_default();
+            let places = wanted.iter().map(|value| {
+                levels.iter().position(|level| (level - value).abs() <= 1e-6 * value.abs()).ok_or_else(|| {
+                    let offered: Vec<String> = levels.iter().map(f64::to_string).collect();
+                    DataError::UnknownLevel {
+                        archive: archive.into(),
+                        field: field.name.clone(),
+                        wanted: *value,
+                        offered: offered.join(", "),
+                    }
+                })
+            });
+            places.collect::<Result<_, _>>().map(Some)
+        }
+        (SupportPlan::Levels(set), None) => Err(DataError::Plan(format!(
+            "`{}` is on the levels `{set}`, but `{}` of the archive `{archive}` has no levels",
+            field.name, field.from
+        ))),
+        (_, Some(_)) => Err(DataError::Plan(format!(
+            "`{}` has no levels, but `{}` of the archive `{archive}` has; write `on` a level set",
+            field.name, field.from
+        ))),
+        (_, None) => Ok(None),
+    }
+}

@@ -1,0 +1,248 @@
+//! `data prepare`: from an archive and a data plan to a training store.
+//!
+//! The store is begun with all that is known beforehand, then filled stretch by stretch of time, by one process or by many
+//! that each have a share ([`Share`]). Every file comes under its name when it is whole, and a journal tells which are
+//! there (`journal.rs`), so that a preparation that was stopped goes on where it was. The store is whole, and opens, when
+//! the journals have been put together ([`merge`]).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aurora_compiler::plan::data::{DataPlan, DerivedPlan, TimeRange};
+use jiff::Timestamp;
+use ndarray::{Array3, ArrayView3};
+use serde_json::json;
+
+use super::archive::{Archive, DataError};
+use super::journal::{self, FOLDER};
+use super::layout::{self, Description, FORMAT};
+use crate::durable;
+
+mod check;
+mod hour;
+mod inventory;
+mod work;
+
+pub(in crate::data) use check::select;
+pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory, selected_times};
+use work::Work;
+
+/// Computes derived fields; the compiler's kernels stand behind it.
+pub trait Deriver: Sync {
+    /// What distinguishes these kernels from others under the same names, for instance a digest of their text.
+    fn identity(&self) -> String;
+
+    /// These derived fields at one time, by name, (C, H, W) each, C = 1 without levels; `fields` holds what they are derived
+    /// from, likewise, those among `derived` aside.
+    ///
+    /// # Errors
+    /// A field that is missing or has another shape than its kernel expects.
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        fields: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError>;
+}
+
+/// For plans without derived fields; refuses any.
+#[derive(Clone, Copy, Debug)]
+pub struct NoDeriver;
+
+impl Deriver for NoDeriver {
+    fn identity(&self) -> String {
+        "none".into()
+    }
+
+    fn derive(
+        &self,
+        derived: &[&DerivedPlan],
+        _: &BTreeMap<String, ArrayView3<'_, f32>>,
+    ) -> Result<BTreeMap<String, Array3<f32>>, DataError> {
+        match derived.first() {
+            None => Ok(BTreeMap::new()),
+            Some(plan) => {
+                Err(DataError::Derive { field: plan.name.clone(), reason: "no kernel computes it".into() })
+            }
+        }
+    }
+}
+
+/// How far a preparation is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Times written, of `total`.
+    pub done: usize,
+    pub total: usize,
+}
+
+/// A share of a store's times: part 1 of 12 and so on. Shares never write one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// From 1.
+    pub part: usize,
+    pub of: usize,
+}
+
+impl Share {
+    /// Everything.
+    pub const WHOLE: Share = Share { part: 1, of: 1 };
+
+    /// The stretches that fall to it.
+    pub(super) fn stretches(self, all: usize) -> std::ops::Range<usize> {
+        (self.part - 1) * all / self.of..self.part * all / self.of
+    }
+}
+
+impl std::str::FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/');
+        let parts = parts.and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((part, of)) if (1..=of).contains(&part) => Ok(Share { part, of }),
+            _ => Err(format!("a share is written I/N with I from 1 to N, for instance 3/12, not `{text}`")),
+        }
+    }
+}
+
+/// Makes the store, or finds it made. What a process that was stopped had written is kept.
+///
+/// # Errors
+/// A plan the archive cannot serve (all wrong fields and levels in one message), an archive that cannot be read, a
+/// directory that cannot be written or that holds something else than this store.
+pub fn prepare(
+    plan: &DataPlan,
+    archive: &dyn Archive,
+    derive: &dyn Deriver,
+    directory: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Inventory, DataError> {
+    let written = prepare_share(plan, archive, derive, directory, Share::WHOLE, progress)?;
+    match inventory::read(directory)? {
+        Some(inventory) if !written => Ok(Inventory { reused: true, ..inventory }),
+        _ => merge(directory),
+    }
+}
+
+/// Prepares a share of a store; whether anything was left to do. Processes that share the work need not speak to one
+/// another; when all are done, [`merge`] makes the store whole.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_share(
+    plan: &DataPlan,
+    archive: &dyn Archive,
+    derive: &dyn Deriver,
+    directory: &Path,
+    share: Share,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, DataError> {
+    let work = Work::new(plan, archive, derive)?;
+    let digest = digest(plan, archive, derive);
+    let description = Description {
+        digest,
+        archive: archive.identity(),
+        plan: plan.clone(),
+        shard: work.shard(),
+        times: work.times.clone(),
+    };
+    let mut statics = None;
+    begin(directory, &description, &work, &mut statics)?;
+    let store = work::Store::open(directory, &description)?;
+    let stretches = share.stretches(description.stretches());
+    let total = stretches.len() * description.shard;
+    let (mut lead, mut written) = (None, false);
+    for (done, number) in stretches.enumerate() {
+        let state = journal::read(directory, &journal::name(number))?;
+        if state.and_then(|(_, times)| times).is_some_and(|times| work.is_done(&times)) {
+            lead = None;
+        } else {
+            if !written {
+                // From here on the store is not what its inventory says.
+                forget_inventory(directory)?;
+                written = true;
+            }
+            let statics = match &mut statics {
+                Some(statics) => statics,
+                empty => empty.insert(work.statics(work.first()?)?),
+            };
+            work.write_statics(&store, statics)?;
+            lead = work.stretch(&store, number, lead, statics)?;
+            progress(Progress { done: ((done + 1) * description.shard).min(total), total });
+        }
+    }
+    Ok(written)
+}
+
+/// Makes sure that the directory holds this very store, empty if it is new.
+fn begin(
+    directory: &Path,
+    description: &Description,
+    work: &Work<'_>,
+    statics: &mut Option<hour::Values>,
+) -> Result<(), DataError> {
+    let fail = |source| DataError::File { what: "cannot write", path: directory.to_path_buf(), source };
+    if !directory.exists() || std::fs::read_dir(directory).map_err(fail)?.next().is_none() {
+        // Nothing is begun that fails at once.
+        *statics = Some(work.statics(work.first()?)?);
+        let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+        std::fs::create_dir_all(parent.unwrap_or(Path::new("."))).map_err(fail)?;
+        let grid = work.archive.grid();
+        let made = durable::folder::<Begun>(directory, |inside| {
+            layout::create_store(inside, description, &grid).map_err(Begun::Data)
+        });
+        if let Err(Begun::Data(error)) = made {
+            return Err(error);
+        }
+        // Another process may have been faster: then what it made is looked at below.
+        if !directory.join("zarr.json").is_file() {
+            let Err(Begun::File(source)) = made else { return Ok(()) };
+            return Err(fail(source));
+        }
+    }
+    let other = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };
+    if !directory.join("zarr.json").is_file() {
+        return Err(other("it holds other files; choose an empty or a new directory".into()));
+    }
+    let found = layout::describe(directory)?;
+    if found.digest != description.digest || found.shard != description.shard {
+        return Err(other("it is of another recipe or archive; choose an empty or a new directory".into()));
+    }
+    Ok(())
+}
+
+/// Why a store was not begun.
+#[derive(Debug)]
+enum Begun {
+    Data(DataError),
+    File(std::io::Error),
+}
+
+impl From<std::io::Error> for Begun {
+    fn from(error: std::io::Error) -> Self {
+        Begun::File(error)
+    }
+}
+
+fn forget_inventory(directory: &Path) -> Result<(), DataError> {
+    let path = directory.join(FOLDER).join("inventory.json");
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(DataError::File { what: "cannot remove", path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a time lies in a split.
+#[must_use]
+pub fn within(range: &TimeRange, time: Timestamp) -> bool {
+    range.from <= time && time <= range.to
+}
+
+/// What a store is of, in hexadecimal: format, plan, archive and kernels.
+pub fn digest(plan: &DataPlan, archive: &dyn Archive, derive: &dyn Deriver) -> String {
+    let text = json!([FORMAT, plan, archive.identity(), derive.identity()]).to_string();
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
