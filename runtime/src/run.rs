@@ -234,6 +234,22 @@ impl Recipe {
         Ok((Arc::new(Store::open(&path)?), inventory))
     }
 
+    /// The training store, if it is prepared.
+    ///
+    /// # Errors
+    /// An archive that cannot be opened, a store that is damaged.
+    pub fn prepared(&self) -> Result<Option<Arc<Store>>, Failure> {
+        let data = &self.plan.data;
+        let archive = self.site.open_archive(&data.archive)?;
+        let derived = Derived::new(&self.kernels, &data.derived)?;
+        let digest = digest(data, &*archive, &derived);
+        let path = self.site.stores().join(format!("{}-{}.zarr", data.archive, &digest[..8]));
+        if !path.is_dir() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Store::open(&path)?)))
+    }
+
     /// The folder of this recipe's run with a seed.
     pub fn run(&self, seed: u64) -> PathBuf {
         self.site.runs().join(self.plan.folder()).join(seed.to_string())

@@ -11,6 +11,7 @@ mod cli {
     mod hub;
     mod mistakes;
     mod most_unstable;
+    mod pictures;
     mod roads;
     mod soundings;
     mod state;

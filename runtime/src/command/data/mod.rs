@@ -1,17 +1,22 @@
 //! `aurorac data prepare RECIPE`, `aurorac data get RECIPE`, `aurorac data inspect FILE`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use aurora_compiler::Plan;
 use clap::Subcommand;
 
 use super::RecipeArgument;
 use crate::data::inspect::inspect;
 use crate::data::prepare::Inventory;
+use crate::data::store::Store;
 use crate::run::{Failure, Format, Recipe};
 use crate::talk::tell;
 use crate::train::interrupt::Interrupt;
 
 mod get;
+mod report;
+mod show;
 
 #[derive(Debug, Subcommand)]
 pub enum Word {
@@ -19,6 +24,10 @@ pub enum Word {
     Prepare(RecipeArgument),
     /// Fetch what a recipe reads of an archive on a server
     Get(get::Arguments),
+    /// Write what is in a training store, what is not and why, as a page with pictures
+    Report(report::Arguments),
+    /// Show one field at one time, as a map and in numbers
+    Show(show::Arguments),
     /// Say what a GRIB2, NetCDF or Zarr file holds
     Inspect {
         /// The file
@@ -33,6 +42,8 @@ pub fn run(word: Word) -> Result<(), Failure> {
     match word {
         Word::Prepare(argument) => prepare(&argument),
         Word::Get(arguments) => get::run(&arguments),
+        Word::Report(arguments) => report::run(&arguments),
+        Word::Show(arguments) => show::run(&arguments),
         Word::Inspect { file, format } => {
             let inspection = inspect(&file)?;
             match format {
@@ -40,6 +51,27 @@ pub fn run(word: Word) -> Result<(), Failure> {
                 _ => super::print(&inspection.to_string()),
             }
         }
+    }
+}
+
+/// Whether a training store lies there.
+fn is_store(path: &Path) -> bool {
+    path.is_dir() && crate::data::layout::describe(path).is_ok()
+}
+
+/// The prepared store of a recipe with the recipe's plan, or the store that lies in a folder.
+fn store_of(from: &Path, format: Format) -> Result<(Arc<Store>, Option<Plan>), Failure> {
+    if is_store(from) {
+        return Ok((Arc::new(Store::open(from)?), None));
+    }
+    let recipe = Recipe::open_for_data(from, format)?;
+    match recipe.prepared()? {
+        Some(store) => Ok((store, Some(recipe.plan))),
+        None => Err(Failure::because(format!(
+            "the data of {} are not prepared yet: aurorac data prepare {}",
+            recipe.path.display(),
+            recipe.path.display()
+        ))),
     }
 }
 

@@ -260,7 +260,8 @@ impl Judge {
         if same && one.is_none() && everywhere > 0 && !slow {
             found(Check::Frozen, scan.values, 1.0);
         }
-        if let Some(before) = before.filter(|_| !same && one.is_none() && self.of_any_air(index, level))
+        if let Some(before) =
+            before.filter(|_| !(same || calm) && one.is_none() && self.of_any_air(index, level))
             && let Some(moves) = leap(plane, &before)
         {
             found(Check::Jump, everywhere, moves);
