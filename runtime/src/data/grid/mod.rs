@@ -6,8 +6,7 @@ mod area;
 mod projection;
 
 use aurora_compiler::plan::data::{GridPlan, Projection};
-use ndarray::{Array2, Axis};
-use rayon::prelude::*;
+use ndarray::Array2;
 
 use super::archive::DataError;
 use projection::{convergence, geographic, planar, scale};
@@ -61,13 +60,15 @@ impl Grid {
             longitude: Array2::zeros((0, 0)),
         };
         let (mut latitude, mut longitude) = (Array2::zeros(shape), Array2::zeros(shape));
-        let rows = latitude.axis_iter_mut(Axis(0)).into_par_iter();
-        rows.zip(longitude.axis_iter_mut(Axis(0))).enumerate().for_each(|(row, (mut north, mut east))| {
-            for (column, place) in north.iter_mut().zip(east.iter_mut()).enumerate() {
+        // By one thread: grids are made while a recipe is compiled, before it is known how many threads there shall be.
+        for row in 0..plan.height {
+            for column in 0..plan.width {
                 let (x, y) = grid.position(row, column);
-                (*place.0, *place.1) = geographic(&plan.projection, x, y);
+                let (north, east) = geographic(&plan.projection, x, y);
+                latitude[(row, column)] = north;
+                longitude[(row, column)] = east;
             }
-        });
+        }
         (grid.latitude, grid.longitude) = (latitude, longitude);
         Ok(grid)
     }
