@@ -177,6 +177,18 @@ derive w : temperature on column = tm at 1 km";
     let tc: Vec<f64> = pc.iter().map(|p| f(*p)).collect();
     let exact: Vec<f64> = [100e3, 85e3, 70e3, 50e3].iter().map(|p| f(*p)).collect();
     near(&run(&module, "y", &[("pc", &pc), ("tc", &tc)]), &exact, 1e-12);
+    // Below the ground the lowest level's value, above the top nothing.
+    let pc = [80e3, 70e3, 60e3, 52e3];
+    let tc: Vec<f64> = pc.iter().map(|p| f(*p)).collect();
+    let found = run(&module, "y", &[("pc", &pc), ("tc", &tc)]);
+    near(&found[..3], &[f(80e3), f(80e3), f(70e3)], 1e-12);
+    assert!(found[3].is_nan(), "nothing is known above the top");
+    let zm = [700.0, 1500.0, 3000.0, 5500.0];
+    let found = run(&module, "x", &[("zm", &zm), ("tm", &tm)]);
+    near(&found, &[300.0, 281.0], 1e-13);
+    // From the top down, as some archives store them.
+    let (pc, tc) = ([52e3, 60e3, 70e3, 80e3], [f(52e3), f(60e3), f(70e3), f(80e3)]);
+    near(&run(&module, "y", &[("pc", &pc), ("tc", &tc)])[..3], &[f(80e3), f(80e3), f(70e3)], 1e-12);
 }
 
 #[test]

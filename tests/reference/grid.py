@@ -1,4 +1,5 @@
-"""Latitudes and rotations of grids by PROJ: the table in runtime/src/data/of_grid.rs.
+"""Latitudes and rotations of grids by PROJ: the tables in runtime/src/data/of_grid.rs and, of flattened Earths,
+runtime/src/data/grib/corners.rs.
 
     python grid.py
 
@@ -17,6 +18,26 @@ GRIDS = {
     "mercator 20 179": ("+proj=merc +lat_ts=20 +lon_0=179", 50, 30, 20_000),
     "stereographic 60 -150": ("+proj=stere +lat_0=90 +lat_ts=60 +lon_0=-150", 30, 20, 90_000),
 }
+
+
+# Of 60 by 40 points 50 km apart: the map, and the south-western point in degrees.
+FLATTENED = {
+    "lambert 30 60, GRS 80": ("+proj=lcc +lat_1=30 +lat_2=60 +lat_0=30 +lon_0=-95 +a=6378137 +b=6356752.314", 28.0, 245.0),
+    "stereographic -71 0, WGS 84": ("+proj=stere +lat_0=-90 +lat_ts=-71 +lon_0=0 +a=6378137 +b=6356752.314245", -62.0, 300.0),
+    "mercator 20, IAU 1965": ("+proj=merc +lat_ts=20 +lon_0=0 +a=6378160 +b=6356775", -5.0, 100.0),
+}
+
+
+def flattened():
+    for name, (text, latitude, longitude) in FLATTENED.items():
+        projection = pyproj.Proj(text + " +units=m +no_defs")
+        west, south = projection(longitude, latitude)
+        east, north = west + 59 * 50_000, south + 39 * 50_000
+        corners = [projection(x, y, inverse=True) for x, y in [(west, south), (east, south), (west, north), (east, north)]]
+        factors = projection.get_factors(*corners[3])
+        print(name)
+        print("    [" + ", ".join(f"({latitude:.9f}, {longitude % 360:.9f})" for longitude, latitude in corners) + "],")
+        print(f"    {np.deg2rad(factors.meridian_convergence):.10f}")
 
 
 def turned(projection, x, y):
@@ -45,6 +66,7 @@ def main():
             longitude, latitude = projection(x, y, inverse=True)
             east, north = turned(projection, x, y)
             print(f"    ({row}, {column}, {latitude:.7f}, {longitude % 360:.7f}, {east:.7f}, {north:.7f}),")
+    flattened()
 
 
 if __name__ == "__main__":

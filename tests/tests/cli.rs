@@ -12,6 +12,7 @@ mod cli {
     mod hub;
     mod mistakes;
     mod most_unstable;
+    mod pictures;
     mod roads;
     mod soundings;
     mod state;

@@ -13,6 +13,10 @@ use serde_json::Value;
 
 #[path = "inspect/made.rs"]
 mod made;
+#[path = "inspect/rotation.rs"]
+mod rotation;
+#[path = "world/mod.rs"]
+mod world;
 #[path = "inspect/wrf.rs"]
 mod wrf;
 

@@ -13,7 +13,7 @@ use super::{Checker, numbers};
 use crate::dimension::Dimension;
 use crate::plan::data::LevelsPlan;
 use crate::resolve::ScopeId;
-use crate::typed::{Typed, TypedKind, Unary};
+use crate::typed::{Binary, Typed, TypedKind, Unary};
 use crate::types::{FieldType, Layer, Support};
 
 /// A coordinate of a set of levels as a field on it.
@@ -76,7 +76,8 @@ impl Checker<'_> {
         Some(interpolated(value, &coordinate, &typed, ty, span))
     }
 
-    /// `f at pl`: on every level of another set.
+    /// `f at pl`: on every level of another set. Where the field's levels lie differently from point to point, a level may lie below the
+    /// lowest of them, in the ground: there the field has the value of its lowest level. Above the highest one it is missing.
     fn at_levels(&mut self, value: &Typed, target: &str, span: Span) -> Option<Typed> {
         if value.ty.support.levels().is_some_and(|set| set == target) {
             return Some(value.clone());
@@ -97,7 +98,7 @@ impl Checker<'_> {
         let (mut from, mut to) = (self.coordinates(&set), self.coordinates(target));
         for name in [&there.coordinate, &here.coordinate] {
             if let (Some(coordinate), Some(at)) = (from.remove(name), to.remove(name)) {
-                return Some(interpolated(value, &coordinate, &at.field, ty, span));
+                return Some(grounded(value, &coordinate, &at.field, here.values.len(), ty, span));
             }
         }
         let (own, other) = (short(&set), short(target));
@@ -270,6 +271,37 @@ pub(super) fn interpolated(
         at: coordinate.stretched(at),
     };
     node(kind, ty, span)
+}
+
+/// The same, and below the lowest of the column's levels the value of that one. Where the coordinate is the same everywhere, levels are
+/// held to it when the recipe is checked.
+fn grounded(
+    value: &Typed,
+    coordinate: &Coordinate,
+    at: &Typed,
+    levels: usize,
+    ty: FieldType,
+    span: Span,
+) -> Typed {
+    // Pressure is greatest at the ground, height least.
+    let greatest = match coordinate.name.as_str() {
+        "pressure" => true,
+        "height" => false,
+        _ => return interpolated(value, coordinate, at, ty, span),
+    };
+    let (along, at) = (coordinate.stretched(&coordinate.field), coordinate.stretched(at));
+    let at = match matches!(coordinate.field.kind, TypedKind::Coordinate(_)) {
+        true => at,
+        false => {
+            let lowest = FieldType { support: Support::Column, ..along.ty.clone() };
+            let extreme = TypedKind::Extreme { value: along.clone(), maximum: greatest, from: 0, to: levels };
+            let lowest = node(extreme, lowest, span);
+            let nearer = if greatest { Binary::Minimum } else { Binary::Maximum };
+            let on = at.ty.clone();
+            node(TypedKind::Binary(nearer, at, lowest), on, span)
+        }
+    };
+    node(TypedKind::Interpolate { value: value.clone(), coordinate: along, at }, ty, span)
 }
 
 /// The lowest and the highest number of a set.

@@ -38,6 +38,7 @@ use super::files::Files;
 
 pub mod complex;
 pub mod corners;
+mod ellipsoid;
 pub mod encode;
 pub mod grid;
 pub mod names;

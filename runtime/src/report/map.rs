@@ -36,7 +36,7 @@ pub fn maps(input: &ReportInput) -> Result<Markup, ReportError> {
     })
 }
 
-fn map_row(row: &MapRow, south_first: bool) -> Result<Markup, ReportError> {
+pub(super) fn map_row(row: &MapRow, south_first: bool) -> Result<Markup, ReportError> {
     let scale = Scale::of(row);
     let panels = (row.panels.iter())
         .map(|panel| {
@@ -148,6 +148,25 @@ fn image(
     scale: &Scale,
     south_first: bool,
 ) -> Result<Option<String>, ReportError> {
+    let bytes = encoded(values, scale, south_first)?;
+    Ok(bytes.map(|bytes| format!("data:image/png;base64,{}", STANDARD.encode(bytes))))
+}
+
+/// A field as a PNG, row 0 at the top, one cell of the grid a square, in the colours that `field` has; `None` if it has no cells.
+///
+/// # Errors
+/// [`ReportError::Map`] if it cannot be encoded.
+pub fn picture(values: ArrayView2<'_, f32>, field: &MapField) -> Result<Option<Vec<u8>>, ReportError> {
+    let panel = Panel { label: String::new(), values: values.to_owned() };
+    let row = MapRow { caption: String::new(), panels: vec![panel], field: field.clone() };
+    encoded(values, &Scale::of(&row), false)
+}
+
+fn encoded(
+    values: ArrayView2<'_, f32>,
+    scale: &Scale,
+    south_first: bool,
+) -> Result<Option<Vec<u8>>, ReportError> {
     let (rows, columns) = values.dim();
     if rows == 0 || columns == 0 {
         return Ok(None);
@@ -168,7 +187,7 @@ fn image(
     let mut writer = encoder.write_header()?;
     writer.write_image_data(&pixels.into_raw_vec_and_offset().0)?;
     writer.finish()?;
-    Ok(Some(format!("data:image/png;base64,{}", STANDARD.encode(bytes))))
+    Ok(Some(bytes))
 }
 
 /// What the map shows, in words.

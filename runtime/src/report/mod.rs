@@ -6,6 +6,7 @@
 mod chart;
 mod colour;
 mod curves;
+pub mod data;
 mod diagram;
 mod grid_values;
 mod headline;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::evaluate::ScoreRow;
 
 pub use headline::{Headline, headline};
+pub use map::picture;
 
 /// Everything a report shows.
 #[derive(Debug, Clone, Default)]

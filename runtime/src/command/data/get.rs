@@ -83,7 +83,7 @@ fn to(text: &str) -> Result<Timestamp, String> {
 }
 
 /// A time of UTC; a day is its first second and so many more.
-fn instant(text: &str, day: i64) -> Result<Timestamp, String> {
+pub(super) fn instant(text: &str, day: i64) -> Result<Timestamp, String> {
     let text = text.trim();
     let wrong = || "a time is written 2024-05-01 or 2024-05-01T06:00Z".to_string();
     if let Ok(time) = text.parse::<Timestamp>() {

@@ -1,15 +1,16 @@
 //! `aurorac data verify RECIPE|STORE`, `aurorac data stats RECIPE|STORE`: what a store holds, and whether it still does.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::folder_of;
 use crate::data::layout::{StoredField, describe, stored_fields};
 use crate::data::prepare::{Inventory, read_inventory};
 use crate::data::statistics::SHARES;
 use crate::data::store::verify::{strike, verify};
-use crate::run::{Failure, Format, Recipe};
+use crate::run::{Failure, Format};
 use crate::talk::say;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -35,24 +36,8 @@ pub struct StatsArguments {
     format: Format,
 }
 
-/// The store's folder that a path stands for.
-pub(super) fn store(path: &Path, format: Format) -> Result<PathBuf, Failure> {
-    if path.join("zarr.json").is_file() {
-        return Ok(path.to_path_buf());
-    }
-    let recipe = Recipe::open_for_data(path, format)?;
-    let store = recipe.store_path()?;
-    if !store.join("zarr.json").is_file() {
-        return Err(Failure::because(format!(
-            "no data of this recipe are prepared yet: run `aurorac data prepare {}`",
-            path.display()
-        )));
-    }
-    Ok(store)
-}
-
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let path = store(&arguments.of, arguments.format)?;
+    let (path, _) = folder_of(&arguments.of, arguments.format)?;
     let found = verify(&path)?;
     if arguments.drop && !found.damaged.is_empty() {
         strike(&path, &found.damaged)?;
@@ -98,7 +83,7 @@ struct Row {
 }
 
 pub fn stats(arguments: &StatsArguments) -> Result<(), Failure> {
-    let path = store(&arguments.of, arguments.format)?;
+    let (path, _) = folder_of(&arguments.of, arguments.format)?;
     let description = describe(&path)?;
     let inventory = read_inventory(&path)?.ok_or_else(|| {
         Failure::because("its preparation was not finished; `aurorac data prepare` goes on with it")

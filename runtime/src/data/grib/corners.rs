@@ -1,13 +1,15 @@
-//! Where a grid's corners and points lie, from its first point, spacing and projection, on the sphere.
+//! Where a grid's corners and points lie, from its first point, spacing and projection: on the sphere in closed form, on a flattened Earth
+//! by `ellipsoid.rs`.
 //!
 //! Source: Snyder, *Map Projections: A Working Manual* (1987), spherical forms: Lambert (15-1 to 15-11),
 //! Mercator (7-1 to 7-5), polar stereographic (21-1 to 21-15).
 
 use ndarray::Array2;
 
+use super::ellipsoid::Chart;
 use super::grid::{Earth, Grid, Kind};
 
-/// South-west, south-east, north-west, north-east; `None` for grids that are not regular on a sphere known here.
+/// South-west, south-east, north-west, north-east; `None` for grids that are not regular on an Earth known here.
 pub(super) fn corners(grid: &Grid) -> Option<[(f64, f64); 4]> {
     let (columns, rows) = grid.shape?;
     let (dx, dy) = grid.spacing?;
@@ -25,8 +27,7 @@ pub(super) fn corners(grid: &Grid) -> Option<[(f64, f64); 4]> {
         let place = |(x, y)| turn_back(latitude + y, longitude + x, pole_latitude, pole_longitude);
         return (angle == 0.0).then(|| edges.map(place));
     }
-    let Earth::Sphere(radius) = grid.earth else { return None };
-    let plane = Plane::new(grid.kind, radius)?;
+    let plane = Plane::on(grid.kind, grid.earth)?;
     let (x0, y0) = plane.forward(latitude, longitude);
     let corners = edges.map(|(x, y)| plane.inverse(x0 + x, y0 + y));
     corners.iter().all(|(latitude, longitude)| (latitude + longitude).is_finite()).then_some(corners)
@@ -46,7 +47,7 @@ pub struct Points {
 }
 
 impl Grid {
-    /// Where all points lie; nothing for grids that are not regular on a sphere known here.
+    /// Where all points lie; nothing for grids that are not regular on an Earth known here.
     pub fn points(&self) -> Option<Points> {
         let (columns, rows) = self.shape?;
         let (dx, dy) = self.spacing?;
@@ -57,8 +58,7 @@ impl Grid {
         let north = if scanning & 0x40 == 0 { 0.0 } else { (rows - 1) as f64 * dy };
         let plane = match (self.kind, self.earth) {
             (Kind::LatitudeLongitude | Kind::Rotated { .. }, _) => None,
-            (kind, Earth::Sphere(radius)) => Some(Plane::new(kind, radius)?),
-            _ => return None,
+            (kind, earth) => Some(Plane::on(kind, earth)?),
         };
         let (x0, y0) =
             plane.as_ref().map_or((longitude, latitude), |plane| plane.forward(latitude, longitude));
@@ -103,19 +103,67 @@ fn turn_back(latitude: f64, longitude: f64, pole_latitude: f64, pole_longitude: 
     )
 }
 
-/// The plane of a conformal map of a sphere with this radius in metres.
-pub(in crate::data) fn plane_of(kind: Kind, radius: f64) -> Option<Plane> {
-    Plane::new(kind, radius)
+/// The plane of a conformal map of the Earth.
+pub(in crate::data) fn plane_of(kind: Kind, earth: Earth) -> Option<Plane> {
+    Plane::on(kind, earth)
 }
 
-/// A conformal map of the sphere. All three share the isometric latitude; the cone constant n tells them apart:
+/// The cone constant of Lambert's map of an ellipsoid (Snyder 14-15, 15-8 and 15-9).
+fn cone(first: f64, second: f64, major: f64, minor: f64) -> f64 {
+    let flat = 1.0 - (minor / major).powi(2);
+    let e = flat.sqrt();
+    let (one, two) = (first.to_radians(), second.to_radians());
+    if (first - second).abs() < 1e-9 {
+        return one.sin();
+    }
+    let m = |phi: f64| phi.cos() / (1.0 - flat * phi.sin().powi(2)).sqrt();
+    let t = |phi: f64| {
+        let bent = ((1.0 - e * phi.sin()) / (1.0 + e * phi.sin())).powf(e / 2.0);
+        1.0 / (half_tangent(phi) * bent)
+    };
+    (m(one) / m(two)).ln() / (t(one) / t(two)).ln()
+}
+
+/// A conformal map. Those of the sphere share the isometric latitude; the cone constant n tells them apart:
 /// between 0 and 1 a cone, 1 the polar plane; Mercator is the limit 0.
 pub(in crate::data) enum Plane {
-    Cone { n: f64, scale: f64, longitude: f64 },
-    Cylinder { scale: f64 },
+    Cone {
+        n: f64,
+        scale: f64,
+        longitude: f64,
+    },
+    Cylinder {
+        scale: f64,
+    },
+    /// The map, and by how much of the longitude's distance from the middle its columns are turned.
+    Flattened {
+        chart: Box<Chart>,
+        n: f64,
+        longitude: f64,
+    },
 }
 
 impl Plane {
+    fn on(kind: Kind, earth: Earth) -> Option<Self> {
+        match earth {
+            Earth::Sphere(radius) => Plane::new(kind, radius),
+            Earth::Spheroid { major, minor, .. } => {
+                let chart = Box::new(Chart::new(kind, major, minor)?);
+                let (n, longitude) = match kind {
+                    Kind::Lambert { longitude, first, second } => {
+                        (cone(first, second, major, minor), longitude)
+                    }
+                    Kind::PolarStereographic { longitude, north, .. } => {
+                        (if north { 1.0 } else { -1.0 }, longitude)
+                    }
+                    _ => (0.0, 0.0),
+                };
+                Some(Plane::Flattened { chart, n, longitude })
+            }
+            Earth::Unknown => None,
+        }
+    }
+
     fn new(kind: Kind, radius: f64) -> Option<Self> {
         match kind {
             Kind::Lambert { longitude, first, second } => {
@@ -143,7 +191,7 @@ impl Plane {
     /// The angle in radians by which the map's y axis is turned from north at a longitude, positive to the east.
     pub(in crate::data) fn angle(&self, longitude: f64) -> f64 {
         match *self {
-            Plane::Cone { n, longitude: middle, .. } => {
+            Plane::Cone { n, longitude: middle, .. } | Plane::Flattened { n, longitude: middle, .. } => {
                 n * ((longitude - middle + 180.0).rem_euclid(360.0) - 180.0).to_radians()
             }
             Plane::Cylinder { .. } => 0.0,
@@ -160,6 +208,7 @@ impl Plane {
                 (rho * theta.sin(), -rho * theta.cos())
             }
             Plane::Cylinder { scale } => (scale * longitude.to_radians(), scale * t.ln()),
+            Plane::Flattened { ref chart, .. } => chart.forward(latitude, longitude),
         }
     }
 
@@ -172,6 +221,7 @@ impl Plane {
                 ((scale / rho).powf(1.0 / n), longitude + (theta / n).to_degrees())
             }
             Plane::Cylinder { scale } => ((y / scale).exp(), (x / scale).to_degrees()),
+            Plane::Flattened { ref chart, .. } => return chart.inverse(x, y),
         };
         ((2.0 * t.atan()).to_degrees() - 90.0, longitude.rem_euclid(360.0))
     }
@@ -216,6 +266,75 @@ mod tests {
                 );
                 assert!(points.y[0] > points.y[2] && points.x[0] < points.x[3]);
             }
+        }
+    }
+
+    /// Of flattened Earths, as PROJ has them: `tests/reference/grid.py`. South-west, south-east, north-west, north-east; a centimetre. The
+    /// angle is PROJ's meridian convergence at the north-eastern corner.
+    #[test]
+    fn flattened_earths_are_those_of_proj() {
+        let (grs80, wgs84) = ((4, 6_378_137.0, 6_356_752.314), (5, 6_378_137.0, 6_356_752.314_245));
+        let iau65 = (2, 6_378_160.0, 6_356_775.0);
+        for (kind, (code, major, minor), first, corners, angle) in [
+            (
+                Kind::Lambert { longitude: 265.0, first: 30.0, second: 60.0 },
+                grs80,
+                (28.0, 245.0),
+                [
+                    (28.0, 245.0),
+                    (29.650_756_561, 275.187_638_741),
+                    (45.184_331_815, 238.642_153_744),
+                    (47.443_872_792, 278.584_471_466),
+                ],
+                0.169_681_147_4,
+            ),
+            (
+                Kind::PolarStereographic { true_latitude: -71.0, longitude: 0.0, north: false },
+                wgs84,
+                (-62.0, 300.0),
+                [
+                    (-62.0, 300.0),
+                    (-75.594_231_002, 9.650_255_742),
+                    (-50.914_815_543, 322.500_753_932),
+                    (-58.475_387_528, 4.307_859_466),
+                ],
+                -0.075_186_331_4,
+            ),
+            (
+                Kind::Mercator { true_latitude: 20.0 },
+                iau65,
+                (-5.0, 100.0),
+                [
+                    (-5.0, 100.0),
+                    (-5.0, 128.189_885_198),
+                    (13.621_253_939, 100.0),
+                    (13.621_253_939, 128.189_885_198),
+                ],
+                0.0,
+            ),
+        ] {
+            let earth = Earth::Spheroid { code, major, minor };
+            let mut grid = Grid {
+                template: 30,
+                points: 60 * 40,
+                shape: Some((60, 40)),
+                kind,
+                first: Some(first),
+                spacing: Some((50_000.0, 50_000.0)),
+                winds_along_grid: None,
+                earth,
+                scanning: Some(0x40),
+                corners: None,
+            };
+            grid.corners = super::corners(&grid);
+            let found = grid.corners.unwrap();
+            for (found, wanted) in found.iter().zip(corners) {
+                let near = (found.0 - wanted.0).abs() < 1e-7 && (found.1 - wanted.1).abs() < 1e-7;
+                assert!(near, "{kind:?}: {found:?} {wanted:?}");
+            }
+            let turned = plane_of(kind, earth).unwrap().angle(found[3].1);
+            assert!((turned - angle).abs() < 1e-8, "{kind:?}: {turned} {angle}");
+            assert_eq!(grid.points().unwrap().latitude[(39, 0)], found[0].0);
         }
     }
 

@@ -71,8 +71,12 @@ pub enum Kind {
 pub enum Earth {
     /// A sphere of this radius in metres.
     Sphere(f64),
-    /// Flattened; the code of table 3.2.
-    Spheroid(u8),
+    /// Flattened: the code of table 3.2, and the half axes in metres.
+    Spheroid {
+        code: u8,
+        major: f64,
+        minor: f64,
+    },
     Unknown,
 }
 
@@ -251,7 +255,27 @@ fn earth(section: &[u8]) -> Earth {
         Some(1) => super::octets::scaled(section, 15).map_or(Earth::Unknown, Earth::Sphere),
         Some(6) => Earth::Sphere(6_371_229.0),
         Some(8) => Earth::Sphere(6_371_200.0),
-        Some(&code @ (2..=5 | 7 | 9)) => Earth::Spheroid(code),
+        Some(&code @ (2..=5 | 7 | 9)) => {
+            // 3 is in kilometres, 7 in metres.
+            let told = |unit: f64| {
+                let axis = |offset| super::octets::scaled(section, offset).map(|axis| axis * unit);
+                axis(20).zip(axis(25))
+            };
+            let axes = match code {
+                2 => Some((6_378_160.0, 6_356_775.0)),
+                3 => told(1000.0),
+                4 => Some((6_378_137.0, 6_356_752.314)),
+                5 => Some((6_378_137.0, 6_356_752.314_245)),
+                7 => told(1.0),
+                _ => Some((6_377_563.396, 6_356_256.909)),
+            };
+            match axes {
+                Some((major, minor)) if minor > 1e6 && major >= minor && major < 1e7 => {
+                    Earth::Spheroid { code, major, minor }
+                }
+                _ => Earth::Unknown,
+            }
+        }
         _ => Earth::Unknown,
     }
 }

@@ -124,7 +124,7 @@ fn projection(grid: &Grid) -> Option<String> {
     };
     match grid.earth {
         Earth::Sphere(radius) => Some(format!("{what}, sphere of {radius} m")),
-        Earth::Spheroid(code) => Some(format!("{what}, spheroid {code}")),
+        Earth::Spheroid { code, .. } => Some(format!("{what}, spheroid {code}")),
         Earth::Unknown => Some(what),
     }
 }

@@ -82,7 +82,7 @@ impl Check {
             }
             Self::Frozen => {
                 "Every value is the same, bit for bit, as at the time before, though the field differs from place to place; not asked of \
-                 classes and fractions, which may stay for a day."
+                 classes, fractions, lengths and snow that lies, which may stay for a day."
             }
             Self::Constant => {
                 "A field that differs from place to place in any air (temperature, pressure, height, wind, humidity below 200 hPa …) has \

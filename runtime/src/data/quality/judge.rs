@@ -254,10 +254,14 @@ impl Judge {
         {
             found(Check::Constant, everywhere, f64::from(value));
         }
-        if same && one.is_none() && everywhere > 0 && !SLOW.contains(&field.quantity.as_str()) {
+        let slow = SLOW.contains(&field.quantity.as_str())
+            // Snow that lies.
+            || (field.quantity == "precipitation" && !field.period);
+        if same && one.is_none() && everywhere > 0 && !slow {
             found(Check::Frozen, scan.values, 1.0);
         }
-        if let Some(before) = before.filter(|_| !same && one.is_none() && self.of_any_air(index, level))
+        if let Some(before) =
+            before.filter(|_| !(same || calm) && one.is_none() && self.of_any_air(index, level))
             && let Some(moves) = leap(plane, &before)
         {
             found(Check::Jump, everywhere, moves);

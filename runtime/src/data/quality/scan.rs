@@ -83,8 +83,7 @@ impl Scan {
 impl Lanes {
     #[inline(always)]
     fn take(&mut self, chunk: &[f32; LANES], low: f32, high: f32) {
-        for lane in 0..LANES {
-            let value = chunk[lane];
+        for (lane, &value) in chunk.iter().enumerate() {
             let finite = value.abs() < f32::INFINITY;
             let least = if finite { value } else { f32::INFINITY };
             let most = if finite { value } else { f32::NEG_INFINITY };

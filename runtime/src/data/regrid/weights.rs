@@ -92,7 +92,7 @@ fn between(place: f64, count: usize) -> Option<(usize, f64)> {
 fn around(place: f64, count: usize) -> Option<(usize, f64)> {
     let place = place.rem_euclid(count as f64);
     let before = (place as usize).min(count - 1);
-    place.is_finite().then(|| (before, place - before as f64))
+    place.is_finite().then_some((before, place - before as f64))
 }
 
 pub(super) fn nearest(from: &Grid, to: &Grid) -> Weights {

@@ -51,10 +51,7 @@ impl Place {
             }
             _ => Coordinates::Curved { latitude: points.latitude, longitude: points.longitude },
         });
-        let plane = match grid.earth {
-            Earth::Sphere(radius) => plane_of(grid.kind, radius),
-            _ => None,
-        };
+        let plane = plane_of(grid.kind, grid.earth);
         let angle = match (&coordinates, plane) {
             (Some(Coordinates::Curved { longitude, .. }), Some(plane)) => {
                 Some(longitude.mapv(|longitude| plane.angle(longitude) as f32))
@@ -147,8 +144,13 @@ fn mapping(grid: &Grid, points: &Points) -> Option<Mapping> {
     let text = |text: &str| Attribute::Text(text.to_string());
     let one = |number: f64| Attribute::Numbers(vec![number]);
     let east = |degrees: f64| (degrees + 180.0).rem_euclid(360.0) - 180.0;
-    if let Earth::Sphere(radius) = grid.earth {
-        attributes.insert("earth_radius".to_string(), one(radius));
+    match grid.earth {
+        Earth::Sphere(radius) => drop(attributes.insert("earth_radius".to_string(), one(radius))),
+        Earth::Spheroid { major, minor, .. } => {
+            attributes.insert("semi_major_axis".to_string(), one(major));
+            attributes.insert("semi_minor_axis".to_string(), one(minor));
+        }
+        Earth::Unknown => {}
     }
     let mut put = |name: &str, value: Attribute| drop(attributes.insert(name.to_string(), value));
     match grid.kind {
@@ -180,9 +182,9 @@ fn mapping(grid: &Grid, points: &Points) -> Option<Mapping> {
     }
     // The plane's origin of a cone is the pole here, of CF's Lambert the central parallel.
     let metres = !matches!(grid.kind, Kind::LatitudeLongitude | Kind::Rotated { .. });
-    let origin = match (grid.kind, grid.earth) {
-        (Kind::Lambert { longitude, first, .. }, Earth::Sphere(radius)) => {
-            plane_of(grid.kind, radius).map_or((0.0, 0.0), |plane| plane.forward(first, longitude))
+    let origin = match grid.kind {
+        Kind::Lambert { longitude, first, .. } => {
+            plane_of(grid.kind, grid.earth).map_or((0.0, 0.0), |plane| plane.forward(first, longitude))
         }
         _ => (0.0, 0.0),
     };
