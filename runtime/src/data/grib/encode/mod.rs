@@ -266,4 +266,27 @@ mod tests {
         assert!(message(&placeholder, &grid(), Packing::Simple { binary: 0 }, &[f32::NAN; 2000]).is_err());
         assert!(message(&placeholder, &grid(), Packing::Simple { binary: 0 }, &[0.0; 3]).is_err());
     }
+
+    /// A message of some hundred bytes may be constant over a large grid, and is then told as that; its values are
+    /// refused beyond 33 million points, for they would take a million times its bytes.
+    #[test]
+    fn few_bytes_get_no_memory() {
+        let placeholder = about("2000-0 m above ground", "0-0 day max fcst");
+        let packing = Packing::Simple { binary: 0 };
+        let bytes = message(&placeholder, &grid(), packing, &[7.0; 2000]).unwrap();
+        // Sections 3 and 5 begin at bytes 37 and 176.
+        let claiming = |columns: u32, rows: u32| {
+            let mut bytes = bytes.clone();
+            for (at, number) in [(43, columns * rows), (67, columns), (71, rows), (181, columns * rows)] {
+                bytes[at..at + 4].copy_from_slice(&number.to_be_bytes());
+            }
+            Grib::of_bytes("made".as_ref(), bytes, 0).unwrap()
+        };
+        let fair = claiming(1799, 1059);
+        assert_eq!(fair.values::<f32>(&fair.fields()[0]).unwrap().len(), 1_905_141);
+        let large = claiming(16_384, 8192);
+        assert_eq!(large.fields()[0].constant(), Some(7.0));
+        let error = large.values::<f32>(&large.fields()[0]).unwrap_err();
+        assert!(error.to_string().contains("134217728 points in 0 bytes"), "{error}");
+    }
 }
