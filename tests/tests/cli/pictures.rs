@@ -41,7 +41,7 @@ fn a_store_is_reported_and_shown() {
     let level = set.iter().position(|level| *level == 50_000.0).expect("a level");
     let plane = values.index_axis(ndarray::Axis(0), level);
     let most = plane.iter().copied().fold(f32::MIN, f32::max);
-    assert_eq!(told["maximum"]["value"].as_f64(), Some(f64::from(most)));
+    assert_eq!(told["maximum"]["value"].as_f64().map(|value| value as f32), Some(most));
     let (row, column) = (
         told["maximum"]["row"].as_u64().expect("a row"),
         told["maximum"]["column"].as_u64().expect("a column"),
