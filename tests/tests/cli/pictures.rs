@@ -53,7 +53,7 @@ fn a_store_is_reported_and_shown() {
     let refuse = |more: &[&str]| place.refused(&[&["data", "show"], more].concat());
     assert!(refuse(&["t", "--from", &path, "--at", at]).contains("300 hPa"));
     assert!(refuse(&["t", "--from", &path, "--level", "500 hPa"]).contains("2020-05-01T00:00:00Z"));
-    assert!(refuse(&["tt", "--from", &path, "--at", at]).contains("did you mean `t`?"));
+    assert!(refuse(&["refcc", "--from", &path, "--at", at]).contains("did you mean `refc`?"));
     let far = ["refc", "--from", &path, "--at", "2021-05-01T03:00Z"];
     assert!(refuse(&far).contains("there is no field at 2021-05-01T03:00:00Z"));
     let jpeg = ["refc", "--from", &path, "--at", at, "--output", "refc.jpg"];
