@@ -41,7 +41,7 @@ fn a_store_is_reported_and_shown() {
     let level = set.iter().position(|level| *level == 50_000.0).expect("a level");
     let plane = values.index_axis(ndarray::Axis(0), level);
     let most = plane.iter().copied().fold(f32::MIN, f32::max);
-    assert_eq!(told["maximum"]["value"].as_f64(), Some(f64::from(most)));
+    assert_eq!(told["maximum"]["value"].as_f64().map(|value| value as f32), Some(most));
     let (row, column) = (
         told["maximum"]["row"].as_u64().expect("a row"),
         told["maximum"]["column"].as_u64().expect("a column"),
@@ -53,7 +53,7 @@ fn a_store_is_reported_and_shown() {
     let refuse = |more: &[&str]| place.refused(&[&["data", "show"], more].concat());
     assert!(refuse(&["t", "--from", &path, "--at", at]).contains("300 hPa"));
     assert!(refuse(&["t", "--from", &path, "--level", "500 hPa"]).contains("2020-05-01T00:00:00Z"));
-    assert!(refuse(&["tt", "--from", &path, "--at", at]).contains("did you mean `t`?"));
+    assert!(refuse(&["refcc", "--from", &path, "--at", at]).contains("did you mean `refc`?"));
     let far = ["refc", "--from", &path, "--at", "2021-05-01T03:00Z"];
     assert!(refuse(&far).contains("there is no field at 2021-05-01T03:00:00Z"));
     let jpeg = ["refc", "--from", &path, "--at", at, "--output", "refc.jpg"];
