@@ -114,6 +114,9 @@ impl Inventory {
 
 fn entry(line: &[u8]) -> Result<Entry, String> {
     let line = std::str::from_utf8(line).map_err(|_| "no text in UTF-8".to_string())?;
+    if line.chars().any(char::is_control) {
+        return Err(format!("a letter in it is none: `{}`", shown(line)));
+    }
     let mut columns = line.splitn(7, ':');
     let mut column =
         |what: &str| columns.next().ok_or_else(|| format!("it ends before its {what}: `{}`", shown(line)));
@@ -246,6 +249,11 @@ mod tests {
                 "d=2025080100:REFC",
                 "d=2025130100:REFC",
                 "`d=2025130100` is no date, which is written d=YYYYMMDDHH",
+            ),
+            (
+                "REFC",
+                "RE\rFC",
+                "a letter in it is none: `1:0:d=2025080100:RE\\rFC:entire atmosphere:8 hour fcst:`",
             ),
             ("REFC", "", "a column is empty: `1:0:d=2025080100::entire atmosphere:8 hour fcst:`"),
         ] {

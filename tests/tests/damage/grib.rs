@@ -1,7 +1,7 @@
 //! GRIB2: real files of every packing, and small ones against ecCodes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use aurora_runtime::data::grib::{Field, Grib};
 use aurora_tests::small;
@@ -115,7 +115,7 @@ enum Judged {
     Other,
 }
 
-fn judge(whole: &mut Whole, path: &PathBuf, bytes: &[u8], damage: Damage) -> Judged {
+fn judge(whole: &mut Whole, path: &Path, bytes: &[u8], damage: Damage) -> Judged {
     let what = format!("{}, {damage:?}", whole.grib.path().display());
     let (opened, most) = measured(|| Grib::open(path));
     assert!(
