@@ -29,6 +29,48 @@ fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Writes a file by way of another name on the same disk, which no other process uses: what a process that was killed has left
+/// there is written over by the one that goes on.
+///
+/// # Errors
+/// With the path in the message.
+pub fn write_by(way: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let write = || -> io::Result<()> {
+        for name in [way, path] {
+            fs::create_dir_all(parent(name))?;
+        }
+        let mut file = File::create(way)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(way, path)?;
+        sync_folder(parent(path))
+    };
+    write().map_err(|error| named(path, error))
+}
+
+/// As [`folder`], but what stands there already stays, whoever made it: of several processes that make the same folder one
+/// succeeds, and the others find it made.
+pub fn new_folder<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    let above = parent(path);
+    let named = |error| named(path, error);
+    fs::create_dir_all(above).map_err(named)?;
+    let temporary = builder(WRITING, 0o777).tempdir_in(above).map_err(named)?;
+    fill(temporary.path())?;
+    sync_folder(temporary.path()).map_err(named)?;
+    match fs::rename(temporary.path(), path) {
+        Ok(()) => {
+            let _ = temporary.keep();
+            Ok(sync_folder(above).map_err(named)?)
+        }
+        // A folder that is not empty is not replaced.
+        Err(_) if path.is_dir() => Ok(()),
+        Err(error) => Err(named(error).into()),
+    }
+}
+
 /// Makes a folder by filling a temporary one beside it and renaming that. What stood there before is
 /// replaced only when the new one is whole.
 pub fn folder<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {

@@ -9,7 +9,10 @@ use serde_json::Value;
 
 /// Every file of a store with its bytes, journals aside: their lines come as fields are done.
 fn content(place: &Place, store: &str) -> BTreeMap<String, Vec<u8>> {
-    let own = place.files(store).into_iter().filter(|file| !file.starts_with(".aurorac/times/"));
+    let own = place
+        .files(store)
+        .into_iter()
+        .filter(|file| !file.starts_with(".aurorac/times") && place.path(store).join(file).is_file());
     own.map(|file| (file.clone(), place.read(&format!("{store}/{file}")))).collect()
 }
 
@@ -36,9 +39,11 @@ fn a_killed_preparation_goes_on() {
         killed += usize::from(running.running());
         running.kill();
         running.end().no_panic();
-        for file in
-            place.files("build/data").iter().filter(|file| file.contains("/c/") && !file.contains("/."))
-        {
+        let written = |file: &String| {
+            let own = file.contains("/c/") && !file.contains("/.") && !file.starts_with('.');
+            own && place.path("build/data").join(file).is_file()
+        };
+        for file in place.files("build/data").into_iter().filter(written) {
             // A file under its own name is whole.
             let name = file.split_once(".zarr/").expect("in a store").1;
             let bytes = place.read(&format!("build/data/{file}"));
@@ -152,10 +157,10 @@ fn stores_that_nothing_uses_are_removed() {
 fn tiles_are_trained_and_evaluated() {
     let place = Place::tiny();
     let text = place.text("tiny.aurora");
-    let tile = "{\n    tile        32 by 32\n    favour      truth(refc) >= 35 dBZ in 60 % of samples\n";
+    let tile = "{\n    tile        32 by 32\n    favour      truth(refc) >= 60 dBZ in 60 % of samples\n";
     let text = text.replace("phase first {\n", &format!("phase first {tile}"));
     let text = text.replace("phase second {\n", "phase second {\n    tile        32 by 48\n");
     place.write("tiny.aurora", text.replace("40 steps", "6 steps"));
     let said = place.done(&["train", "tiny.aurora"]);
-    assert!(said.stdout.contains("csi") && !said.stdout.contains("NaN"), "{said:#?}");
+    assert!(said.stdout.contains("CSI") && !said.stdout.contains("NaN"), "{said:#?}");
 }

@@ -142,6 +142,8 @@ pub fn merge(directory: &Path) -> Result<Inventory, DataError> {
         });
     }
     let inventory = sum.told();
+    // Empty when nothing is being written.
+    let _ = std::fs::remove_dir(directory.join(FOLDER).join("writing"));
     layout::write_status(directory, &inventory.times)?;
     let path = directory.join(FOLDER).join("inventory.json");
     let text = serde_json::to_vec(&inventory).map_err(|error| DataError::Archive(error.to_string()))?;

@@ -189,17 +189,13 @@ fn begin(
         let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
         std::fs::create_dir_all(parent.unwrap_or(Path::new("."))).map_err(fail)?;
         let grid = work.archive.grid();
-        let made = durable::folder::<Begun>(directory, |inside| {
+        durable::new_folder::<Begun>(directory, |inside| {
             layout::create_store(inside, description, &grid).map_err(Begun::Data)
-        });
-        if let Err(Begun::Data(error)) = made {
-            return Err(error);
-        }
-        // Another process may have been faster: then what it made is looked at below.
-        if !directory.join("zarr.json").is_file() {
-            let Err(Begun::File(source)) = made else { return Ok(()) };
-            return Err(fail(source));
-        }
+        })
+        .map_err(|begun| match begun {
+            Begun::Data(error) => error,
+            Begun::File(source) => fail(source),
+        })?;
     }
     let other = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };
     if !directory.join("zarr.json").is_file() {

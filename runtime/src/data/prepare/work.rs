@@ -14,7 +14,7 @@ use super::hour::{Hour, Judged, Read, Values};
 use super::{Deriver, check, within};
 use crate::data::archive::{Archive, DataError};
 use crate::data::journal::{
-    FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
+    FOLDER, FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
 };
 use crate::data::layout::{self, Description, StoredField, all_fields};
 use crate::data::quality::Judge;
@@ -333,10 +333,9 @@ impl<'a> Store<'a> {
         let bytes = kept.codec.shard(times, &record.hours).map_err(failed)?;
         let file = array.chunk_key(&shard).to_string();
         let path = self.directory.join(&file);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-        }
-        durable::write(&path, &bytes).map_err(|source| DataError::File {
+        let stretch = if fixed { STATIC.into() } else { stretch_name(record.number as usize) };
+        let way = self.directory.join(FOLDER).join("writing").join(format!("{stretch}-{}", field.name));
+        durable::write_by(&way, &path, &bytes).map_err(|source| DataError::File {
             what: "cannot write",
             path,
             source,
