@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(wrong(""), "a.idx: line 1: the inventory is empty");
         assert_eq!(
             wrong(&UV[..UV.len() - 30]),
-            "a.idx: line 4: it ends before its last colon: `3:800681:d=202508010015:MXUPHL:3000-0 m above ground:7-8`"
+            "a.idx: line 4: it ends before its forecast: `3:800681:d=202508010015:MXUPHL:3000-0 m above grou`"
         );
         assert_eq!(
             wrong(&UV.replace("2.2:417265", "2.2:417266")),
