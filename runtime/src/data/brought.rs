@@ -29,6 +29,12 @@ const STRIDE: usize = 4;
 /// A target whose points lie so many times farther apart takes means over its cells.
 const COARSER: f64 = 1.5;
 
+/// Opens an archive by its name.
+pub type Opener<'a> = &'a dyn Fn(&str) -> Result<Box<dyn Archive>, DataError>;
+
+/// One field at one time, here and in the better archive.
+type Pair = (Array3<f32>, Array3<f32>);
+
 /// An archive on another grid, or with corrected fields, or both.
 pub struct Brought<'a> {
     archive: &'a dyn Archive,
@@ -107,12 +113,7 @@ impl<'a> Brought<'a> {
     ///
     /// # Errors
     /// A field or an archive that cannot be read, no time that both have.
-    pub fn debiased(
-        mut self,
-        plan: &DataPlan,
-        better: &dyn Fn(&str) -> Result<Box<dyn Archive>, DataError>,
-        folder: &Path,
-    ) -> Result<Self, DataError> {
+    pub fn debiased(mut self, plan: &DataPlan, better: Opener<'_>, folder: &Path) -> Result<Self, DataError> {
         for debias in &plan.repair.debias {
             let other = better(&debias.against_archive)?;
             let other = Brought::to_grid(&*other, plan, folder)?;
@@ -159,14 +160,14 @@ impl<'a> Brought<'a> {
             return Err(unknown(format!("`train` has no time that `{}` has too", other.name())));
         }
         let step = times.len().div_ceil(TIMES);
-        let pairs: Vec<(Array3<f32>, Array3<f32>)> = times
+        let pairs: Vec<Pair> = times
             .par_iter()
             .step_by(step)
             .map(|time| Ok((thinned(self.fetch(&mine, *time)?), thinned(other.fetch(&better, *time)?))))
             .collect::<Result<_, DataError>>()?;
         let levels = pairs.first().map_or(0, |(ours, _)| ours.dim().0);
         let level = |level: usize| {
-            let quantiles = |of: fn(&(Array3<f32>, Array3<f32>)) -> &Array3<f32>| {
+            let quantiles = |of: fn(&Pair) -> &Array3<f32>| {
                 let values = pairs.iter().flat_map(|pair| of(pair).index_axis(Axis(0), level).to_owned());
                 quantiles(values.collect(), debias.quantiles)
             };

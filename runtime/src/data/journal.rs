@@ -93,13 +93,20 @@ impl Status {
     }
 }
 
+/// What has been written of a stretch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Written {
+    pub fields: BTreeMap<String, FieldRecord>,
+    /// There when all fields are.
+    pub times: Option<TimesRecord>,
+}
+
 /// The journal of one stretch of times, open for appending. No other process has it open at the same time.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
-    pub fields: BTreeMap<String, FieldRecord>,
-    pub times: Option<TimesRecord>,
+    pub written: Written,
 }
 
 /// The name of what does not change, beside those of the stretches of times.
@@ -144,10 +151,10 @@ impl Journal {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(fail)?;
-        let (fields, times, whole) = lines(&bytes);
+        let (written, whole) = lines(&bytes);
         file.set_len(whole as u64).map_err(fail)?;
         file.seek(SeekFrom::End(0)).map_err(fail)?;
-        Ok(Self { path, file, fields, times })
+        Ok(Self { path, file, written })
     }
 
     /// Begins it anew.
@@ -155,8 +162,7 @@ impl Journal {
     /// # Errors
     /// A file that cannot be written.
     pub fn clear(&mut self) -> Result<(), DataError> {
-        self.fields.clear();
-        self.times = None;
+        self.written = Written::default();
         let cleared = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
         cleared.map(drop).map_err(|source| self.error(source))
     }
@@ -173,8 +179,8 @@ impl Journal {
             .and_then(|()| self.file.sync_data())
             .map_err(|source| self.error(source))?;
         match line {
-            Line::Field(record) => drop(self.fields.insert(record.field.clone(), record)),
-            Line::Times(record) => self.times = Some(record),
+            Line::Field(record) => drop(self.written.fields.insert(record.field.clone(), record)),
+            Line::Times(record) => self.written.times = Some(record),
         }
         Ok(())
     }
@@ -188,34 +194,28 @@ impl Journal {
 ///
 /// # Errors
 /// A file that is there and cannot be read.
-pub fn read(
-    store: &Path,
-    stretch: &str,
-) -> Result<Option<(BTreeMap<String, FieldRecord>, Option<TimesRecord>)>, DataError> {
+pub fn read(store: &Path, stretch: &str) -> Result<Option<Written>, DataError> {
     let path = path(store, stretch);
     match std::fs::read(&path) {
-        Ok(bytes) => {
-            let (fields, times, _) = lines(&bytes);
-            Ok(Some((fields, times)))
-        }
+        Ok(bytes) => Ok(Some(lines(&bytes).0)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DataError::File { what: "cannot read", path, source }),
     }
 }
 
 /// The whole lines of a journal, and how many bytes they take. What follows a line that cannot be read was never written.
-fn lines(bytes: &[u8]) -> (BTreeMap<String, FieldRecord>, Option<TimesRecord>, usize) {
-    let (mut fields, mut times, mut whole) = (BTreeMap::new(), None, 0);
+fn lines(bytes: &[u8]) -> (Written, usize) {
+    let (mut written, mut whole) = (Written::default(), 0);
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let complete = line.ends_with(b"\n");
         match serde_json::from_slice(line).ok().filter(|_| complete) {
-            Some(Line::Field(record)) => drop(fields.insert(record.field.clone(), record)),
-            Some(Line::Times(record)) => times = Some(record),
+            Some(Line::Field(record)) => drop(written.fields.insert(record.field.clone(), record)),
+            Some(Line::Times(record)) => written.times = Some(record),
             None => break,
         }
         whole += line.len();
     }
-    (fields, times, whole)
+    (written, whole)
 }
 
 #[cfg(test)]
@@ -256,11 +256,15 @@ mod tests {
             std::fs::write(path(store.path(), "00003"), &whole[..length]).unwrap();
             let expected = whole[..length].iter().filter(|byte| **byte == b'\n').count();
             let mut journal = Journal::open(store.path(), "00003").unwrap();
-            assert_eq!(journal.fields.len() + usize::from(journal.times.is_some()), expected, "{length}");
+            assert_eq!(
+                journal.written.fields.len() + usize::from(journal.written.times.is_some()),
+                expected,
+                "{length}"
+            );
             journal.push(record("u")).unwrap();
             drop(journal);
-            let (fields, _) = read(store.path(), "00003").unwrap().unwrap();
-            assert!(fields.contains_key("u"));
+            let written = read(store.path(), "00003").unwrap().unwrap();
+            assert!(written.fields.contains_key("u"));
         }
     }
 

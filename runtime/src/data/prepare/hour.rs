@@ -57,7 +57,7 @@ impl Work<'_> {
         if let Some(reason) = self.archive.absence(&self.requests(), time) {
             return Ok(Read::Absent(reason));
         }
-        let sources: Result<Vec<(Arc<Array3<f32>>, u64)>, DataError> = (0..self.plan.fields.len())
+        let sources: Result<Vec<_>, DataError> = (0..self.plan.fields.len())
             .into_par_iter()
             .map(|index| match &statics[index] {
                 Some(fixed) => Ok((Arc::clone(fixed), 0)),

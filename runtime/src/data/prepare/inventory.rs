@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::data::archive::DataError;
-use crate::data::journal::{self, FOLDER, FieldRecord, STATIC, Status, TimeRecord, TimesRecord};
+use crate::data::journal::{self, FOLDER, FieldRecord, STATIC, Status, TimeRecord, TimesRecord, Written};
 use crate::data::layout::{self, Description};
 use crate::data::quality::Check;
 use crate::data::statistics::{FieldStatistics, Growing};
@@ -117,14 +117,14 @@ pub fn read(directory: &Path) -> Result<Option<Inventory>, DataError> {
 pub fn merge(directory: &Path) -> Result<Inventory, DataError> {
     let description = layout::describe(directory)?;
     let mut sum = Sum::new(&description);
-    let (fixed, _) = journal::read(directory, STATIC)?.unwrap_or_default();
-    for record in fixed.values() {
+    let fixed = journal::read(directory, STATIC)?.unwrap_or_default();
+    for record in fixed.fields.values() {
         sum.field(record);
     }
     let mut unfinished = Vec::new();
     for number in 0..description.stretches() {
         match journal::read(directory, &journal::name(number))? {
-            Some((fields, Some(times))) => sum.stretch(&fields, &times),
+            Some(Written { fields, times: Some(times) }) => sum.stretch(&fields, &times),
             _ => unfinished.push(number),
         }
     }

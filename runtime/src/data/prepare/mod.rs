@@ -155,7 +155,7 @@ pub fn prepare_share(
     let (mut lead, mut written) = (None, false);
     for (done, number) in stretches.enumerate() {
         let state = journal::read(directory, &journal::name(number))?;
-        if state.and_then(|(_, times)| times).is_some_and(|times| work.is_done(&times)) {
+        if state.and_then(|written| written.times).is_some_and(|times| work.is_done(&times)) {
             lead = None;
         } else {
             if !written {

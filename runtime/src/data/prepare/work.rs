@@ -92,10 +92,12 @@ impl<'a> Work<'a> {
     pub(super) fn write_statics(&self, store: &Store<'_>, statics: &Values) -> Result<(), DataError> {
         let fixed: Vec<usize> = (0..self.fields.len()).filter(|index| statics[*index].is_some()).collect();
         let all = |journal: &Journal| {
-            fixed.iter().all(|i| !store.keeps(*i) || journal.fields.contains_key(&self.fields[*i].name))
+            fixed
+                .iter()
+                .all(|i| !store.keeps(*i) || journal.written.fields.contains_key(&self.fields[*i].name))
         };
-        if let Some((fields, _)) = crate::data::journal::read(store.directory, STATIC)?
-            && fixed.iter().all(|i| !store.keeps(*i) || fields.contains_key(&self.fields[*i].name))
+        if let Some(written) = crate::data::journal::read(store.directory, STATIC)?
+            && fixed.iter().all(|i| !store.keeps(*i) || written.fields.contains_key(&self.fields[*i].name))
         {
             return Ok(());
         }
@@ -134,7 +136,7 @@ impl<'a> Work<'a> {
         let shard = store.description.shard;
         let times = &self.times[number * shard..((number + 1) * shard).min(self.times.len())];
         let mut journal = Journal::open(store.directory, &stretch_name(number))?;
-        if journal.times.is_some() {
+        if journal.written.times.is_some() {
             journal.clear()?;
         }
         let lead = self.lead(times, lead, statics)?;
@@ -236,7 +238,7 @@ impl<'a> Work<'a> {
     ) -> Result<Mutex<Journal>, DataError> {
         let wanted: Vec<usize> = (0..self.fields.len())
             .filter(|i| store.keeps(*i) && self.fields[*i].support != SupportPlan::Static)
-            .filter(|i| !journal.fields.contains_key(&self.fields[*i].name))
+            .filter(|i| !journal.written.fields.contains_key(&self.fields[*i].name))
             .collect();
         let journal = Mutex::new(journal);
         wanted.into_par_iter().try_for_each(|index| {

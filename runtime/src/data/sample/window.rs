@@ -109,7 +109,7 @@ impl Tiling {
             let last = all.checked_sub(size)?;
             let step = size.checked_sub(overlap).filter(|step| *step > 0)?;
             let count = last.div_ceil(step);
-            Some((0..=count).map(|index| if count == 0 { 0 } else { index * last / count }).collect())
+            Some((0..=count).map(|index| index * last / count.max(1)).collect())
         };
         let [height, width] = tile;
         let (down, across) = (begins(shape.0, height)?, begins(shape.1, width)?);

@@ -44,7 +44,8 @@ impl Histogram {
             let next = match (mine.peek(), theirs.peek()) {
                 (Some(a), Some(b)) if a.0 == b.0 => {
                     let both = (a.0, a.1 + b.1);
-                    (mine.next(), theirs.next());
+                    mine.next();
+                    theirs.next();
                     both
                 }
                 (Some(a), Some(b)) if a.0 > b.0 => {

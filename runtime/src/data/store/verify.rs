@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::archive::DataError;
-use crate::data::journal::{self, FOLDER, FieldRecord, Line, STATIC};
+use crate::data::journal::{self, FOLDER, FieldRecord, Line, STATIC, Written};
 use crate::data::layout;
 use crate::durable;
 
@@ -41,7 +41,7 @@ pub fn verify(directory: &Path) -> Result<Verification, DataError> {
     let mut records: Vec<(String, FieldRecord)> = Vec::new();
     let names = (0..description.stretches()).map(journal::name);
     for name in names.chain([STATIC.to_string()]) {
-        let (fields, times) = journal::read(directory, &name)?.unwrap_or_default();
+        let Written { fields, times } = journal::read(directory, &name)?.unwrap_or_default();
         found.unfinished += usize::from(times.is_none() && name != STATIC);
         records.extend(fields.into_values().map(|record| (name.clone(), record)));
     }
@@ -84,7 +84,7 @@ pub fn strike(directory: &Path, damaged: &[Damage]) -> Result<(), DataError> {
     }
     let stretches: BTreeSet<&str> = damaged.iter().map(|damage| damage.stretch.as_str()).collect();
     for stretch in stretches {
-        let (fields, _) = journal::read(directory, stretch)?.unwrap_or_default();
+        let Written { fields, .. } = journal::read(directory, stretch)?.unwrap_or_default();
         let of = |record: &FieldRecord| {
             damaged.iter().any(|damage| damage.stretch == stretch && damage.field == record.field)
         };
