@@ -23,6 +23,10 @@ use aurora_runtime::train::batch::selection;
 use aurora_runtime::train::interrupt::Interrupt;
 use rayon::prelude::*;
 
+/// That of the command.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
     let Some(recipe) = arguments.first() else {

@@ -114,7 +114,14 @@ impl TileCodec {
         let columns = column * width..((column + 1) * width).min(all_columns);
         let part = hour.slice(s![.., rows, columns]);
         if part.dim() == (self.depth, height, width) {
-            return part.iter().copied().collect();
+            let mut tile = Vec::with_capacity(part.len());
+            for line in part.rows() {
+                match line.as_slice() {
+                    Some(line) => tile.extend_from_slice(line),
+                    None => tile.extend(line.iter().copied()),
+                }
+            }
+            return tile;
         }
         let mut tile = Array3::from_elem((self.depth, height, width), f32::NAN);
         let (_, found, across) = part.dim();

@@ -363,11 +363,21 @@ fn counted(field: &StoredField, hours: &[Option<&Array3<f32>>]) -> FieldRecord {
     let mut record = FieldRecord::default();
     for values in hours.iter().flatten() {
         record.values += values.len() as u64;
-        for value in values.iter() {
-            let finite = value.is_finite();
-            record.missing += u64::from(!finite);
-            record.outside += u64::from(finite & !(low..=high).contains(value));
-        }
+        let whole = values.as_standard_layout();
+        // Few enough for counts of 32 bits, of which a register holds more.
+        let chunks = whole.as_slice().unwrap_or_default().par_chunks(1 << 20);
+        let counts = chunks.map(|chunk| {
+            let (mut missing, mut outside) = (0_u32, 0_u32);
+            for value in chunk {
+                let finite = value.is_finite();
+                missing += u32::from(!finite);
+                outside += u32::from(finite & !(low <= *value && *value <= high));
+            }
+            (u64::from(missing), u64::from(outside))
+        });
+        let (missing, outside) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        record.missing += missing;
+        record.outside += outside;
     }
     record
 }
