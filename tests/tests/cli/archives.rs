@@ -15,7 +15,7 @@ data {
     archive     hrrr
     grid        tile
     every       1 h
-    train       2020-05-20T00Z .. 2020-05-20T03Z
+    train       2020-05-20T00:00Z .. 2020-05-20T03:00Z
 }
 
 model {
@@ -62,7 +62,7 @@ fn a_recipe_goes_from_files_of_hrrr_to_a_store() {
     // A field that HRRR has and this archive lacks, and times beyond it, are told by `check`.
     place.write("other.aurora", RECIPE.replace("sbcape", "smoke"));
     assert!(place.refused(&["check", "other.aurora"]).contains("COLMD"), "no word of the field");
-    place.write("later.aurora", RECIPE.replace("2020-05-20T03Z", "2020-05-21T03Z"));
+    place.write("later.aurora", RECIPE.replace("2020-05-20T03:00Z", "2020-05-21T03:00Z"));
     assert!(place.refused(&["check", "later.aurora"]).contains("2020-05-20"));
 }
 

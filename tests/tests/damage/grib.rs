@@ -90,7 +90,7 @@ fn real_files_cut_and_changed() {
     let folder = tempfile::tempdir().expect("a folder");
     let (mut errors, mut same, mut other) = (0, 0, 0);
     for (number, name) in FILES.iter().enumerate() {
-        let mut whole = Whole::open(&Path::new(&data).join(name));
+        let mut whole = Whole::open(&Path::new(&data).join("data").join(name));
         let path = folder.path().join(format!("{number}.grib2"));
         let mut chance = Chance(number as u64 + 1);
         for damage in Damage::cases(count, whole.bytes.len(), &whole.heads(), &mut chance) {

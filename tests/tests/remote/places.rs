@@ -233,7 +233,7 @@ fn real_inventories_name_what_there_is() {
         eprintln!("skipped: AURORAC_TEST_DATA does not say where the test data are");
         return;
     };
-    let folder = Path::new(&data).join("idx");
+    let folder = Path::new(&data).join("data/idx");
     let cases = [
         ("hrrr.t00z.wrfsfcf00.grib2.idx", 170, "MXUPHL", "5000-2000 m above ground"),
         ("hrrr.t00z.wrfsfcf08.grib2.idx", 173, "UGRD", "10 m above ground"),
