@@ -20,9 +20,8 @@ fn real_inventories_are_understood_line_by_line() {
     let folder = PathBuf::from(folder).join("data/idx");
     for (hours, count) in [("00", 170), ("08", 173), ("24", 173)] {
         let name = format!("hrrr.t00z.wrfsfcf{hours}.grib2.idx");
-        let text = std::fs::read_to_string(folder.join(&name)).expect("an inventory");
-        let index =
-            Index::parse(&text, 200_000_000).unwrap_or_else(|(line, why)| panic!("{name}:{line}: {why}"));
+        let text = std::fs::read(folder.join(&name)).expect("an inventory");
+        let index = Index::parse(&name, &text, 200_000_000).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(index.records.len(), count, "{name}");
         for record in &index.records {
             let place = format!("{name}: {}", record.name());
