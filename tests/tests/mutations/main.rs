@@ -97,6 +97,14 @@ fn copy() -> PathBuf {
             edits.entry(file).or_default().push((parts(place).concat(), format!("{before}{switch}{after}")));
         }
     }
+    // What an earlier copy has and the sources no longer do: a moved module would be there twice.
+    let mut old = Vec::new();
+    if to.is_dir() {
+        collect(&to, &mut old);
+    }
+    for file in old.iter().filter(|file| !from.join(file.strip_prefix(&to).unwrap()).exists()) {
+        std::fs::remove_file(file).unwrap();
+    }
     for file in files {
         let place = file.strip_prefix(&from).unwrap();
         let mut bytes = std::fs::read(&file).unwrap();
