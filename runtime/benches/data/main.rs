@@ -6,7 +6,8 @@
 //! ```
 //!
 //! In one run, on the recipe's archive: every record read and decoded and nothing else; the whole of `data prepare`, from
-//! the same records; samples of 512 by 512 points read from the store. Peak memory is the kernel's own count of the process.
+//! the same records; samples of 512 by 512 points read from the store; before all that, without a recipe, the checks of
+//! `data/quality` on fields that are made up. Peak memory is the kernel's own count of the process.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use aurora_runtime::run::{Format, Recipe};
 use aurora_runtime::train::batch::selection;
 use aurora_runtime::train::interrupt::Interrupt;
 use rayon::prelude::*;
+
+mod judge;
 
 /// That of the command.
 #[global_allocator]

@@ -152,7 +152,7 @@ fn hrrr_lies_as_eccodes_has_it_and_turns_as_proj_has_it() {
 
 /// All of them, of a file that `tests/reference/hrrr_grid.py` writes.
 #[test]
-#[ignore = "reads the file AURORAC_HRRR_POINTS of 46 MB, which tests/reference/hrrr_grid.py makes"]
+#[ignore = "reads the file AURORAC_HRRR_POINTS of 46 MB, which tests/reference/hrrr_grid.py makes; a step of .ci/run"]
 fn every_point_of_hrrr() {
     let path = std::env::var_os("AURORAC_HRRR_POINTS").expect("AURORAC_HRRR_POINTS names no file");
     let bytes = std::fs::read(path).unwrap();

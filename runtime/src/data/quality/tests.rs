@@ -279,37 +279,6 @@ fn whatever_is_given_there_is_an_answer() {
     let _ = judge.judge(&mixed, Some(&fields));
 }
 
-/// Values judged in a second: all planes of thirteen levels of five fields on 530 by 900 points, an hour before beside them.
-#[test]
-#[ignore = "measures"]
-fn how_fast() {
-    let mut plan = plan(&[]);
-    plan.levels.get_mut("pl").unwrap().values = (1..=13).map(|level| 7_000.0 * f64::from(level)).collect();
-    let (height, width) = (1059, 1799);
-    let make = |hour: usize| -> BTreeMap<&'static str, Array3<f32>> {
-        let of = |base: f32, step: f32| {
-            Array3::from_shape_fn((13, height, width), |(level, row, column)| {
-                base + step * level as f32 + 0.01 * ((row * 31 + column * 17 + hour) % 97) as f32
-            })
-        };
-        BTreeMap::from([
-            ("t", of(200.0, 6.0)),
-            ("q", of(0.0, 0.0).mapv(|value| value * 1e-6)),
-            ("u", of(3.0, 1.0)),
-            ("v", of(-3.0, 0.5)),
-        ])
-    };
-    let (now, before) = (make(1), make(0));
-    let judge = Judge::new(&plan);
-    let count: usize = now.values().map(Array3::len).sum();
-    for _ in 0..3 {
-        let start = std::time::Instant::now();
-        let found = judge.judge(&views(&now), Some(&views(&before)));
-        let seconds = start.elapsed().as_secs_f64();
-        println!("{:.0} million values a second, {} findings", count as f64 / seconds / 1e6, found.len());
-    }
-}
-
 /// Every field of the synthetic world over two days.
 #[test]
 fn in_the_synthetic_world_nothing_is_found() {
