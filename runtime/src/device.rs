@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 
-use crate::model::fused;
+use crate::memory::keep_freed;
 
 /// Opens a device by name.
 ///
@@ -11,7 +11,7 @@ use crate::model::fused;
 pub fn open(name: &str) -> Result<Device, String> {
     match name.split_once(':').unwrap_or((name, "0")) {
         ("cpu", "0") => {
-            fused::keep_freed();
+            keep_freed();
             Ok(Device::flex())
         }
         ("cuda", index) => cuda(name, index),

@@ -29,18 +29,18 @@ fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Writes a file by way of another name on the same disk, which no other process uses: what a process that was killed has left
-/// there is written over by the one that goes on.
+/// Writes the parts of a file by way of another name on the same disk, which no other process uses: what a process that was
+/// killed has left there is written over by the one that goes on.
 ///
 /// # Errors
 /// With the path in the message.
-pub fn write_by(way: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_by(way: &Path, path: &Path, parts: &[Vec<u8>]) -> io::Result<()> {
     let write = || -> io::Result<()> {
         for name in [way, path] {
             fs::create_dir_all(parent(name))?;
         }
         let mut file = File::create(way)?;
-        file.write_all(bytes)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
         fs::rename(way, path)?;
         sync_folder(parent(path))
@@ -59,7 +59,7 @@ pub fn new_folder<E: From<io::Error>>(
     fs::create_dir_all(above).map_err(named)?;
     let temporary = builder(WRITING, 0o777).tempdir_in(above).map_err(named)?;
     fill(temporary.path())?;
-    sync_folder(temporary.path()).map_err(named)?;
+    sync_all(temporary.path()).map_err(named)?;
     match fs::rename(temporary.path(), path) {
         Ok(()) => {
             let _ = temporary.keep();
@@ -84,13 +84,7 @@ pub fn folder<E: From<io::Error>>(path: &Path, fill: impl FnOnce(&Path) -> Resul
 }
 
 fn put_in_place(temporary: TempDir, path: &Path, above: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(temporary.path())? {
-        let entry = entry?;
-        if entry.file_type()?.is_file() {
-            File::open(entry.path())?.sync_all()?;
-        }
-    }
-    sync_folder(temporary.path())?;
+    sync_all(temporary.path())?;
     // Dropped last: until the new one stands, `clean` finds the old one here under its name.
     let mut old = None;
     if path.exists() {
@@ -106,6 +100,20 @@ fn put_in_place(temporary: TempDir, path: &Path, above: &Path) -> io::Result<()>
     }
     let _ = temporary.keep();
     sync_folder(above)
+}
+
+/// Waits until all files below a folder are on disk.
+fn sync_all(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            sync_all(&entry.path())?;
+        } else if kind.is_file() {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(folder)
 }
 
 /// Removes a folder at once: whoever looks sees all of it or nothing.

@@ -8,6 +8,7 @@ mod digest;
 pub mod durable;
 pub mod evaluate;
 pub mod hub;
+pub mod memory;
 pub mod model;
 pub mod predict;
 pub mod report;

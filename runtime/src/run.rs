@@ -23,6 +23,7 @@ use crate::data::prepare::{Inventory, Progress, Share, digest, prepare, prepare_
 use crate::data::store::Store;
 use crate::durable;
 use crate::hub;
+use crate::memory::keep_freed;
 use crate::site::Site;
 use crate::talk::{reason, say, tell};
 use crate::train::interrupt::Interrupt;
@@ -232,6 +233,7 @@ impl Recipe {
         interrupt: &Interrupt,
         run: impl FnOnce(&dyn Archive, &Derived, &Path) -> Result<T, DataError>,
     ) -> Result<(PathBuf, T), Failure> {
+        keep_freed();
         let data = &self.plan.data;
         let stores = self.site.stores();
         let archive = self.site.open_archive(&data.archive)?;

@@ -31,6 +31,7 @@ mod judge;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    judge::judge();
     let arguments: Vec<String> = std::env::args().skip(1).filter(|text| text != "--bench").collect();
     let Some(recipe) = arguments.first() else {
         println!(

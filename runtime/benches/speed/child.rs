@@ -31,7 +31,7 @@ pub fn run(arguments: &[String]) -> Result<String, String> {
         return Err("child WORK HEIGHT WIDTH LEVELS [PASSES [SAMPLES]]".to_string());
     };
     let (passes, samples) = (number(4).unwrap_or(PASSES), number(5).unwrap_or(1));
-    fused::keep_freed();
+    aurora_runtime::memory::keep_freed();
     let mut plan = ModelPlan { height, width, ..ModelPlan::small() };
     if levels < plan.levels.len() {
         plan.levels = vec![250.0, 500.0, 700.0, 850.0][..levels.min(4)].to_vec();

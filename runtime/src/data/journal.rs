@@ -11,7 +11,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,6 +47,8 @@ pub struct FieldRecord {
     pub outside: u64,
     pub missing: u64,
     pub mended: u64,
+    /// What had become of the stretch's times, as a digest; empty of what does not change.
+    pub times: String,
     /// Over the times of the training split among them.
     pub statistics: Growing,
 }
@@ -82,6 +84,9 @@ pub enum Status {
     Filled {
         before: Timestamp,
         after: Timestamp,
+        /// Why the archive does not have it; nothing if it was rejected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        absent: Option<String>,
     },
 }
 
@@ -90,6 +95,16 @@ impl Status {
     #[must_use]
     pub fn usable(&self) -> bool {
         matches!(self, Status::Present | Status::Filled { .. })
+    }
+
+    /// Why the archive did not have it.
+    #[must_use]
+    pub fn lacking(&self) -> Option<&str> {
+        match self {
+            Status::Absent { reason } => Some(reason),
+            Status::Filled { absent, .. } => absent.as_deref(),
+            Status::Present | Status::Rejected => None,
+        }
     }
 }
 
@@ -142,12 +157,9 @@ impl Journal {
             .truncate(false)
             .open(&path)
             .map_err(fail)?;
-        if file.try_lock().is_err() {
-            return Err(DataError::Archive(format!(
-                "{} is being written by another process: give each process a share of its own (--part I/N), \
-                 or wait for it",
-                path.display()
-            )));
+        // A disk without locks cannot tell; shares do not meet on it either.
+        if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return Err(DataError::Busy { path });
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(fail)?;
@@ -232,6 +244,7 @@ mod tests {
             outside: 0,
             missing: 1,
             mended: 0,
+            times: String::new(),
             statistics: Growing::default(),
         })
     }

@@ -23,16 +23,16 @@ use zarrs::array::{Array, ArrayBuilder, ArrayMetadataOptions, DataType, data_typ
 use zarrs::filesystem::FilesystemStore;
 
 use super::archive::DataError;
+use super::blosc;
 use super::grid::Grid;
 use super::journal::{Status, TimeRecord};
+use super::shard::TileCodec;
 
 /// Changes whenever what this module writes changes; part of a store's digest.
-pub const FORMAT: &str = "aurorac training store 2";
+pub const FORMAT: &str = "aurorac training store 3";
 /// Sides of an inner chunk in points: the longest, and what is aimed at where a side is longer than that.
 const LONGEST: usize = 384;
 const SIDE: usize = 256;
-/// Level of zstd: among those that compress as fast as fields are decoded.
-const LEVEL: u8 = 1;
 
 /// One field of the store, read or derived.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,10 +146,11 @@ fn create_field(
         let tile = side(size);
         dimension(name, size, size.div_ceil(tile) * tile, tile);
     }
+    let codec = TileCodec::new(depth, (height, width), tile(height, width));
     let mut builder = ArrayBuilder::new(shape, outer, data_type::float32(), f32::NAN);
     builder
         .subchunk_shape(inner)
-        .bytes_to_bytes_codecs(vec![compression(field)?, Arc::new(Crc32cCodec::new())])
+        .bytes_to_bytes_codecs(vec![compression(field, codec.block())?, Arc::new(Crc32cCodec::new())])
         .dimension_names(Some(names))
         .attributes(attributes(field));
     finish(&builder, storage, &field.name)
@@ -388,16 +389,16 @@ fn store_all<T: zarrs::array::Element>(
         .map_err(|error| DataError::Archive(format!("the store's array `{name}` cannot be written: {error}")))
 }
 
-/// How a tile is compressed, before its checksum is added.
+/// How a tile is compressed in blocks of so many bytes, before its checksum is added; `blosc.rs` does it.
 ///
 /// # Errors
 /// A codec that cannot be made.
-pub(super) fn compression(field: &StoredField) -> Result<Arc<BloscCodec>, DataError> {
+pub(super) fn compression(field: &StoredField, block: usize) -> Result<Arc<BloscCodec>, DataError> {
     let failed =
         |reason: String| DataError::Archive(format!("`{}` cannot be compressed: {reason}", field.name));
     let level =
-        BloscCompressionLevel::try_from(LEVEL).map_err(|level| failed(format!("no level {level}")))?;
-    BloscCodec::new(BloscCompressor::Zstd, level, None, BloscShuffleMode::Shuffle, Some(4))
+        BloscCompressionLevel::try_from(blosc::LEVEL).map_err(|level| failed(format!("no level {level}")))?;
+    BloscCodec::new(BloscCompressor::Zstd, level, Some(block), BloscShuffleMode::Shuffle, Some(4))
         .map(Arc::new)
         .map_err(|error| failed(error.to_string()))
 }

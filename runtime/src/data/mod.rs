@@ -7,6 +7,7 @@
 //! Times are UTC instants; arrays are `f32`, row 0 is north, column 0 is west.
 
 pub mod archive;
+mod blosc;
 pub mod brought;
 pub mod fetch;
 pub mod files;

@@ -135,7 +135,7 @@ fn of_store(store: &Store, arguments: &Arguments) -> Result<Plane, Failure> {
     let level = level(levels, pressure, arguments.level.as_deref())?;
     let (latitude, longitude) = (store.latitude().clone(), store.longitude().clone());
     Ok(Plane {
-        values: plane(&*store.read(&field.name, number)?, level),
+        values: plane(&store.read(&field.name, number)?, level),
         name: field.name.clone(),
         units: Some(field.units.clone()),
         time: times.get(number).copied().filter(|_| !still),

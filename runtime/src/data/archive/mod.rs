@@ -149,6 +149,11 @@ pub enum DataError {
     Archive(String),
     #[error("{file}: {record}: {reason}")]
     Record { file: String, record: String, reason: String },
+    #[error(
+        "{path} is being written by another process: give each process a share of its own (--part I/N), or wait for it",
+        path = path.display()
+    )]
+    Busy { path: PathBuf },
     #[error("interrupted")]
     Interrupted,
 }

@@ -232,7 +232,12 @@ impl Grid {
         if scanning & 0x40 != 0 {
             image.invert_axis(Axis(0));
         }
-        plane.assign(&image);
+        for (mut row, values) in plane.outer_iter_mut().zip(image.outer_iter()) {
+            match (row.as_slice_mut(), values.as_slice()) {
+                (Some(row), Some(values)) => row.copy_from_slice(values),
+                _ => row.assign(&values),
+            }
+        }
         Ok(())
     }
 }

@@ -34,6 +34,15 @@ pub(super) enum Read {
     Absent(String),
 }
 
+impl Read {
+    pub(super) fn whole(self) -> Option<Hour> {
+        match self {
+            Read::Whole(hour) => Some(hour),
+            Read::Absent(_) => None,
+        }
+    }
+}
+
 /// What was made of a time.
 #[derive(Debug)]
 pub(super) struct Judged {
@@ -220,7 +229,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The field, if it has the shape that the plan says.
+    /// The field in the order of rows, if it has the shape that the plan says.
     fn whole(&self, index: usize, value: Array3<f32>, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let expected = (self.depths[index], self.plan.grid.height, self.plan.grid.width);
         if value.dim() != expected {
@@ -230,6 +239,6 @@ impl Work<'_> {
                 value.dim()
             )));
         }
-        Ok(value)
+        Ok(if value.is_standard_layout() { value } else { value.as_standard_layout().into_owned() })
     }
 }

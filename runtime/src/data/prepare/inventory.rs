@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use aurora_compiler::plan::data::DataPlan;
+use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,12 @@ pub fn merge(directory: &Path) -> Result<Inventory, DataError> {
     let description = layout::describe(directory)?;
     let mut sum = Sum::new(&description);
     let fixed = journal::read(directory, STATIC)?.unwrap_or_default();
+    let mut kept = layout::stored_fields(&description.plan).into_iter();
+    let lacking = kept.find(|f| f.support == SupportPlan::Static && !fixed.fields.contains_key(&f.name));
+    if let Some(field) = lacking {
+        let reason = format!("its `{}` is not written yet; run `aurorac data prepare` again", field.name);
+        return Err(DataError::Store { path: directory.to_path_buf(), reason });
+    }
     for record in fixed.fields.values() {
         sum.field(record);
     }

@@ -22,10 +22,12 @@ mod check;
 mod hour;
 mod inventory;
 mod work;
+mod write;
 
 pub(in crate::data) use check::{same_grid, select};
 pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory, selected_times};
 use work::Work;
+use write::Writer;
 
 /// Computes derived fields; the compiler's kernels stand behind it.
 pub trait Deriver: Sync {
@@ -150,27 +152,45 @@ pub fn prepare_share(
     let mut statics = None;
     begin(directory, &description, &work, &mut statics)?;
     let store = work::Store::open(directory, &description)?;
-    let stretches = share.stretches(description.stretches());
-    let total = stretches.len() * description.shard;
+    std::thread::scope(|scope| {
+        let writer = Writer::start(scope, directory);
+        let written = fill(&work, &store, &writer, share, statics, progress);
+        writer.finish(written)
+    })
+}
+
+/// Has all that is not there yet written; whether there was anything.
+fn fill(
+    work: &Work<'_>,
+    store: &work::Store<'_>,
+    writer: &Writer<'_>,
+    share: Share,
+    mut statics: Option<hour::Values>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<bool, DataError> {
+    let (directory, shard) = (store.directory, store.description.shard);
+    let stretches = share.stretches(store.description.stretches());
+    let total = stretches.len() * shard;
     let (mut lead, mut written) = (None, false);
+    // From the first change on the store is not what its inventory says.
+    let mut change = || match std::mem::replace(&mut written, true) {
+        true => Ok(()),
+        false => forget_inventory(directory),
+    };
+    if !work.has_statics(store)? {
+        change()?;
+        work.write_statics(store, work.known(&mut statics)?)?;
+    }
     for (done, number) in stretches.enumerate() {
         let state = journal::read(directory, &journal::name(number))?;
-        if state.and_then(|written| written.times).is_some_and(|times| work.is_done(&times)) {
+        let times = state.and_then(|written| written.times);
+        if times.map_or(Ok(false), |times| work.is_done(&times, &mut statics))? {
             lead = None;
-        } else {
-            if !written {
-                // From here on the store is not what its inventory says.
-                forget_inventory(directory)?;
-                written = true;
-            }
-            let statics = match &mut statics {
-                Some(statics) => statics,
-                empty => empty.insert(work.statics(work.first()?)?),
-            };
-            work.write_statics(&store, statics)?;
-            lead = work.stretch(&store, number, lead, statics)?;
-            progress(Progress { done: ((done + 1) * description.shard).min(total), total });
+            continue;
         }
+        change()?;
+        lead = work.stretch(store, writer, number, lead, work.known(&mut statics)?)?;
+        progress(Progress { done: ((done + 1) * shard).min(total), total });
     }
     Ok(written)
 }

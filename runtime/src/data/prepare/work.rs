@@ -1,7 +1,7 @@
 //! The work of a preparation: stretches of time read, judged and written, a file for each field.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use jiff::Timestamp;
@@ -11,16 +11,16 @@ use zarrs::array::Array;
 use zarrs::filesystem::FilesystemStore;
 
 use super::hour::{Hour, Judged, Read, Values};
+use super::write::{self, Packed, Writer, land};
 use super::{Deriver, check, within};
 use crate::data::archive::{Archive, DataError};
 use crate::data::journal::{
-    FOLDER, FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
+    self, FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
 };
 use crate::data::layout::{self, Description, StoredField, all_fields};
-use crate::data::quality::Judge;
+use crate::data::quality::{Check, Finding, Judge, outside_and_missing};
 use crate::data::shard::TileCodec;
 use crate::data::statistics::Growing;
-use crate::durable;
 
 /// Longest stretch in time steps, and the memory (bytes) that the fields of one stretch may take while it is made.
 const LONGEST: usize = 24;
@@ -45,8 +45,10 @@ pub(super) struct Work<'a> {
 #[derive(Debug)]
 pub(super) struct Lead {
     time: Timestamp,
-    hour: Hour,
-    usable: bool,
+    /// As the archive has it, which the checks look at.
+    read: Option<Hour>,
+    /// As samples are made of it, if they are.
+    kept: Option<Hour>,
 }
 
 impl<'a> Work<'a> {
@@ -88,47 +90,73 @@ impl<'a> Work<'a> {
         (MEMORY / per_time.max(1)).clamp(1, LONGEST).min(self.times.len().max(1))
     }
 
-    /// Writes what does not change, unless it has been written.
+    /// The fields that do not change and that the store keeps.
+    fn fixed(&self, store: &Store<'_>) -> Vec<usize> {
+        let fixed = |index: &usize| self.fields[*index].support == SupportPlan::Static && store.keeps(*index);
+        (0..self.fields.len()).filter(fixed).collect()
+    }
+
+    /// Whether all that does not change is written.
+    pub(super) fn has_statics(&self, store: &Store<'_>) -> Result<bool, DataError> {
+        let written = journal::read(store.directory, STATIC)?.unwrap_or_default();
+        Ok(self.fixed(store).iter().all(|index| written.fields.contains_key(&self.fields[*index].name)))
+    }
+
+    /// Writes what does not change.
     pub(super) fn write_statics(&self, store: &Store<'_>, statics: &Values) -> Result<(), DataError> {
-        let fixed: Vec<usize> = (0..self.fields.len()).filter(|index| statics[*index].is_some()).collect();
-        let all = |journal: &Journal| {
-            fixed
-                .iter()
-                .all(|i| !store.keeps(*i) || journal.written.fields.contains_key(&self.fields[*i].name))
+        let mut journal = match Journal::open(store.directory, STATIC) {
+            // Of several processes that begin together one writes; the values are the same.
+            Err(DataError::Busy { .. }) => return Ok(()),
+            journal => journal?,
         };
-        if let Some(written) = crate::data::journal::read(store.directory, STATIC)?
-            && fixed.iter().all(|i| !store.keeps(*i) || written.fields.contains_key(&self.fields[*i].name))
-        {
-            return Ok(());
-        }
-        // Of several processes that begin together one writes; the values are the same.
-        let Ok(journal) = Journal::open(store.directory, STATIC) else { return Ok(()) };
-        if all(&journal) {
-            return Ok(());
-        }
-        let journal = Mutex::new(journal);
-        for index in fixed.into_iter().filter(|index| store.keeps(*index)) {
+        for index in self.fixed(store) {
             let Some(values) = &statics[index] else { continue };
-            let record = Record { index, number: 0, hours: vec![Some(values)], mended: 0 };
+            if journal.written.fields.contains_key(&self.fields[index].name) {
+                continue;
+            }
             let statistics = Growing::of(values.view(), None);
-            store.write(&record, &self.fields[index], statistics, &journal)?;
+            let counts = counted(&self.fields[index], values, None);
+            let hours = vec![Some(&**values)];
+            let record = Record { index, number: 0, hours, counts, mended: 0, times: String::new() };
+            if let Some(packed) = store.packed(&record, &self.fields[index], statistics)? {
+                journal.push(Line::Field(land(store.directory, packed)?))?;
+            }
         }
         Ok(())
     }
 
     /// Whether a stretch is written and nothing that it lacks has come since.
-    pub(super) fn is_done(&self, times: &TimesRecord) -> bool {
-        let requests = self.requests();
-        !times.times.iter().any(|record| {
-            matches!(record.status, Status::Absent { .. })
-                && self.archive.absence(&requests, record.time).is_none()
+    pub(super) fn is_done(
+        &self,
+        times: &TimesRecord,
+        statics: &mut Option<Values>,
+    ) -> Result<bool, DataError> {
+        for record in times.times.iter().filter(|record| record.status.lacking().is_some()) {
+            if self.archive.absence(&self.requests(), record.time).is_some() {
+                continue;
+            }
+            // Its files are there; it lacks something still if they cannot be read.
+            let statics = self.known(statics)?;
+            if matches!(self.hour(record.time, statics)?, Read::Whole(_)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What does not change, read when it is needed first.
+    pub(super) fn known<'b>(&self, statics: &'b mut Option<Values>) -> Result<&'b Values, DataError> {
+        Ok(match statics {
+            Some(statics) => statics,
+            empty => empty.insert(self.statics(self.first()?)?),
         })
     }
 
-    /// Reads, judges and writes a stretch; gives its last time.
+    /// Reads and judges a stretch and hands it to be written; gives its last time.
     pub(super) fn stretch(
         &self,
         store: &Store<'_>,
+        writer: &Writer<'_>,
         number: usize,
         lead: Option<Lead>,
         statics: &Values,
@@ -136,30 +164,27 @@ impl<'a> Work<'a> {
         let shard = store.description.shard;
         let times = &self.times[number * shard..((number + 1) * shard).min(self.times.len())];
         let mut journal = Journal::open(store.directory, &stretch_name(number))?;
-        if journal.written.times.is_some() {
-            journal.clear()?;
-        }
         let lead = self.lead(times, lead, statics)?;
         let read: Vec<Read> =
             times.par_iter().map(|time| self.hour(*time, statics)).collect::<Result<_, _>>()?;
         let judged = self.judge_all(times, read, lead.as_ref());
         let (mut hours, mut records) = (Vec::new(), Vec::new());
-        for (time, judged) in times.iter().zip(judged) {
-            let (hour, status) = self.settle(*time, &judged, statics)?;
-            records.push(TimeRecord { time: *time, status, findings: judged.findings });
-            hours.push(hour.or(match judged.read {
-                Read::Whole(hour) => Some(hour),
-                Read::Absent(_) => None,
-            }));
+        for (time, judged) in times.iter().zip(&judged) {
+            let (hour, status) = self.settle(*time, judged, statics)?;
+            hours.push(hour);
+            records.push(TimeRecord { time: *time, status, findings: judged.findings.clone() });
         }
-        let usable: Vec<bool> = records.iter().map(|record| record.status.usable()).collect();
-        let journal = self.write(store, number, times, &hours, &usable, lead.as_ref(), journal)?;
-        journal
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Line::Times(TimesRecord { times: records }))?;
-        let last = times.last().copied().zip(hours.pop().flatten()).zip(usable.last().copied());
-        Ok(last.map(|((time, hour), usable)| Lead { time, hour, usable }))
+        let became = became(&records);
+        if journal.written.times.is_some() {
+            journal.clear()?;
+        }
+        // What was written when other times were there is written again.
+        journal.written.fields.retain(|_, field| field.times == became);
+        let stretch =
+            Stretch { number, times, hours: &hours, records: &records, lead: lead.as_ref(), became: &became };
+        self.write(store, writer, &stretch, journal)?;
+        let last = times.last().copied().zip(hours.pop()).zip(judged.into_iter().next_back());
+        Ok(last.map(|((time, kept), judged)| Lead { time, kept, read: judged.read.whole() }))
     }
 
     /// The time before the first of a stretch: the one just done, or read once more.
@@ -180,12 +205,10 @@ impl<'a> Work<'a> {
             Some(earlier) if !self.plan.repair.reject.is_empty() => Some(self.hour(earlier, statics)?),
             _ => None,
         };
-        let earlier = if let Some(Read::Whole(hour)) = &earlier { Some(hour) } else { None };
-        let judged = self.judged(read, earlier);
-        let (filled, status) = self.settle(before, &judged, statics)?;
-        let usable = status.usable();
-        let hour = filled.or(if let Read::Whole(hour) = judged.read { Some(hour) } else { None });
-        Ok(hour.map(|hour| Lead { time: before, hour, usable }))
+        let earlier = earlier.and_then(Read::whole);
+        let judged = self.judged(read, earlier.as_ref());
+        let (kept, _) = self.settle(before, &judged, statics)?;
+        Ok(Some(Lead { time: before, kept, read: judged.read.whole() }))
     }
 
     fn judge_all(&self, times: &[Timestamp], read: Vec<Read>, lead: Option<&Lead>) -> Vec<Judged> {
@@ -193,7 +216,7 @@ impl<'a> Work<'a> {
         for (index, read) in read.into_iter().enumerate() {
             let before = match (self.neighbour(times[index], -1), index.checked_sub(1)) {
                 (None, _) => None,
-                (Some(_), None) => lead.map(|lead| &lead.hour),
+                (Some(_), None) => lead.and_then(|lead| lead.read.as_ref()),
                 (Some(there), Some(last)) if times[last] == there => match &judged[last].read {
                     Read::Whole(hour) => Some(hour),
                     Read::Absent(_) => None,
@@ -205,65 +228,99 @@ impl<'a> Work<'a> {
         judged
     }
 
-    /// What becomes of a time, and the hour made in its place if one is.
+    /// What becomes of a time, and the hour that samples are made of, if there is one.
     fn settle(
         &self,
         time: Timestamp,
         judged: &Judged,
         statics: &Values,
     ) -> Result<(Option<Hour>, Status), DataError> {
-        if judged.sound().is_some() {
-            return Ok((None, Status::Present));
+        if let Some(hour) = judged.sound() {
+            return Ok((Some(hour.clone()), Status::Present));
         }
-        if let Some((hour, before, after)) = self.filled(time, statics)? {
-            return Ok((Some(hour), Status::Filled { before, after }));
-        }
-        Ok(match &judged.read {
-            Read::Absent(reason) => (None, Status::Absent { reason: reason.clone() }),
-            Read::Whole(_) => (None, Status::Rejected),
+        let absent = match &judged.read {
+            Read::Absent(reason) => Some(reason.clone()),
+            Read::Whole(_) => None,
+        };
+        Ok(match (self.filled(time, statics)?, absent) {
+            (Some((hour, before, after)), absent) => (Some(hour), Status::Filled { before, after, absent }),
+            (None, Some(reason)) => (None, Status::Absent { reason }),
+            (None, None) => (None, Status::Rejected),
         })
     }
 
-    /// Writes every field of a stretch that its journal does not have yet.
-    #[allow(clippy::too_many_arguments)]
+    /// Hands over every field of a stretch that its journal does not have yet.
     fn write(
         &self,
         store: &Store<'_>,
-        number: usize,
-        times: &[Timestamp],
-        hours: &[Option<Hour>],
-        usable: &[bool],
-        lead: Option<&Lead>,
+        writer: &Writer<'_>,
+        stretch: &Stretch<'_>,
         journal: Journal,
-    ) -> Result<Mutex<Journal>, DataError> {
+    ) -> Result<(), DataError> {
         let wanted: Vec<usize> = (0..self.fields.len())
             .filter(|i| store.keeps(*i) && self.fields[*i].support != SupportPlan::Static)
             .filter(|i| !journal.written.fields.contains_key(&self.fields[*i].name))
             .collect();
-        let journal = Mutex::new(journal);
+        let times = TimesRecord { times: stretch.records.to_vec() };
+        let writing = write::Stretch::new(journal, wanted.len(), times)?;
         wanted.into_par_iter().try_for_each(|index| {
-            let shown = |place: usize| -> Option<&Array3<f32>> {
-                hours[place].as_ref().filter(|_| usable[place]).and_then(|hour| hour.values[index].as_deref())
+            let shown =
+                |place: usize| stretch.hours[place].as_ref().and_then(|hour| hour.values[index].as_deref());
+            let hours: Vec<Option<&Array3<f32>>> = (0..stretch.times.len()).map(shown).collect();
+            let counts = hours.iter().zip(stretch.records).filter_map(|(hour, record)| {
+                let judged = (record.status == Status::Present).then_some(&record.findings[..]);
+                hour.map(|hour| counted(&self.fields[index], hour, judged))
+            });
+            let record = Record {
+                index,
+                number: stretch.number as u64,
+                counts: counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)),
+                hours,
+                mended: stretch.hours.iter().flatten().map(|hour| hour.mended[index]).sum(),
+                times: stretch.became.to_string(),
             };
-            let mut statistics = Growing::default();
-            for (place, time) in times.iter().enumerate() {
-                let Some(now) = shown(place).filter(|_| within(&self.plan.train, *time)) else { continue };
-                let before = self.neighbour(*time, -1).and_then(|there| match place.checked_sub(1) {
-                    Some(last) if times[last] == there => shown(last),
-                    Some(_) => None,
-                    None => lead
-                        .filter(|lead| lead.time == there && lead.usable)
-                        .and_then(|lead| lead.hour.values[index].as_deref()),
-                });
-                statistics.merge(&Growing::of(now.view(), before.map(|before| before.view())));
+            let statistics = self.statistics(stretch, &record);
+            match store.packed(&record, &self.fields[index], statistics)? {
+                Some(packed) => writer.hand(&writing, packed),
+                None => Ok(()),
             }
-            let values = (0..times.len()).map(shown).collect();
-            let mended = hours.iter().flatten().map(|hour| hour.mended[index]).sum();
-            let record = Record { index, number: number as u64, hours: values, mended };
-            store.write(&record, &self.fields[index], statistics, &journal)
-        })?;
-        Ok(journal)
+        })
     }
+
+    /// Of a field over the times of a stretch that lie in the training split.
+    fn statistics(&self, stretch: &Stretch<'_>, record: &Record<'_>) -> Growing {
+        let mut statistics = Growing::default();
+        for (place, time) in stretch.times.iter().enumerate() {
+            let Some(now) = record.hours[place].filter(|_| within(&self.plan.train, *time)) else { continue };
+            let before = self.neighbour(*time, -1).and_then(|there| match place.checked_sub(1) {
+                Some(last) if stretch.times[last] == there => record.hours[last],
+                Some(_) => None,
+                None => stretch
+                    .lead
+                    .filter(|lead| lead.time == there)
+                    .and_then(|lead| lead.kept.as_ref()?.values[record.index].as_deref()),
+            });
+            statistics.merge(&Growing::of(now.view(), before.map(|before| before.view())));
+        }
+        statistics
+    }
+}
+
+/// A stretch of times, ready to be written.
+struct Stretch<'a> {
+    number: usize,
+    times: &'a [Timestamp],
+    /// Those that samples are made of.
+    hours: &'a [Option<Hour>],
+    records: &'a [TimeRecord],
+    lead: Option<&'a Lead>,
+    became: &'a str,
+}
+
+/// What became of times, so that it can be compared.
+fn became(times: &[TimeRecord]) -> String {
+    let text = serde_json::json!(times.iter().map(|time| (time.time, &time.status)).collect::<Vec<_>>());
+    blake3::hash(text.to_string().as_bytes()).to_hex()[..16].to_string()
 }
 
 /// A store that is being written.
@@ -284,7 +341,11 @@ struct Record<'a> {
     index: usize,
     number: u64,
     hours: Vec<Option<&'a Array3<f32>>>,
+    /// Values out of range, and those that are missing.
+    counts: (u64, u64),
     mended: u64,
+    /// What became of the times.
+    times: String,
 }
 
 impl<'a> Store<'a> {
@@ -302,7 +363,7 @@ impl<'a> Store<'a> {
             let grid = &description.plan.grid;
             let depth = layout::depth(&description.plan, field)?;
             let shape = (grid.height, grid.width);
-            let codec = TileCodec::new(field, depth, shape, layout::tile(shape.0, shape.1))?;
+            let codec = TileCodec::new(depth, shape, layout::tile(shape.0, shape.1));
             Ok(Some(Kept { array, codec }))
         };
         let fields = all_fields(&description.plan).iter().map(open).collect::<Result<_, DataError>>()?;
@@ -313,71 +374,54 @@ impl<'a> Store<'a> {
         self.fields[index].is_some()
     }
 
-    /// Writes a file under its own name only when it is whole and on disk, then says so in the journal.
-    fn write(
+    /// The bytes of a field's file and what is to be said of them; nothing of a field that is not kept.
+    fn packed(
         &self,
         record: &Record<'_>,
         field: &StoredField,
         statistics: Growing,
-        journal: &Mutex<Journal>,
-    ) -> Result<(), DataError> {
-        let Some(kept) = &self.fields[record.index] else { return Ok(()) };
-        let array = &kept.array;
-        let failed = |reason: String| {
-            DataError::Archive(format!("the field `{}` cannot be written: {reason}", field.name))
-        };
-        let mut shard = vec![0; array.dimensionality()];
-        if field.support != SupportPlan::Static {
+    ) -> Result<Option<Packed>, DataError> {
+        let Some(kept) = &self.fields[record.index] else { return Ok(None) };
+        let mut shard = vec![0; kept.array.dimensionality()];
+        let fixed = field.support == SupportPlan::Static;
+        if !fixed {
             shard[0] = record.number;
         }
-        let fixed = field.support == SupportPlan::Static;
         let times = if fixed { 1 } else { self.description.shard };
-        let bytes = kept.codec.shard(times, &record.hours).map_err(failed)?;
-        let file = array.chunk_key(&shard).to_string();
-        let path = self.directory.join(&file);
-        let stretch = if fixed { STATIC.into() } else { stretch_name(record.number as usize) };
-        let way = self.directory.join(FOLDER).join("writing").join(format!("{stretch}-{}", field.name));
-        durable::write_by(&way, &path, &bytes).map_err(|source| DataError::File {
-            what: "cannot write",
-            path,
-            source,
+        let parts = kept.codec.shard(times, &record.hours).map_err(|reason| {
+            DataError::Archive(format!("the field `{}` cannot be written: {reason}", field.name))
         })?;
-        let line = Line::Field(FieldRecord {
+        let mut hash = blake3::Hasher::new();
+        for part in &parts {
+            hash.update(part);
+        }
+        let stretch = if fixed { STATIC.into() } else { stretch_name(record.number as usize) };
+        let said = FieldRecord {
             field: field.name.clone(),
-            file,
-            bytes: bytes.len() as u64,
-            blake3: blake3::hash(&bytes).to_hex().to_string(),
+            file: kept.array.chunk_key(&shard).to_string(),
+            bytes: parts.iter().map(|part| part.len() as u64).sum(),
+            blake3: hash.finalize().to_hex().to_string(),
+            values: record.hours.iter().flatten().map(|hour| hour.len() as u64).sum(),
+            outside: record.counts.0,
+            missing: record.counts.1,
             mended: record.mended,
+            times: record.times.clone(),
             statistics,
-            ..counted(field, &record.hours)
-        });
-        journal.lock().unwrap_or_else(PoisonError::into_inner).push(line)
+        };
+        Ok(Some(Packed { way: format!("{stretch}-{}", field.name), parts, record: said }))
     }
 }
 
-/// How many values a field has, and how many of them are out of range or missing.
-fn counted(field: &StoredField, hours: &[Option<&Array3<f32>>]) -> FieldRecord {
-    // A bound that f32 cannot hold is met by the nearest f32.
-    let low = field.range.0.map_or(f32::NEG_INFINITY, |low| low as f32);
-    let high = field.range.1.map_or(f32::INFINITY, |high| high as f32);
-    let mut record = FieldRecord::default();
-    for values in hours.iter().flatten() {
-        record.values += values.len() as u64;
-        let whole = values.as_standard_layout();
-        // Few enough for counts of 32 bits, of which a register holds more.
-        let chunks = whole.as_slice().unwrap_or_default().par_chunks(1 << 20);
-        let counts = chunks.map(|chunk| {
-            let (mut missing, mut outside) = (0_u32, 0_u32);
-            for value in chunk {
-                let finite = value.is_finite();
-                missing += u32::from(!finite);
-                outside += u32::from(finite & !(low <= *value && *value <= high));
-            }
-            (u64::from(missing), u64::from(outside))
-        });
-        let (missing, outside) = counts.reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        record.missing += missing;
-        record.outside += outside;
+/// How many values of a field are out of range and how many are missing: of a time that was judged the findings say so.
+fn counted(field: &StoredField, values: &Array3<f32>, judged: Option<&[Finding]>) -> (u64, u64) {
+    match judged {
+        Some(findings) => {
+            let points = |check: Check| {
+                let of = findings.iter().filter(|one| one.check == check && one.field == field.name);
+                of.map(|finding| finding.points).sum()
+            };
+            (points(Check::OutsideRange), points(Check::Missing))
+        }
+        None => outside_and_missing(values, field.range),
     }
-    record
 }

@@ -213,7 +213,8 @@ impl Judge {
             field: field.name.clone(),
             level: field.levels.get(level).copied().flatten(),
             points,
-            worst,
+            // Neither infinity nor what is no number at all is one of JSON.
+            worst: if worst.is_finite() { worst } else { f64::MAX },
             rejects: self.rejects.contains(&check),
         }
     }

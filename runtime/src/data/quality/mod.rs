@@ -18,6 +18,7 @@ pub use check::{Check, Finding};
 pub use correction::Correction;
 pub use judge::Judge;
 pub use mend::{between, fill_holes};
+pub use scan::outside_and_missing;
 
 /// Fields of one time by the recipe's names, (C, H, W), C = 1 without levels, in SI.
 pub type Fields<'a> = BTreeMap<&'a str, ArrayView3<'a, f32>>;

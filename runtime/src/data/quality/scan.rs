@@ -1,7 +1,8 @@
 //! One pass over the values of a plane: what is missing, what lies outside, the ends. No branch depends on a value, so that the
 //! compiler makes vectors of it.
 
-use ndarray::ArrayView2;
+use ndarray::parallel::prelude::*;
+use ndarray::{Array3, ArrayView2, Axis};
 
 /// Lanes of the counters; each takes every sixteenth value of a row.
 const LANES: usize = 16;
@@ -50,6 +51,15 @@ pub(super) fn scan(plane: &ArrayView2<'_, f32>, low: f32, high: f32) -> Scan {
         }
     }
     scan
+}
+
+/// How many values of a field lie outside a range, as nearly as f32 holds it, and how many are missing.
+#[must_use]
+pub fn outside_and_missing(values: &Array3<f32>, range: (Option<f64>, Option<f64>)) -> (u64, u64) {
+    let low = range.0.map_or(f32::NEG_INFINITY, |low| low as f32);
+    let high = range.1.map_or(f32::INFINITY, |high| high as f32);
+    let planes = values.axis_iter(Axis(0)).into_par_iter().map(|plane| scan(&plane, low, high));
+    planes.map(|scan| (scan.outside, scan.missing)).reduce(|| (0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
 }
 
 impl Scan {

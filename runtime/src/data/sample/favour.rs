@@ -86,7 +86,7 @@ impl Truth {
     /// A field that the store lacks or that cannot be read.
     pub fn blocks(&self, store: &Store, time: usize) -> Result<Blocks, DataError> {
         let read = |name: &String| Ok((name.clone(), store.read(name, time)?));
-        let arrays: Vec<(String, Arc<Array3<f32>>)> =
+        let arrays: Vec<(String, Array3<f32>)> =
             self.plan.inputs.iter().map(read).collect::<Result<_, DataError>>()?;
         let fields = arrays.iter().map(|(name, array)| (name.clone(), array.view())).collect();
         let held = self.kernels.derive(&[&self.plan], &fields)?;

@@ -1,12 +1,10 @@
 //! The arrays of samples and batches, read from a store.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use aurora_compiler::plan::data::SupportPlan;
 use jiff::Timestamp;
-use ndarray::{Array2, Array3, Array4, Array5, Axis};
+use ndarray::{Array2, Array3, Array4, Array5, ArrayViewMut3, Axis};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 
 use super::{SampleIndex, Window};
 use crate::data::archive::DataError;
@@ -86,89 +84,92 @@ impl Selection {
     }
 }
 
-/// One field at one time in a sample's window and spacing.
-fn part(store: &Store, index: &SampleIndex, name: &str, time: usize) -> Result<Arc<Array3<f32>>, DataError> {
-    let array = store.window(name, time, index.window.finer(index.factor))?;
+/// One field at one time in a sample's window and spacing, into (C, H, W).
+fn fill(
+    store: &Store,
+    index: &SampleIndex,
+    name: &str,
+    time: usize,
+    mut out: ArrayViewMut3<'_, f32>,
+) -> Result<(), DataError> {
     if index.factor == 1 {
-        return Ok(array);
+        return store.fill(name, time, index.window, out);
     }
-    let planes: Vec<Array2<f32>> =
-        array.outer_iter().map(|plane| coarse(&plane.to_owned(), index.factor)).collect();
-    let views: Vec<_> = planes.iter().map(|plane| plane.view()).collect();
-    let stacked = ndarray::stack(Axis(0), &views);
-    stacked.map(Arc::new).map_err(|error| DataError::Plan(format!("`{name}`: {error}")))
+    let fine = store.window(name, time, index.window.finer(index.factor))?;
+    for (mut out, plane) in out.outer_iter_mut().zip(fine.outer_iter()) {
+        out.assign(&coarse(&plane.to_owned(), index.factor));
+    }
+    Ok(())
 }
 
-/// Reads the arrays of one sample, several at a time.
+/// Reads the arrays of one sample.
 ///
 /// # Errors
-/// A field the store lacks, a damaged chunk.
+/// As [`load_batch`].
 pub fn load(store: &Store, index: &SampleIndex, selection: &Selection) -> Result<Sample, DataError> {
-    let steps = |names: &[String], times: &[usize]| {
-        names
-            .par_iter()
-            .map(|name| {
-                let arrays = times
-                    .iter()
-                    .map(|time| part(store, index, name, *time))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
-                let stacked = ndarray::stack(Axis(0), &views)
-                    .map_err(|error| DataError::Plan(format!("`{name}` has no steps to load: {error}")))?;
-                Ok((name.clone(), stacked))
-            })
-            .collect::<Result<BTreeMap<_, _>, DataError>>()
+    let batch = load_batch(store, std::slice::from_ref(index), selection)?;
+    let alone = |fields: BTreeMap<String, Array5<f32>>| {
+        fields.into_iter().map(|(name, field)| (name, field.index_axis_move(Axis(0), 0))).collect()
     };
-    let targets: &[String] = if index.targets.is_empty() { &[] } else { &selection.targets };
-    let statics = selection
-        .statics
-        .iter()
-        .map(|name| Ok((name.clone(), part(store, index, name, 0)?.index_axis(Axis(0), 0).to_owned())))
-        .collect::<Result<_, DataError>>()?;
+    let statics = batch.statics.into_iter().map(|(name, field)| (name, field.index_axis_move(Axis(0), 0)));
     Ok(Sample {
         index: index.clone(),
-        inputs: steps(&selection.inputs, &index.inputs)?,
-        targets: steps(targets, &index.targets)?,
-        statics,
+        inputs: alone(batch.inputs),
+        targets: alone(batch.targets),
+        statics: statics.collect(),
     })
 }
 
-/// Reads and stacks the samples of a batch.
+/// Reads the samples of a batch, each field straight to its place among the others.
 ///
 /// # Errors
-/// As [`load`]; no samples.
+/// A field the store lacks, a damaged chunk, samples of different sizes, no samples.
 pub fn load_batch(store: &Store, indices: &[SampleIndex], selection: &Selection) -> Result<Batch, DataError> {
-    let samples = indices.iter().map(|index| load(store, index, selection)).collect::<Result<Vec<_>, _>>()?;
-    let Some(first) = samples.first() else {
+    let Some(first) = indices.first() else {
         return Err(DataError::Plan("a batch needs at least one sample".into()));
     };
-    let unlike = |name: &str, error: ndarray::ShapeError| {
-        DataError::Plan(format!("the samples of `{name}` do not stack: {error}"))
+    let shape = |index: &SampleIndex| {
+        (index.factor, index.window.height, index.window.width, index.inputs.len(), index.targets.len())
     };
-    let stack = |part: fn(&Sample) -> &BTreeMap<String, Array4<f32>>| {
-        part(first)
-            .keys()
-            .map(|name| {
-                let views: Vec<_> =
-                    samples.iter().filter_map(|sample| part(sample).get(name)).map(|a| a.view()).collect();
-                let stacked = ndarray::stack(Axis(0), &views).map_err(|error| unlike(name, error))?;
-                Ok((name.clone(), stacked))
-            })
-            .collect::<Result<BTreeMap<_, _>, DataError>>()
+    if indices.iter().any(|index| shape(index) != shape(first)) {
+        return Err(DataError::Plan("the samples of a batch are not of one size".into()));
+    }
+    let steps = |names: &[String], times: fn(&SampleIndex) -> &[usize]| {
+        let field = |name: &String| Ok((name.clone(), stacked(store, indices, name, times)?));
+        names.par_iter().map(field).collect::<Result<BTreeMap<_, _>, DataError>>()
     };
     let fixed = |name: &String| {
-        let views: Vec<_> =
-            samples.iter().filter_map(|sample| sample.statics.get(name)).map(|a| a.view()).collect();
-        let stacked = ndarray::stack(Axis(0), &views).map_err(|error| unlike(name, error))?;
-        Ok((name.clone(), stacked))
+        let field = stacked(store, indices, name, |_| &[0])?;
+        Ok((name.clone(), field.index_axis_move(Axis(1), 0).index_axis_move(Axis(1), 0)))
     };
+    let targets: &[String] = if first.targets.is_empty() { &[] } else { &selection.targets };
     Ok(Batch {
         times: indices.iter().map(|index| index.time).collect(),
         windows: indices.iter().map(|index| index.window).collect(),
-        factor: first.index.factor,
+        factor: first.factor,
         corrections: indices.iter().map(|index| index.correction).collect(),
-        inputs: stack(|sample| &sample.inputs)?,
-        targets: stack(|sample| &sample.targets)?,
-        statics: first.statics.keys().map(fixed).collect::<Result<_, DataError>>()?,
+        inputs: steps(&selection.inputs, |index| &index.inputs)?,
+        targets: steps(targets, |index| &index.targets)?,
+        statics: selection.statics.iter().map(fixed).collect::<Result<_, DataError>>()?,
     })
+}
+
+/// A field of several samples at several times each, (B, T, C, H, W).
+fn stacked(
+    store: &Store,
+    indices: &[SampleIndex],
+    name: &str,
+    times: fn(&SampleIndex) -> &[usize],
+) -> Result<Array5<f32>, DataError> {
+    let Some(first) = indices.first().filter(|first| !times(first).is_empty()) else {
+        return Err(DataError::Plan(format!("`{name}` has no steps to load")));
+    };
+    let Window { height, width, .. } = first.window;
+    let shape = (indices.len(), times(first).len(), store.depth(name)?, height, width);
+    let mut field = Array5::zeros(shape);
+    field.outer_iter_mut().into_par_iter().zip(indices).try_for_each(|(mut sample, index)| {
+        let steps = sample.outer_iter_mut().into_par_iter().zip(times(index));
+        steps.try_for_each(|(out, time)| fill(store, index, name, *time, out))
+    })?;
+    Ok(field)
 }

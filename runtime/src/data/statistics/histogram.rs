@@ -6,7 +6,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use ndarray::ArrayView2;
 
 /// Bits of an f32 that are not looked at.
 const DROPPED: u32 = 15;
@@ -18,22 +17,35 @@ pub struct Histogram {
     bins: Vec<(u32, u64)>,
 }
 
+/// Counts of every bin, while values are counted.
+#[derive(Debug)]
+pub(super) struct Counts(Vec<u32>);
+
+impl Counts {
+    pub(super) fn new() -> Self {
+        Self(vec![0; BINS])
+    }
+
+    /// Counts the finite ones of these values.
+    pub(super) fn add(&mut self, values: &[f32]) {
+        for value in values.iter().filter(|value| value.is_finite()) {
+            self.0[bin(*value) as usize] += 1;
+        }
+    }
+
+    pub(super) fn histogram(&self) -> Histogram {
+        let filled = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
+        Histogram { bins: filled.map(|(bin, count)| (bin as u32, u64::from(*count))).collect() }
+    }
+}
+
 impl Histogram {
     /// Of the finite values of a plane.
-    #[must_use]
-    pub fn of(plane: ArrayView2<'_, f32>) -> Self {
-        let mut counts = vec![0_u32; BINS];
-        let mut count = |value: f32| {
-            if value.is_finite() {
-                counts[bin(value) as usize] += 1;
-            }
-        };
-        match plane.as_slice() {
-            Some(values) => values.iter().for_each(|value| count(*value)),
-            None => plane.iter().for_each(|value| count(*value)),
-        }
-        let filled = counts.iter().enumerate().filter(|(_, count)| **count > 0);
-        Self { bins: filled.map(|(bin, count)| (bin as u32, u64::from(*count))).collect() }
+    #[cfg(test)]
+    fn of(plane: ndarray::ArrayView2<'_, f32>) -> Self {
+        let mut counts = Counts::new();
+        plane.iter().for_each(|value| counts.add(&[*value]));
+        counts.histogram()
     }
 
     /// Adds the counts of further values.

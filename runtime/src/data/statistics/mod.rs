@@ -4,15 +4,20 @@
 //! A plane's moments are summed by one thread in the order of its points, planes are merged in the order of time with
 //! the formula of Chan, Golub and LeVeque (1983, The American Statistician 37, 242–247).
 
-use ndarray::{ArrayView3, Axis};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 mod histogram;
 mod moments;
 
+use histogram::Counts;
 pub use histogram::Histogram;
 pub use moments::Moments;
+use moments::Sums;
+
+/// Values that are looked at in one go, so that they stay in the nearest cache; a multiple of the lanes of [`Sums`].
+const PART: usize = 4096;
 
 /// The shares of all values at which quantiles are told.
 pub const SHARES: [f64; 11] = [0.0001, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 0.9999];
@@ -43,17 +48,18 @@ impl Growing {
     /// Of one time's array and of the one before, (C, H, W).
     #[must_use]
     pub fn of(now: ArrayView3<'_, f32>, before: Option<ArrayView3<'_, f32>>) -> Self {
-        let planes = || (0..now.dim().0).into_par_iter();
-        let plane = |level: usize| now.index_axis(Axis(0), level);
-        let change = |level| {
-            let before = before.as_ref()?.index_axis(Axis(0), level);
-            Some(Moments::of_change(before, plane(level)))
+        let level = |level: usize| {
+            let before = before.as_ref().map(|before| before.index_axis(Axis(0), level));
+            plane(now.index_axis(Axis(0), level), before)
         };
-        Self {
-            levels: planes().map(|level| Moments::of(plane(level))).collect(),
-            changes: if before.is_some() { planes().filter_map(change).collect() } else { Vec::new() },
-            counts: planes().map(|level| Histogram::of(plane(level))).collect(),
+        let planes: Vec<_> = (0..now.dim().0).into_par_iter().map(level).collect();
+        let mut all = Self::default();
+        for (moments, changes, counts) in planes {
+            all.levels.push(moments);
+            all.changes.extend(changes);
+            all.counts.push(counts);
         }
+        all
     }
 
     /// Adds a later time or stretch of times, which has the same levels.
@@ -82,6 +88,32 @@ impl Growing {
     pub fn counts(&self) -> &[Histogram] {
         &self.counts
     }
+}
+
+/// All statistics of a plane in one pass over it, part by part.
+fn plane(
+    now: ArrayView2<'_, f32>,
+    before: Option<ArrayView2<'_, f32>>,
+) -> (Moments, Option<Moments>, Histogram) {
+    let now = now.as_standard_layout();
+    let before = before.as_ref().map(|before| before.as_standard_layout());
+    let before = before.as_ref().and_then(|before| before.as_slice());
+    let (mut sums, mut changes, mut counts) = (Sums::default(), Sums::default(), Counts::new());
+    let mut change = [0.0; PART];
+    for (place, part) in now.as_slice().unwrap_or_default().chunks(PART).enumerate() {
+        sums.add(part);
+        counts.add(part);
+        if let Some(before) = before.and_then(|before| before.get(place * PART..place * PART + part.len())) {
+            let change = &mut change[..part.len()];
+            change
+                .iter_mut()
+                .zip(part)
+                .zip(before)
+                .for_each(|((change, now), before)| *change = now - before);
+            changes.add(change);
+        }
+    }
+    (sums.moments(), before.map(|_| changes.moments()), counts.histogram())
 }
 
 fn grow<T: Clone>(mine: &mut Vec<T>, theirs: &[T], merge: fn(&mut T, &T)) {

@@ -1,6 +1,5 @@
 //! Count, mean, spread and extremes of a plane's values.
 
-use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 /// Sums are kept in this many lanes, whatever the machine, so that every machine gives the same bits.
@@ -24,9 +23,13 @@ impl Default for Moments {
     }
 }
 
-/// What one pass over values adds up, about a first guess of their mean.
-struct Sums {
-    count: [u64; LANES],
+/// What one pass over values adds up, about a first guess of their mean: the first finite one of them, so that nothing is lost
+/// far from zero.
+#[derive(Clone, Debug)]
+pub(super) struct Sums {
+    guess: f32,
+    values: u64,
+    missing: [u32; LANES],
     sum: [f64; LANES],
     squares: [f64; LANES],
     minimum: [f32; LANES],
@@ -35,44 +38,11 @@ struct Sums {
 
 impl Moments {
     /// Of the finite values of a plane.
-    #[must_use]
-    pub fn of(plane: ArrayView2<'_, f32>) -> Self {
-        match plane.as_slice() {
-            Some(values) => Self::of_chunks(values.chunks(LANES).map(padded)),
-            None => Self::of(plane.as_standard_layout().view()),
-        }
-    }
-
-    /// Of what has changed from one plane to the next of the same shape.
-    #[must_use]
-    pub fn of_change(before: ArrayView2<'_, f32>, now: ArrayView2<'_, f32>) -> Self {
-        let change = |(before, now): (&[f32], &[f32])| {
-            let (before, now) = (padded(before), padded(now));
-            std::array::from_fn(|lane| now[lane] - before[lane])
-        };
-        match (before.as_slice(), now.as_slice()) {
-            (Some(before), Some(now)) => {
-                Self::of_chunks(before.chunks(LANES).zip(now.chunks(LANES)).map(change))
-            }
-            _ => Self::of_change(before.as_standard_layout().view(), now.as_standard_layout().view()),
-        }
-    }
-
-    /// Of the finite ones of these values: deviations from the first of them are added up, so that nothing is lost far
-    /// from zero.
-    fn of_chunks(chunks: impl Iterator<Item = [f32; LANES]> + Clone) -> Self {
-        let Some(guess) = chunks.clone().flatten().find(|value| value.is_finite()) else {
-            return Self::default();
-        };
-        let mut sums = Sums {
-            count: [0; LANES],
-            sum: [0.0; LANES],
-            squares: [0.0; LANES],
-            minimum: [f32::INFINITY; LANES],
-            maximum: [f32::NEG_INFINITY; LANES],
-        };
-        chunks.for_each(|chunk| sums.add(&chunk, f64::from(guess)));
-        sums.moments(f64::from(guess))
+    #[cfg(test)]
+    fn of(plane: ndarray::ArrayView2<'_, f32>) -> Self {
+        let mut sums = Sums::default();
+        plane.iter().copied().collect::<Vec<f32>>().chunks(LANES * 3).for_each(|chunk| sums.add(chunk));
+        sums.moments()
     }
 
     /// Adds the moments of further values.
@@ -100,39 +70,68 @@ impl Moments {
     }
 }
 
-/// Up to `LANES` values, filled up with missing ones.
-fn padded(values: &[f32]) -> [f32; LANES] {
-    match values.try_into() {
-        Ok(whole) => whole,
-        Err(_) => std::array::from_fn(|lane| values.get(lane).copied().unwrap_or(f32::NAN)),
+impl Default for Sums {
+    fn default() -> Self {
+        Self {
+            guess: f32::NAN,
+            values: 0,
+            missing: [0; LANES],
+            sum: [0.0; LANES],
+            squares: [0.0; LANES],
+            minimum: [f32::INFINITY; LANES],
+            maximum: [f32::NEG_INFINITY; LANES],
+        }
     }
 }
 
 impl Sums {
+    /// Adds further values; all chunks but the last have a multiple of `LANES`. At most 2³² values a lane.
+    pub(super) fn add(&mut self, values: &[f32]) {
+        if self.guess.is_nan() {
+            let Some(guess) = values.iter().copied().find(|value| value.is_finite()) else { return };
+            self.guess = guess;
+        }
+        self.values += values.len() as u64;
+        let (whole, rest) = values.as_chunks::<LANES>();
+        // Sums of its own, that the compiler keeps them in registers.
+        let mut sums = self.clone();
+        whole.iter().for_each(|chunk| sums.take(chunk));
+        if !rest.is_empty() {
+            let mut chunk = [f32::NAN; LANES];
+            chunk[..rest.len()].copy_from_slice(rest);
+            sums.take(&chunk);
+            sums.values += (LANES - rest.len()) as u64;
+        }
+        *self = sums;
+    }
+
     #[inline(always)]
-    fn add(&mut self, chunk: &[f32; LANES], guess: f64) {
+    fn take(&mut self, chunk: &[f32; LANES]) {
         for (lane, value) in chunk.iter().enumerate() {
-            let finite = value.is_finite();
-            let apart = if finite { f64::from(*value) - guess } else { 0.0 };
-            self.count[lane] += u64::from(finite);
+            let finite = value.abs() < f32::INFINITY;
+            // The guess adds nothing to the sums, and the extremes have it.
+            let value = if finite { *value } else { self.guess };
+            let apart = f64::from(value) - f64::from(self.guess);
+            self.missing[lane] += u32::from(!finite);
             self.sum[lane] += apart;
             self.squares[lane] += apart * apart;
-            self.minimum[lane] = self.minimum[lane].min(if finite { *value } else { f32::INFINITY });
-            self.maximum[lane] = self.maximum[lane].max(if finite { *value } else { f32::NEG_INFINITY });
+            self.minimum[lane] = if value < self.minimum[lane] { value } else { self.minimum[lane] };
+            self.maximum[lane] = if value > self.maximum[lane] { value } else { self.maximum[lane] };
         }
     }
 
-    fn moments(&self, guess: f64) -> Moments {
+    pub(super) fn moments(&self) -> Moments {
+        let each = self.values / LANES as u64;
         let mut all = Moments::default();
         for lane in 0..LANES {
-            let count = self.count[lane];
+            let count = each - u64::from(self.missing[lane]);
             if count == 0 {
                 continue;
             }
             let mean = self.sum[lane] / count as f64;
             all.merge(&Moments {
                 count,
-                mean: guess + mean,
+                mean: f64::from(self.guess) + mean,
                 squares: (self.squares[lane] - self.sum[lane] * mean).max(0.0),
                 minimum: f64::from(self.minimum[lane]),
                 maximum: f64::from(self.maximum[lane]),
@@ -156,14 +155,6 @@ mod tests {
         let mut sum = nothing;
         sum.merge(&moments);
         assert_eq!(sum, moments);
-    }
-
-    #[test]
-    fn changes_are_of_points_that_both_have() {
-        let before = ndarray::arr2(&[[1.0, f32::NAN, 2.0]]);
-        let now = ndarray::arr2(&[[4.0, 5.0, 3.0]]);
-        let moments = Moments::of_change(before.view(), now.view());
-        assert_eq!((moments.count, moments.mean, moments.deviation()), (2, 2.0, 1.0));
     }
 
     /// Values far from zero with a small spread, where sums of squares of the values themselves lose everything.

@@ -1,4 +1,7 @@
 //! A prepared training store, opened for reading: whole fields or windows of them.
+//!
+//! Decoded tiles are kept where they are likely to be asked for again: where all of them fit the memory set aside, and where
+//! a tile is a whole plane. Of larger stores only what a window touches is decoded, straight to where it is wanted.
 
 mod cache;
 pub mod verify;
@@ -10,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use jiff::Timestamp;
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, ArrayViewMut3, Axis, s};
 use rayon::prelude::*;
 use zarrs::array::{Array, ArrayShardedReadableExt, ArrayShardedReadableExtCache};
 use zarrs::filesystem::FilesystemStore;
@@ -27,7 +30,7 @@ use cache::Cache;
 /// Decoded arrays kept in memory by default, in bytes.
 pub const CACHE: usize = 2 << 30;
 
-/// A whole store. Reading is thread-safe; decoded arrays are kept up to a bound, the longest unused goes first.
+/// A whole store. Reading is thread-safe.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
@@ -39,7 +42,8 @@ pub struct Store {
     latitude: Array2<f32>,
     longitude: Array2<f32>,
     fields: BTreeMap<String, Opened>,
-    cache: Mutex<Cache>,
+    /// Nothing if decoded tiles are not kept.
+    cache: Option<Mutex<Cache>>,
 }
 
 #[derive(Debug)]
@@ -91,7 +95,7 @@ impl Store {
             return Err(broken("its inventory is of other times".into()));
         }
         let usable = |(_, record): &(usize, &TimeRecord)| record.status.usable();
-        let (places, times) = inventory
+        let (places, times): (Vec<usize>, Vec<Timestamp>) = inventory
             .times
             .iter()
             .enumerate()
@@ -122,7 +126,7 @@ impl Store {
                 depth,
                 shard,
                 tile,
-                codec: TileCodec::new(&field, depth, (plan.grid.height, plan.grid.width), tile)?,
+                codec: TileCodec::new(depth, (plan.grid.height, plan.grid.width), tile),
                 index: Index(ArrayShardedReadableExtCache::new(&array)),
                 array,
                 storage: Arc::clone(&storage),
@@ -130,6 +134,9 @@ impl Store {
             };
             fields.insert(opened.field.name.clone(), opened);
         }
+        let (height, width) = latitude.dim();
+        let all: usize = fields.values().map(|field| field.depth * height * width * 4).sum();
+        let kept = layout::tile(height, width) == (height, width) || all.saturating_mul(times.len()) <= cache;
         Ok(Self {
             path: directory.to_path_buf(),
             plan,
@@ -139,7 +146,7 @@ impl Store {
             latitude,
             longitude,
             fields,
-            cache: Mutex::new(Cache::new(cache)),
+            cache: kept.then(|| Mutex::new(Cache::new(cache))),
         })
     }
 
@@ -190,11 +197,19 @@ impl Store {
         self.fields.values().map(|opened| &opened.field)
     }
 
+    /// Levels of a field, 1 without any.
+    ///
+    /// # Errors
+    /// A name it does not have.
+    pub fn depth(&self, name: &str) -> Result<usize, DataError> {
+        self.opened(name).map(|opened| opened.depth)
+    }
+
     /// One field at one of [`Store::times`]: (C, H, W), C = 1 without levels. A static field is the same at all.
     ///
     /// # Errors
     /// A name or a time it does not have; a chunk that is missing or damaged, named with its file.
-    pub fn read(&self, name: &str, time: usize) -> Result<Arc<Array3<f32>>, DataError> {
+    pub fn read(&self, name: &str, time: usize) -> Result<Array3<f32>, DataError> {
         self.window(name, time, Window::whole(self.latitude.dim()))
     }
 
@@ -202,70 +217,119 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::read`]; a window that reaches out of the grid.
-    pub fn window(&self, name: &str, time: usize, window: Window) -> Result<Arc<Array3<f32>>, DataError> {
-        let Some(opened) = self.fields.get(name) else {
-            return Err(DataError::NotStored { path: self.path.clone(), field: name.into() });
-        };
-        let reason = match self.places.get(time) {
-            _ if !window.fits(self.latitude.dim()) => format!("its grid does not hold {window:?}"),
-            None => format!("it has {} times, so no number {time}", self.times.len()),
-            Some(time) => {
-                let time = if opened.field.support == SupportPlan::Static { 0 } else { *time };
-                return self.assembled(opened, time, window);
-            }
-        };
-        Err(DataError::Store { path: self.path.clone(), reason })
-    }
-
-    /// Puts the tiles that a window touches together.
-    fn assembled(&self, opened: &Opened, time: usize, window: Window) -> Result<Arc<Array3<f32>>, DataError> {
-        let (height, width) = opened.tile;
-        let rows = window.row / height..(window.row + window.height).div_ceil(height);
-        let columns = window.column / width..(window.column + window.width).div_ceil(width);
-        let touched: Vec<(usize, usize)> =
-            rows.flat_map(|row| columns.clone().map(move |column| (row, column))).collect();
-        let whole = (window.height, window.width) == (height, width);
-        if let ([(row, column)], true) = (&touched[..], whole) {
-            return self.tile(opened, time, *row, *column);
+    pub fn window(&self, name: &str, time: usize, window: Window) -> Result<Array3<f32>, DataError> {
+        if !window.fits(self.latitude.dim()) {
+            return Err(self.outside(window));
         }
-        let tiles: Vec<Arc<Array3<f32>>> = touched
-            .par_iter()
-            .map(|(row, column)| self.tile(opened, time, *row, *column))
-            .collect::<Result<_, _>>()?;
-        let mut array = Array3::zeros((opened.depth, window.height, window.width));
-        for ((row, column), tile) in touched.into_iter().zip(tiles) {
-            let (top, left) = (row * height, column * width);
-            let (first, last) = (top.max(window.row), (top + height).min(window.row + window.height));
-            let (west, east) = (left.max(window.column), (left + width).min(window.column + window.width));
-            let from = tile.slice(s![.., first - top..last - top, west - left..east - left]);
-            let rows = first - window.row..last - window.row;
-            array.slice_mut(s![.., rows, west - window.column..east - window.column]).assign(&from);
-        }
-        Ok(Arc::new(array))
-    }
-
-    fn tile(
-        &self,
-        opened: &Opened,
-        time: usize,
-        row: usize,
-        column: usize,
-    ) -> Result<Arc<Array3<f32>>, DataError> {
-        let key = (opened.number, time, row, column);
-        if let Some(array) = self.lock().get(&key) {
-            return Ok(array);
-        }
-        let read = guarded(|| opened.read(time, row, column));
-        let contradicts =
-            |reason| DataError::Chunk { field: opened.field.name.clone(), path: self.path.clone(), reason };
-        let array = Arc::new(read.map_err(contradicts)??);
-        self.lock().insert(key, &array);
+        let mut array = Array3::zeros((self.depth(name)?, window.height, window.width));
+        self.fill(name, time, window, array.view_mut())?;
         Ok(array)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Cache> {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    /// As [`Store::window`], into `out`: (C, rows, columns) of the window.
+    ///
+    /// # Errors
+    /// As [`Store::window`]; an array of another shape.
+    pub fn fill(
+        &self,
+        name: &str,
+        time: usize,
+        window: Window,
+        out: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), DataError> {
+        let opened = self.opened(name)?;
+        let broken = |reason| DataError::Store { path: self.path.clone(), reason };
+        if !window.fits(self.latitude.dim()) {
+            return Err(self.outside(window));
+        }
+        if out.dim() != (opened.depth, window.height, window.width) {
+            return Err(broken(format!("`{name}` does not fit an array of {:?}", out.dim())));
+        }
+        let place = self.places.get(time);
+        let place =
+            place.ok_or_else(|| broken(format!("it has {} times, so no number {time}", self.times.len())))?;
+        let time = if opened.field.support == SupportPlan::Static { 0 } else { *place };
+        let pieces = pieces(opened.tile, window, out);
+        pieces.into_par_iter().try_for_each(|(tile, corner, out)| self.piece(opened, time, tile, corner, out))
     }
+
+    fn opened(&self, name: &str) -> Result<&Opened, DataError> {
+        let lacks = || DataError::NotStored { path: self.path.clone(), field: name.into() };
+        self.fields.get(name).ok_or_else(lacks)
+    }
+
+    fn outside(&self, window: Window) -> DataError {
+        let reason = format!("its grid does not hold {window:?}");
+        DataError::Store { path: self.path.clone(), reason }
+    }
+
+    /// The part of a tile that begins at `corner`.
+    fn piece(
+        &self,
+        opened: &Opened,
+        time: usize,
+        tile: (usize, usize),
+        corner: (usize, usize),
+        mut out: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), DataError> {
+        let read = |corner, out: ArrayViewMut3<'_, f32>| {
+            let contradicts = |reason| DataError::Chunk {
+                field: opened.field.name.clone(),
+                path: self.path.clone(),
+                reason,
+            };
+            guarded(|| opened.read(time, tile, corner, out)).map_err(contradicts)?
+        };
+        let Some(cache) = &self.cache else { return read(corner, out) };
+        let lock = || cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (opened.number, time, tile.0, tile.1);
+        let kept = lock().get(&key);
+        let whole = match kept {
+            Some(whole) => whole,
+            None => {
+                let mut whole = Array3::zeros((opened.depth, opened.tile.0, opened.tile.1));
+                read((0, 0), whole.view_mut())?;
+                let whole = Arc::new(whole);
+                lock().insert(key, &whole);
+                whole
+            }
+        };
+        let (_, rows, columns) = out.dim();
+        out.assign(&whole.slice(s![.., corner.0..corner.0 + rows, corner.1..corner.1 + columns]));
+        Ok(())
+    }
+}
+
+/// A tile's row and column, the first of its points that is wanted, and where its points go.
+type Piece<'a> = ((usize, usize), (usize, usize), ArrayViewMut3<'a, f32>);
+
+/// What each tile that a window touches has to fill.
+fn pieces(tile: (usize, usize), window: Window, out: ArrayViewMut3<'_, f32>) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    for (row, top, band) in cut(out, Axis(1), window.row, tile.0) {
+        for (column, left, out) in cut(band, Axis(2), window.column, tile.1) {
+            pieces.push(((row, column), (top, left), out));
+        }
+    }
+    pieces
+}
+
+/// Cuts an array, which begins at `first` along an axis, where tiles of `size` end: the number of each tile, the first place
+/// in it, and its part.
+fn cut(
+    mut rest: ArrayViewMut3<'_, f32>,
+    axis: Axis,
+    first: usize,
+    size: usize,
+) -> Vec<(usize, usize, ArrayViewMut3<'_, f32>)> {
+    let (mut parts, mut place) = (Vec::new(), first);
+    while rest.len_of(axis) > 0 {
+        let count = (size - place % size).min(rest.len_of(axis));
+        let (part, after) = rest.split_at(axis, count);
+        parts.push((place / size, place % size, part));
+        (rest, place) = (after, place + count);
+    }
+    parts
 }
 
 /// Where the tiles lie in the files that have been read.
@@ -305,8 +369,14 @@ fn check_shape(
 }
 
 impl Opened {
-    /// One tile at one time: (C, rows, columns), as long as a tile is even at the grid's edges, missing beyond them.
-    fn read(&self, time: usize, row: usize, column: usize) -> Result<Array3<f32>, DataError> {
+    /// A part of a tile at one time into (C, rows, columns); missing beyond the grid's edges.
+    fn read(
+        &self,
+        time: usize,
+        tile: (usize, usize),
+        corner: (usize, usize),
+        out: ArrayViewMut3<'_, f32>,
+    ) -> Result<(), DataError> {
         let mut shard = vec![0; self.array.dimensionality()];
         let mut place = shard.clone();
         if self.field.support != SupportPlan::Static {
@@ -314,7 +384,7 @@ impl Opened {
             place[0] = time as u64;
         }
         let plane = place.len() - 2;
-        (place[plane], place[plane + 1]) = (row as u64, column as u64);
+        (place[plane], place[plane + 1]) = (tile.0 as u64, tile.1 as u64);
         // A chunk that is not there would read as fill values.
         if !self.file(&shard).is_file() {
             return Err(self.broken(&shard, "the file is missing".into()));
@@ -322,8 +392,7 @@ impl Opened {
         let encoded = self.array.retrieve_encoded_subchunk(&self.index.0, &place);
         let encoded = encoded.map_err(|error| self.broken(&shard, error.to_string()))?;
         let encoded = encoded.ok_or_else(|| self.broken(&shard, "a tile is missing".into()))?;
-        // The checksum is looked at here: decoding part of a shard, zarrs takes it off without looking.
-        self.codec.decoded(encoded).map_err(|reason| self.broken(&shard, reason))
+        self.codec.decode(&encoded, corner, out).map_err(|reason| self.broken(&shard, reason))
     }
 
     fn file(&self, chunk: &[u64]) -> PathBuf {

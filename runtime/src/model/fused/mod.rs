@@ -10,7 +10,6 @@ mod gelu;
 mod graph;
 mod head;
 mod matrix;
-mod memory;
 mod norm;
 mod wide;
 mod windows;
@@ -23,7 +22,6 @@ use burn::tensor::{Device, Tensor};
 use super::window::WindowLayout;
 pub use adamw::Step as AdamWStep;
 use graph::FusedOps;
-pub use memory::keep_freed;
 
 /// Whether tensors on this device may be given to the functions here.
 pub fn available(device: &Device) -> bool {

@@ -127,7 +127,10 @@ fn what(status: &Status) -> &'static str {
 fn why(record: &TimeRecord) -> String {
     match &record.status {
         Status::Absent { reason } => reason.clone(),
-        Status::Filled { before, after } => format!("between {before} and {after}"),
+        Status::Filled { before, after, absent } => {
+            let why = absent.as_deref().unwrap_or("rejected");
+            format!("between {before} and {after}: {why}")
+        }
         _ => {
             let told = record.findings.iter().filter(|finding| finding.rejects).map(|finding| {
                 let level =

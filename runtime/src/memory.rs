@@ -9,8 +9,8 @@ use mimalloc as _;
 const PURGE_DELAY: c_int = 15;
 
 /// Keeps freed memory for what is allocated next, instead of giving it back to the system after a second: a step of
-/// training frees and takes the same large blocks again, and each page that comes fresh from the system costs a
-/// fault and is cleared (a fifth of a step's time). The peak of memory grows by what then lies in blocks that no
+/// training, or an hour of a preparation, frees and takes the same large blocks again, and each page that comes fresh from
+/// the system costs a fault and is cleared (a fifth of a step's time). The peak of memory grows by what then lies in blocks that no
 /// longer fit, about a tenth.
 #[allow(unsafe_code)]
 pub fn keep_freed() {

@@ -1,0 +1,237 @@
+//! Frames of blosc 1 (its README_CHUNK_FORMAT.rst): values of 32 bits, their bytes shuffled, blocks compressed by zstd.
+//!
+//! Any reader of blosc reads what is written here. Beside the library this goes from the lines of an array straight to the
+//! frame and back, and decodes the blocks alone that a window touches: no tile is laid out on the way.
+//!
+//! A frame is a head of 16 bytes, the offsets of its blocks (32 bits each, little endian), and for each block its length and
+//! its bytes, which are those of the shuffled block itself where zstd would not make them fewer.
+
+use std::cell::RefCell;
+use std::ops::Range;
+
+use ndarray::ArrayViewMut2;
+use zstd::bulk::{Compressor, Decompressor};
+
+/// Level of zstd: the fastest that halves the fields of HRRR.
+pub(super) const LEVEL: u8 = 1;
+/// Bytes that a block is to have.
+const BLOCK: usize = 128 << 10;
+/// Format 2, zstd's 1; bytes shuffled, streams not split, zstd; four bytes a value.
+const HEAD: [u8; 4] = [2, 1, 0x01 | 0x10 | 4 << 5, 4];
+
+/// How lines of equally many values lie in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Frame {
+    lines: usize,
+    width: usize,
+    /// Lines in a block; the last block may have fewer.
+    step: usize,
+}
+
+/// What a thread works with, kept from frame to frame.
+struct Scratch {
+    compressor: Compressor<'static>,
+    decompressor: Decompressor<'static>,
+    block: Vec<u8>,
+    frame: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> Result<T, String>) -> Result<T, String> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let made = match scratch.take() {
+            Some(made) => Ok(made),
+            None => Scratch::new().map_err(|error| error.to_string()),
+        };
+        work(scratch.insert(made?))
+    })
+}
+
+impl Scratch {
+    fn new() -> std::io::Result<Self> {
+        let (compressor, decompressor) = (Compressor::new(i32::from(LEVEL))?, Decompressor::new()?);
+        Ok(Self { compressor, decompressor, block: Vec::new(), frame: Vec::new() })
+    }
+}
+
+impl Frame {
+    pub(super) fn new(lines: usize, width: usize) -> Self {
+        Self { lines, width, step: (BLOCK / (4 * width).max(1)).clamp(1, lines.max(1)) }
+    }
+
+    /// Bytes in a block.
+    pub(super) fn block(&self) -> usize {
+        self.step * self.width * 4
+    }
+
+    fn bytes(&self) -> usize {
+        self.lines * self.width * 4
+    }
+
+    /// The lines of a block.
+    fn span(&self, block: usize) -> Range<usize> {
+        block * self.step..((block + 1) * self.step).min(self.lines)
+    }
+
+    /// The frame of lines that `line` gives by their numbers; one that is too short is filled up with missing values.
+    ///
+    /// # Errors
+    /// What zstd refuses; more bytes than a frame may have.
+    pub(super) fn encoded<'a>(&self, line: impl Fn(usize) -> &'a [f32]) -> Result<Vec<u8>, String> {
+        let blocks = self.lines.div_ceil(self.step);
+        let bytes = u32::try_from(self.bytes()).ok().filter(|bytes| *bytes < 1 << 31);
+        let bytes = bytes.ok_or_else(|| format!("{} bytes are too many for a chunk", self.bytes()))?;
+        with_scratch(|scratch| {
+            let Scratch { compressor, block, frame, .. } = scratch;
+            frame.clear();
+            frame.extend_from_slice(&HEAD);
+            frame.extend_from_slice(&bytes.to_le_bytes());
+            frame.extend_from_slice(&(self.block() as u32).to_le_bytes());
+            frame.resize(16 + 4 * blocks, 0);
+            for number in 0..blocks {
+                let span = self.span(number);
+                shuffle(span.clone().map(&line), span.len(), self.width, block);
+                let place = frame.len();
+                frame[16 + 4 * number..20 + 4 * number].copy_from_slice(&(place as u32).to_le_bytes());
+                frame.resize(place + 4 + block.len(), 0);
+                // What does not fit where the block itself would is not smaller.
+                let packed = compressor.compress_to_buffer(block, &mut frame[place + 4..]);
+                let length = packed.ok().filter(|length| *length < block.len()).unwrap_or(block.len());
+                if length == block.len() {
+                    frame[place + 4..].copy_from_slice(block);
+                }
+                frame[place..place + 4].copy_from_slice(&(length as u32).to_le_bytes());
+                frame.truncate(place + 4 + length);
+            }
+            let length = frame.len() as u32;
+            frame[12..16].copy_from_slice(&length.to_le_bytes());
+            Ok(frame.clone())
+        })
+    }
+
+    /// Reads some columns of the lines from `first` on into `out`, (lines, columns).
+    ///
+    /// # Errors
+    /// What is wrong with the frame.
+    pub(super) fn decode(
+        &self,
+        frame: &[u8],
+        first: usize,
+        column: usize,
+        mut out: ArrayViewMut2<'_, f32>,
+    ) -> Result<(), String> {
+        self.check(frame)?;
+        with_scratch(|scratch| {
+            let Scratch { decompressor, block, .. } = scratch;
+            let mut open = None;
+            for (line, mut row) in (first..).zip(out.outer_iter_mut()) {
+                let number = line / self.step;
+                let span = self.span(number);
+                if open != Some(number) {
+                    self.unpack(frame, number, decompressor, block)?;
+                    open = Some(number);
+                }
+                let from = (line - span.start) * self.width + column;
+                match row.as_slice_mut() {
+                    Some(row) => unshuffle(block, from, row),
+                    None => {
+                        let mut line = vec![0.0; row.len()];
+                        unshuffle(block, from, &mut line);
+                        row.iter_mut().zip(line).for_each(|(place, value)| *place = value);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the head is that of such a frame.
+    fn check(&self, frame: &[u8]) -> Result<(), String> {
+        let number = |at: usize| word(frame, at);
+        let blocks = self.lines.div_ceil(self.step);
+        let agrees = frame.len() >= 16 + 4 * blocks
+            && frame[..4] == HEAD
+            && number(4) == Some(self.bytes())
+            && number(8) == Some(self.block())
+            && number(12) == Some(frame.len());
+        if agrees { Ok(()) } else { Err("it is not compressed as this store's chunks are".into()) }
+    }
+
+    fn unpack(
+        &self,
+        frame: &[u8],
+        number: usize,
+        decompressor: &mut Decompressor<'static>,
+        block: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let short = || format!("block {number} reaches out of its chunk");
+        let place = word(frame, 16 + 4 * number).ok_or_else(short)?;
+        let length = word(frame, place).ok_or_else(short)?;
+        let packed = frame[place + 4..].get(..length).ok_or_else(short)?;
+        let expected = self.span(number).len() * self.width * 4;
+        block.resize(expected, 0);
+        if length == expected {
+            block.copy_from_slice(packed);
+            return Ok(());
+        }
+        match decompressor.decompress_to_buffer(packed, &mut block[..]) {
+            Ok(found) if found == expected => Ok(()),
+            Ok(found) => Err(format!("block {number} has {found} bytes instead of {expected}")),
+            Err(error) => Err(format!("block {number} cannot be decompressed: {error}")),
+        }
+    }
+}
+
+/// Four bytes as a number, if they are there.
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(word.try_into().ok()?) as usize)
+}
+
+/// All first bytes of the values of some lines, then all second ones and so on.
+fn shuffle<'a>(lines: impl Iterator<Item = &'a [f32]>, count: usize, width: usize, block: &mut Vec<u8>) {
+    let all = count * width;
+    block.resize(4 * all, 0);
+    let (low, high) = block.split_at_mut(2 * all);
+    let ((first, second), (third, fourth)) = (low.split_at_mut(all), high.split_at_mut(all));
+    for (number, line) in lines.enumerate() {
+        let place = number * width..(number + 1) * width;
+        let planes = [
+            &mut first[place.clone()],
+            &mut second[place.clone()],
+            &mut third[place.clone()],
+            &mut fourth[place],
+        ];
+        let [first, second, third, fourth] = planes;
+        let places = first.iter_mut().zip(second).zip(third).zip(fourth);
+        let values = line.iter().copied().chain(std::iter::repeat(f32::NAN));
+        if line.len() == width {
+            places.zip(line).for_each(|(place, value)| split(place, *value));
+        } else {
+            places.zip(values).for_each(|(place, value)| split(place, value));
+        }
+    }
+}
+
+#[inline(always)]
+fn split((((first, second), third), fourth): (((&mut u8, &mut u8), &mut u8), &mut u8), value: f32) {
+    let bits = value.to_bits();
+    *first = bits as u8;
+    *second = (bits >> 8) as u8;
+    *third = (bits >> 16) as u8;
+    *fourth = (bits >> 24) as u8;
+}
+
+/// The values of a shuffled block from number `from` on.
+fn unshuffle(block: &[u8], from: usize, out: &mut [f32]) {
+    let all = block.len() / 4;
+    let plane = |number: usize| &block[number * all + from..][..out.len()];
+    let bytes = plane(0).iter().zip(plane(1)).zip(plane(2)).zip(plane(3));
+    for (value, (((first, second), third), fourth)) in out.iter_mut().zip(bytes) {
+        let low = u32::from(*first) | u32::from(*second) << 8;
+        *value = f32::from_bits(low | u32::from(*third) << 16 | u32::from(*fourth) << 24);
+    }
+}
