@@ -2,12 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, TempDir};
 
 /// Prefix of what is being written.
 const WRITING: &str = ".writing-";
+/// Nothing that is still being written is as old as this.
+const LEFT: std::time::Duration = std::time::Duration::from_hours(1);
 /// Prefix of a folder that holds, under its own name, what is being replaced.
 const REPLACED: &str = ".replaced-";
 
@@ -121,6 +123,19 @@ pub fn remove(path: &Path) -> io::Result<()> {
     let trash = builder(WRITING, 0o777).tempdir_in(parent(path))?;
     fs::rename(path, trash.path().join("removed"))?;
     trash.close()
+}
+
+/// What interrupted writes have left behind in a folder, an hour ago or earlier.
+pub fn leftovers(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let old = entry.metadata()?.modified()?.elapsed().is_ok_and(|age| age > LEFT);
+        if old && entry.file_name().to_string_lossy().starts_with(WRITING) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// Removes what an interrupted write left behind, and puts back what was about to be replaced.

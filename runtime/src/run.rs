@@ -238,7 +238,7 @@ impl Recipe {
         let stores = self.site.stores();
         let archive = self.site.open_archive(&data.archive)?;
         let archive = Interruptible { archive: &*archive, interrupt };
-        let archive = Brought::to_grid(&archive, data, &stores)?;
+        let archive = Brought::to_grid(&archive, data, &data.fields, &stores)?;
         let archive = archive.debiased(data, &|name| self.site.open_archive(name), &stores)?;
         let derived = Derived::new(&self.kernels, &data.derived)?;
         let digest = digest(data, &archive, &derived);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aurora_compiler::plan::model::ModelPlan;
 use aurora_compiler::plan::training::{AdamW, Schedule, Shape};
 use aurora_runtime::model::{
-    Aurora, Batch, Coordinates, Mode, ParameterGradients, Prediction, Recomputation, fused,
+    Aurora, Batch, Coordinates, Mode, ParameterGradients, Prediction, Recomputation,
 };
 use aurora_runtime::train::optimiser::Optimiser;
 use burn::tensor::{Device, Tensor, TensorData};

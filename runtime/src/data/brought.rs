@@ -65,11 +65,16 @@ impl std::fmt::Debug for Brought<'_> {
 }
 
 impl<'a> Brought<'a> {
-    /// Brings an archive to the plan's grid, if it lies on another; `folder` keeps the weights.
+    /// Brings an archive, of which `fields` are read, to the plan's grid if it lies on another; `folder` keeps the weights.
     ///
     /// # Errors
     /// Winds along the rows of another map; weights that cannot be kept.
-    pub fn to_grid(archive: &'a dyn Archive, plan: &DataPlan, folder: &Path) -> Result<Self, DataError> {
+    pub fn to_grid(
+        archive: &'a dyn Archive,
+        plan: &DataPlan,
+        fields: &[FieldPlan],
+        folder: &Path,
+    ) -> Result<Self, DataError> {
         let (from, identity) = (archive.grid(), archive.identity());
         let plain =
             |grid| Brought { archive, grid, regridding: None, corrections: BTreeMap::new(), identity };
@@ -77,8 +82,7 @@ impl<'a> Brought<'a> {
             return Ok(plain(from));
         }
         if plan.grid.projection != from.plan.projection
-            && let Some(wind) =
-                plan.fields.iter().find(|f| matches!(f.quantity.as_str(), "x_wind" | "y_wind"))
+            && let Some(wind) = fields.iter().find(|f| matches!(f.quantity.as_str(), "x_wind" | "y_wind"))
         {
             return Err(DataError::Plan(format!(
                 "`{}` blows along the rows of the archive's grid `{}`, which are not those of `{}`: prepare it on a grid of the same \
@@ -97,7 +101,7 @@ impl<'a> Brought<'a> {
             path: folder.to_path_buf(),
             source,
         })?;
-        let of_classes = plan.fields.iter().filter(|field| field.quantity == "category");
+        let of_classes = fields.iter().filter(|field| field.quantity == "category");
         let regridding = Regridding {
             smooth: Regridder::kept(&from, &to, smooth, folder)?,
             classes: Regridder::kept(&from, &to, classes, folder)?,
@@ -115,10 +119,12 @@ impl<'a> Brought<'a> {
     /// A field or an archive that cannot be read, no time that both have.
     pub fn debiased(mut self, plan: &DataPlan, better: Opener<'_>, folder: &Path) -> Result<Self, DataError> {
         for debias in &plan.repair.debias {
+            let field = plan.fields.iter().find(|field| field.name == debias.field);
+            let field = field.ok_or_else(|| refused(debias, "no such field is read"))?;
+            let theirs = FieldPlan { from: debias.against_from.clone(), ..field.clone() };
             let other = better(&debias.against_archive)?;
-            let other = Brought::to_grid(&*other, plan, folder)?;
-            let corrected = self.fitted(plan, debias, &other, folder)?;
-            let Some(field) = plan.fields.iter().find(|field| field.name == debias.field) else { continue };
+            let other = Brought::to_grid(&*other, plan, std::slice::from_ref(&theirs), folder)?;
+            let corrected = self.fitted(plan, debias, (field, &theirs), &other, folder)?;
             let text = serde_json::to_string(&corrected.by_level).unwrap_or_default();
             self.identity =
                 format!("{}, {debias:?} {}", self.identity, blake3::hash(text.as_bytes()).to_hex());
@@ -131,17 +137,23 @@ impl<'a> Brought<'a> {
         &self,
         plan: &DataPlan,
         debias: &DebiasPlan,
+        (field, renamed): (&FieldPlan, &FieldPlan),
         other: &Brought<'_>,
         folder: &Path,
     ) -> Result<Corrected, DataError> {
-        let unknown = |what: String| DataError::Plan(format!("`debias {}`: {what}", debias.field));
-        let field = plan.fields.iter().find(|field| field.name == debias.field);
-        let field = field.ok_or_else(|| unknown("no such field is read".into()))?;
         let ours = super::prepare::select(plan, self.name(), field, &self.fields())?;
-        let renamed = FieldPlan { from: debias.against_from.clone(), ..field.clone() };
-        let theirs = super::prepare::select(plan, other.name(), &renamed, &other.fields())?;
-        let key =
-            format!("{} {} {debias:?} {:?} {:?}", self.identity, other.identity, plan.train, plan.every);
+        let theirs = super::prepare::select(plan, other.name(), renamed, &other.fields())?;
+        // All that the quantiles depend on.
+        let key = format!(
+            "{} {:?} {ours:?} {} {:?} {theirs:?} {debias:?} {:?} {} {:?}",
+            self.identity,
+            (&field.from, &field.cell),
+            other.identity,
+            plan.levels,
+            plan.train,
+            plan.every,
+            plan.sampling.months
+        );
         let path = folder.join(format!("debias-{}.json", &blake3::hash(key.as_bytes()).to_hex()[..16]));
         let kept = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(by_level) = kept {
@@ -157,7 +169,7 @@ impl<'a> Brought<'a> {
         };
         let times: Vec<Timestamp> = selected_times(plan).into_iter().filter(both).collect();
         if times.is_empty() {
-            return Err(unknown(format!("`train` has no time that `{}` has too", other.name())));
+            return Err(refused(debias, &format!("`train` has no time that `{}` has too", other.name())));
         }
         let step = times.len().div_ceil(TIMES);
         let pairs: Vec<Pair> = times
@@ -182,6 +194,10 @@ impl<'a> Brought<'a> {
         })?;
         Ok(Corrected { levels: ours, by_level })
     }
+}
+
+fn refused(debias: &DebiasPlan, why: &str) -> DataError {
+    DataError::Plan(format!("`debias {}`: {why}", debias.field))
 }
 
 /// Some points of a field.

@@ -25,6 +25,8 @@ pub struct Ahead {
 pub struct Prefetch {
     batches: Vec<Receiver<Result<Batch, DataError>>>,
     next: usize,
+    /// Batches that are still to come.
+    left: u64,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -49,7 +51,8 @@ impl Prefetch {
             )));
         }
         let workers = ahead.workers.max(1);
-        let mut this = Self { batches: Vec::new(), next: 0, threads: Vec::new() };
+        let left = numbers.end.saturating_sub(numbers.start);
+        let mut this = Self { batches: Vec::new(), next: 0, left, threads: Vec::new() };
         for worker in 0..workers {
             let (sender, batches) = sync_channel((ahead.batches / workers).max(1));
             let (store, sampler) = (Arc::clone(&store), Arc::clone(&sampler));
@@ -76,12 +79,15 @@ impl Iterator for Prefetch {
     type Item = Result<Batch, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.batches.get(self.next)?.recv().ok();
+        let thread = self.batches.get(self.next).filter(|_| self.left > 0)?;
+        let ended = || Err(DataError::Archive("the thread that reads batches has failed".into()));
+        let batch = thread.recv().unwrap_or_else(|_| ended());
         self.next = (self.next + 1) % self.batches.len();
-        if !matches!(batch, Some(Ok(_))) {
+        self.left -= 1;
+        if batch.is_err() {
             self.batches.clear();
         }
-        batch
+        Some(batch)
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Position {
     pub recipe: String,
     /// The training store's digest: plan, archive and kernels. Other data do not continue this training.
     pub data: String,
+    /// What its files held.
+    #[serde(default)]
+    pub content: String,
     pub seed: u64,
     /// Index of the phase.
     pub phase: usize,
@@ -78,21 +81,36 @@ pub fn save(
         state.digests.insert(STATE.to_string(), bare);
         fs::write(inside.join(STATE), text(&state)?).map_err(named(STATE))
     })?;
-    for old in list(folder)?.into_iter().skip(KEPT) {
+    // Whatever lies there under a later name, what has just been written stays.
+    for old in list(folder)?.into_iter().filter(|old| *old != path).skip(KEPT - 1) {
         durable::remove(&old)?;
     }
     Ok(path)
 }
 
-/// The newest whole checkpoint in a folder, if there is one. Damaged ones are passed over.
+/// The newest whole checkpoint in a folder, nothing if it has none. A damaged one is passed over.
+///
+/// # Errors
+/// Checkpoints of which none is whole.
 pub fn newest(folder: &Path) -> Result<Option<(PathBuf, Position)>, TrainError> {
+    let mut last = None;
     for path in list(folder)? {
+        if let Some(error) = last.take() {
+            say(&format!("{error}; looking for the one before it"));
+        }
         match verify(&path) {
             Ok(position) => return Ok(Some((path, position))),
-            Err(error) => say(&format!("{error}; looking for the one before it")),
+            Err(error) => last = Some(error),
         }
     }
-    Ok(None)
+    match last {
+        Some(TrainError::Checkpoint { path, reason }) => Err(TrainError::Checkpoint {
+            path,
+            reason: format!("{reason}, and no other is whole; to begin anew, remove {}", folder.display()),
+        }),
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
 }
 
 /// The position of a checkpoint whose files are what was written.

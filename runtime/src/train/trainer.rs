@@ -142,6 +142,12 @@ impl Trainer<'_> {
         };
         if position.total_steps > 0 && !position.finished {
             say(&format!("resuming after step {}", position.total_steps));
+            if position.content != self.store.inventory().content {
+                say(
+                    "the training store holds other times than when this run was stopped: from here on samples come in another \
+                     order, and an epoch may be longer or shorter",
+                );
+            }
         }
         let mut events = Events::open(&events::path(&self.run), position.total_steps)?;
         if let Some(event) = started {
@@ -178,6 +184,7 @@ impl Trainer<'_> {
         Position {
             recipe: self.plan.hash.clone(),
             data: self.store.inventory().digest.clone(),
+            content: self.store.inventory().content.clone(),
             seed: self.seed,
             phase: 0,
             step: 0,

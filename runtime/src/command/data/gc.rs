@@ -67,6 +67,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             found.push(Found { used: used.contains(&store), store, bytes, archive });
         }
     }
+    for store in folders.iter().flat_map(|folder| durable::leftovers(folder).unwrap_or_default()) {
+        let bytes = size_on_disk(&store).unwrap_or(0);
+        found.push(Found { store, bytes, archive: "not finished".into(), used: false });
+    }
     found.sort_by(|a, b| a.store.cmp(&b.store));
     if arguments.delete {
         for one in found.iter().filter(|one| !one.used) {

@@ -106,8 +106,9 @@ pub struct Favoured {
     share: f64,
     /// For each time of the samples, the favoured places, ascending.
     places: Arc<Vec<Vec<u32>>>,
-    /// Favoured samples up to and with each time.
+    /// Favoured samples up to and with each time, and the others.
     upto: Arc<Vec<u64>>,
+    others: Arc<Vec<u64>>,
 }
 
 impl Favoured {
@@ -130,14 +131,15 @@ impl Favoured {
             let held = |place: &u32| blocks.touched(windows[*place as usize].finer(factor));
             places.push((0..windows.len() as u32).filter(held).collect::<Vec<u32>>());
         }
-        let upto = places
-            .iter()
-            .scan(0, |sum, places| {
-                *sum += places.len() as u64;
+        let sums = |of: &dyn Fn(usize) -> usize| {
+            let counts = places.iter().scan(0, |sum, places| {
+                *sum += of(places.len()) as u64;
                 Some(*sum)
-            })
-            .collect();
-        Ok(Self { share, places: Arc::new(places), upto: Arc::new(upto) })
+            });
+            Arc::new(counts.collect::<Vec<u64>>())
+        };
+        let (upto, others) = (sums(&|count| count), sums(&|count| windows.len() - count));
+        Ok(Self { share, places: Arc::new(places), upto, others })
     }
 
     /// The share of all samples that are favoured.
@@ -163,27 +165,17 @@ impl Favoured {
         )))
     }
 
-    /// Draws the time, the place and the correction of a sample whose turn `number` is.
-    pub(super) fn drawn(
-        &self,
-        samples: &[Steps],
-        places: usize,
-        number: usize,
-        draw: &mut Draw,
-    ) -> (usize, usize, f64) {
+    /// Draws the time, the place and the correction of a sample: of the favoured ones each as often as another, and so of the
+    /// others.
+    pub(super) fn drawn(&self, places: usize, draw: &mut Draw) -> (usize, usize, f64) {
         let occurrence = self.occurrence(places);
         if draw.unit() < self.share {
-            let rank = draw.below(self.count() as usize) as u64;
-            let time = self.upto.partition_point(|upto| *upto <= rank);
-            let before = if time == 0 { 0 } else { self.upto[time - 1] };
-            let place = self.places[time][(rank - before) as usize];
+            let (time, rank) = ranked(&self.upto, draw);
+            let place = self.places[time][rank as usize];
             return (time, place as usize, occurrence / self.share);
         }
-        // The time whose turn it is, or the next that has places which are not favoured.
-        let other = |time: &usize| self.places[*time].len() < places;
-        let times = (number..samples.len()).chain(0..number);
-        let time = times.into_iter().find(other).unwrap_or(number);
-        let mut place = draw.below((places - self.places[time].len()).max(1)) as u32;
+        let (time, rank) = ranked(&self.others, draw);
+        let mut place = rank as u32;
         for favoured in &self.places[time] {
             if *favoured <= place {
                 place += 1;
@@ -191,6 +183,14 @@ impl Favoured {
         }
         (time, (place as usize).min(places - 1), (1.0 - occurrence) / (1.0 - self.share))
     }
+}
+
+/// Draws one of all that are summed up, and gives the sum that reaches it and its place after the sum before.
+fn ranked(sums: &[u64], draw: &mut Draw) -> (usize, u64) {
+    let all = sums.last().copied().unwrap_or(0);
+    let rank = draw.below(all as usize) as u64;
+    let number = sums.partition_point(|sum| *sum <= rank);
+    (number, rank - number.checked_sub(1).map_or(0, |before| sums[before]))
 }
 
 #[cfg(test)]
@@ -231,16 +231,18 @@ mod tests {
         let favoured = Favoured::new(&samples, &windows, 1, 0.7, blocks).unwrap();
         favoured.check(&samples, 10).unwrap();
         assert_eq!(favoured.occurrence(10), 5.0 / 400.0);
-        let (mut hits, mut corrected, mut counts) = (0, 0.0, [0; 5]);
+        let (mut hits, mut corrected, mut counts, mut others) = (0, 0.0, [0; 5], vec![0; 400]);
         let total = 40_000;
         for index in 0..total {
             let mut draw = Draw::new(b"tile    ", 3, 0, index);
-            let (time, place, correction) = favoured.drawn(&samples, 10, index as usize % 40, &mut draw);
+            let (time, place, correction) = favoured.drawn(10, &mut draw);
             let hit = time.is_multiple_of(8) && place == time / 8;
             if hit {
                 hits += 1;
                 counts[time / 8] += 1;
                 corrected += correction;
+            } else {
+                others[time * 10 + place] += 1;
             }
         }
         // Four standard deviations of a binomial count.
@@ -249,6 +251,15 @@ mod tests {
             counts.iter().all(|count| (f64::from(*count) / f64::from(hits) - 0.2).abs() < 0.01),
             "{counts:?}"
         );
+        // Of the others, too, each as often as another: 30 times, five standard deviations.
+        let mean = f64::from(total as u32 - hits) / 395.0;
+        for (index, count) in others.iter().enumerate() {
+            let favoured = index / 10 % 8 == 0 && index % 10 == index / 80;
+            assert!(
+                favoured || (f64::from(*count) - mean).abs() < 5.0 * mean.sqrt(),
+                "{index}: {count}, {mean}"
+            );
+        }
         assert!((corrected / total as f64 - 5.0 / 400.0).abs() < 2e-4);
     }
 

@@ -118,7 +118,7 @@ impl Sampler {
                 cut.history, cut.step, plan.every
             )));
         }
-        let samples = cut_samples(store.times(), &range, &cut);
+        let samples = cut_samples(store.times(), &range, &cut, |time| store.made_from(time));
         if samples.is_empty() {
             return Err(DataError::Plan(format!(
                 "`{name}` ({} to {}) is too short for one sample of {} steps in and {} steps out, {} s apart",
@@ -172,7 +172,7 @@ impl Sampler {
         let number = if self.cut.shuffled { self.epoch(epoch)[index] as usize } else { index };
         let mut draw = Draw::new(b"tile    ", self.cut.seed, epoch as i64, index as u64);
         let (number, place, correction) = match &self.favoured {
-            Some(favoured) => favoured.drawn(&self.samples, self.places.len(), number, &mut draw),
+            Some(favoured) => favoured.drawn(self.places.len(), &mut draw),
             None if self.places.len() == 1 => (number, 0, 1.0),
             None => (number, draw.below(self.places.len()), 1.0),
         };
@@ -254,8 +254,14 @@ fn windows(store: &Store, cut: &Cut) -> Result<Vec<Window>, DataError> {
     }
 }
 
-/// Every sample whose steps all exist within the range.
-fn cut_samples(times: &[Timestamp], range: &TimeRange, cut: &Cut) -> Vec<Steps> {
+/// Every sample whose steps all exist within the range. `made_from` tells of a time that was made from others the later of
+/// these: as an input it would tell of what is to be forecast, and outside of training it is no truth to be held to.
+fn cut_samples(
+    times: &[Timestamp],
+    range: &TimeRange,
+    cut: &Cut,
+    made_from: impl Fn(usize) -> Option<Timestamp>,
+) -> Vec<Steps> {
     let place = |second: i64| {
         let place = times.binary_search_by_key(&second, |time| time.as_second()).ok()?;
         within(range, times[place]).then_some(place)
@@ -268,7 +274,11 @@ fn cut_samples(times: &[Timestamp], range: &TimeRange, cut: &Cut) -> Vec<Steps> 
         .filter_map(|time| {
             let now = time.as_second();
             let inputs = steps(now, 1 - cut.history as i64, cut.history)?;
-            Some(Steps { time: *time, inputs, targets: steps(now, 1, cut.targets)? })
+            let targets = steps(now, 1, cut.targets)?;
+            let tells = inputs.iter().any(|input| made_from(*input).is_some_and(|after| after > *time));
+            let untrue =
+                cut.split != Split::Train && targets.iter().any(|target| made_from(*target).is_some());
+            (!tells && !untrue).then_some(Steps { time: *time, inputs, targets })
         })
         .collect()
 }

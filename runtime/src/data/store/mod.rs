@@ -19,7 +19,7 @@ use zarrs::array::{Array, ArrayShardedReadableExt, ArrayShardedReadableExtCache}
 use zarrs::filesystem::FilesystemStore;
 
 use super::archive::DataError;
-use super::journal::TimeRecord;
+use super::journal::{Status, TimeRecord};
 use super::layout::{self, Description, StoredField, depth, stored_fields};
 use super::prepare::{Inventory, read_inventory};
 use super::sample::window::Window;
@@ -172,6 +172,15 @@ impl Store {
     #[must_use]
     pub fn times(&self) -> &[Timestamp] {
         &self.times
+    }
+
+    /// The later of the two times from which one of [`Store::times`] was made; nothing of one that the archive has.
+    #[must_use]
+    pub fn made_from(&self, time: usize) -> Option<Timestamp> {
+        match self.inventory.times.get(*self.places.get(time)?)?.status {
+            Status::Filled { after, .. } => Some(after),
+            _ => None,
+        }
     }
 
     /// Moments over the training split, by field, level by level.

@@ -20,6 +20,7 @@ use super::sample::{Cut, Favoured, Sampler, Selection, Split, Window, favour, lo
 use super::store::Store;
 use super::synthetic::{Synthetic, plains};
 
+mod mending;
 mod prepare;
 mod samples;
 
@@ -149,4 +150,30 @@ fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store.zarr");
     (folder, store)
+}
+
+/// All files of a store with their bytes.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![directory.to_path_buf()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                found.insert(
+                    path.strip_prefix(directory).unwrap().to_path_buf(),
+                    std::fs::read(&path).unwrap(),
+                );
+            }
+        }
+    }
+    found
+}
+
+/// The same without the journals, whose lines come in the order in which fields happen to be done.
+fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let own = |path: &PathBuf| !path.starts_with(Path::new(FOLDER).join("times"));
+    files(directory).into_iter().filter(|(path, _)| own(path)).collect()
 }

@@ -107,32 +107,6 @@ fn the_same_plan_is_not_prepared_twice_and_another_is() {
     assert_eq!(std::fs::read_dir(directory.parent().unwrap()).unwrap().count(), 1);
 }
 
-/// All files of a store with their bytes.
-fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![directory.to_path_buf()];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                open.push(path);
-            } else {
-                found.insert(
-                    path.strip_prefix(directory).unwrap().to_path_buf(),
-                    std::fs::read(&path).unwrap(),
-                );
-            }
-        }
-    }
-    found
-}
-
-/// The same without the journals, whose lines come in the order in which fields happen to be done.
-fn content(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let own = |path: &PathBuf| !path.starts_with(Path::new(FOLDER).join("times"));
-    files(directory).into_iter().filter(|(path, _)| own(path)).collect()
-}
-
 /// A store that is not finished does not open; the same command goes on, writes nothing twice, and ends with the very
 /// files of a preparation that was never stopped.
 #[test]
