@@ -43,7 +43,8 @@ impl Site for World {
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
         let index = |from: &str, to: &str| {
-            Some(ArchiveIndex { fields: Vec::new(), from: from.parse().ok()?, to: to.parse().ok()? })
+            let (fields, left_out) = Default::default();
+            Some(ArchiveIndex { fields, from: from.parse().ok()?, to: to.parse().ok()?, left_out })
         };
         match name {
             "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
