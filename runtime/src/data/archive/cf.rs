@@ -34,6 +34,9 @@ pub struct Cf {
     identity: String,
 }
 
+/// Counts what reading a field means: a store that was made of another meaning is not taken for one of this.
+const MEANING: u32 = 2;
+
 /// What ECMWF calls fields that are known by their names only: the name of the variable, ECMWF's short one.
 const COMMON: [(&str, &str); 24] = [
     ("100m_u_component_of_wind", "100u"),
@@ -284,7 +287,7 @@ fn identity(
             hash.update(&value.to_le_bytes());
         }
     }
-    Ok(format!("cf since {from} {}", hash.finalize().to_hex()))
+    Ok(format!("cf {MEANING} since {from} {}", hash.finalize().to_hex()))
 }
 
 impl Archive for Cf {

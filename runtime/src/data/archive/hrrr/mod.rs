@@ -41,6 +41,8 @@ mod tests;
 const NCEP: u16 = 7;
 /// Inventories kept: those of the files that threads are reading from.
 const KEPT: usize = 64;
+/// Counts what reading a field means: a store that was made of another meaning is not taken for one of this.
+const MEANING: u32 = 2;
 /// The longest period in hours: beyond it not every run goes.
 const LONGEST: i64 = 18;
 
@@ -128,7 +130,7 @@ impl Hrrr {
         let grid = Grid::new(&shape::plan(&shape, domain).map_err(|reason| {
             DataError::Archive(format!("{}/{}: {reason}", files.place(), newest.path(domain)))
         })?)?;
-        let identity = format!("hrrr {} since {from} {digest}", domain.name());
+        let identity = format!("hrrr {MEANING} {} since {from} {digest}", domain.name());
         let times = Available { from, to, every: 3600 };
         let (name, indexes) = (name.to_string(), Mutex::default());
         Ok(Hrrr { name, files, domain, days, catalogue, times, shape, grid, identity, indexes })
