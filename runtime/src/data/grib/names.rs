@@ -318,6 +318,16 @@ mod tests {
         assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
     }
 
+    /// NCEP's post-processor writes these under the WMO's numbers, older files under its own.
+    #[test]
+    fn names_have_the_numbers_of_both_tables() {
+        let numbers = |name: &str| -> Vec<String> { codes(name).iter().map(Code::to_string).collect() };
+        assert_eq!(numbers("RETOP"), ["0.16.3", "0.16.197"]);
+        assert_eq!(numbers("GFLUX"), ["2.0.10", "2.0.193"]);
+        assert_eq!(numbers("CNWAT"), ["2.0.13", "2.0.196"]);
+        assert_eq!(numbers("LAI"), ["0.7.198", "2.0.28"]);
+    }
+
     #[test]
     fn local_codes_belong_to_their_centre() {
         let code = Code { discipline: 0, category: 1, number: 193 };

@@ -255,7 +255,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("thin.grib2");
         std::fs::write(&path, bytes).unwrap();
-        let said = open(&path).err().expect("refused");
+        let said = open(&path).expect_err("refused");
         assert!(said.contains("268435456 points in"), "{said}");
     }
 }

@@ -163,7 +163,7 @@ impl Days {
         // Of an archive that begins with an hour the run before it is seldom there.
         let first: Vec<Timestamp> = [before(from, 1), Some(from)].into_iter().flatten().collect();
         let mut lists = Vec::new();
-        for (analysed, forecast) in [(&recent, &recent), (&vec![from], &first)] {
+        for (analysed, forecast) in [(&recent[..], &recent[..]), (&[from][..], &first[..])] {
             for product in PRODUCTS {
                 lists.push(self.there(analysed, product, 0)?);
             }
