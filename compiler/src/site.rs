@@ -101,6 +101,8 @@ pub struct ArchiveIndex {
     pub fields: Vec<ArchiveField>,
     pub from: Timestamp,
     pub to: Timestamp,
+    /// What lies there and is not offered, and why: a sentence each.
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -133,7 +133,7 @@ fn recipe(library: &str, name: &str, parameters: &[Parameter]) -> String {
     format!(
         "aurora 1.0\nrecipe probe \"\"\nuse {world}\nuse {library} ({name})\n{own}{variables}\n\
          derive probed = {call}\n\n\
-         data {{\n archive {archive}\n grid {grid}\n every 1 h\n train 2021-01-01 .. 2021-03-01\n}}\n\
+         data {{\n archive {archive}\n grid {grid}\n every 1 h\n train 2022-01-01 .. 2022-03-01\n}}\n\
          model {{\n architecture aurora.small\n step 1 h\n prognostic t, u, v, q, z, t2m\n static {ground}\n}}\n\
          loss l = mae(prognostic)\n\
          phase p {{\n tile 64 by 64\n for 1 epochs\n batch 1\n train new\n optimise adamw(rate = 1e-3)\n minimise l\n}}\n"

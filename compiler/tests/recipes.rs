@@ -32,7 +32,7 @@ fn scale(plan: &Plan, named: &str) -> (Option<f64>, Option<f64>) {
 fn extend_has_the_surface_variables_and_statistics_that_were_asked_for() {
     let plan = planned("1-extend.aurora");
     assert_eq!(plan.model.surface, ["2t", "10u", "10v", "msl", "cape", "cin", "refc", "hlcy", "mxuphl"]);
-    assert_eq!(plan.model.statics, ["lsm", "z", "slt"]);
+    assert_eq!(plan.model.statics, ["lsm", "z"]);
     let mut levels = plan.model.atmosphere.clone();
     levels.sort();
     assert_eq!(levels, ["q", "t", "u", "v", "z"]);
@@ -61,7 +61,7 @@ fn levels_conditions_on_thirteen_levels_and_predicts_storms_on_each() {
     let mut levels = plan.model.atmosphere.clone();
     levels.sort();
     assert_eq!(levels, ["q", "refl", "t", "u", "v", "w", "z"]);
-    assert_eq!(plan.model.statics, ["lsm", "z", "slt"]);
+    assert_eq!(plan.model.statics, ["lsm", "z"]);
 }
 
 #[test]
@@ -122,4 +122,20 @@ fn ensemble_has_three_specialists_over_one_backbone() {
     assert_eq!(names, ["kinematic", "reflectivity", "thermodynamic"]);
     assert_eq!(json["shares"], serde_json::json!(["backbone"]));
     assert!(json["blend"].to_string().contains("owner"), "{json}");
+}
+
+/// Until 2021-12-21 smoke came in micrograms under the code of kilograms.
+#[test]
+fn smoke_begins_when_its_unit_is_right() {
+    for name in ["smoke", "smoke8m"] {
+        for (from, late) in [("2021-06-01", true), ("2021-12-21", true), ("2021-12-22", false)] {
+            let text = format!(
+                "aurora 1.0\nrecipe probe \"Smoke\" extends \"1-extend.aurora\"\n\nuse std.hrrr ({name})\n\n\
+                 amend model {{\n    prognostic  t, u, v, q, z, t2m, u10, v10, msl, sbcape, sbcin, refc, srh3, uh, {name}\n}}\n\n\
+                 amend data {{\n    train  {from} .. 2022-12-24\n}}\n"
+            );
+            let said = desk::drawn(&desk::beside_the_recipes(&text));
+            assert_eq!(said.contains("field-appears-late"), late, "{name} {from}: {said}");
+        }
+    }
 }

@@ -352,6 +352,10 @@ impl Archive for Interruptible<'_> {
         self.archive.fields()
     }
 
+    fn left_out(&self) -> Vec<String> {
+        self.archive.left_out()
+    }
+
     fn grid(&self) -> Grid {
         self.archive.grid()
     }

@@ -190,7 +190,8 @@ impl Site {
             fields.extend(of_grid);
         }
         let times = archive.times();
-        Some(ArchiveIndex { fields, from: times.from, to: times.to })
+        let left_out = archive.left_out();
+        Some(ArchiveIndex { fields, from: times.from, to: times.to, left_out })
     }
 }
 

@@ -42,6 +42,29 @@ fn real_inventories_are_understood_line_by_line() {
     }
 }
 
+/// Whatever std.hrrr names of wrfsfc is in NOAA's own inventories, by name and level.
+#[test]
+fn the_library_names_nothing_that_hrrr_has_not() {
+    let Some(folder) = std::env::var_os("AURORAC_TEST_DATA") else {
+        println!("skipped: AURORAC_TEST_DATA is not set");
+        return;
+    };
+    let mut there = std::collections::BTreeSet::new();
+    for hours in ["00", "08", "24"] {
+        let path = PathBuf::from(&folder).join(format!("data/idx/hrrr.t00z.wrfsfcf{hours}.grib2.idx"));
+        let text = std::fs::read_to_string(path).expect("an inventory");
+        let name = |line: &str| line.split(':').skip(3).take(2).collect::<Vec<_>>().join(":");
+        there.extend(text.lines().map(name));
+    }
+    let library = include_str!("../../recipes/std/hrrr.aurora");
+    let names = library.lines().filter_map(|line| line.split("from \"").nth(1)?.split('"').next());
+    let names: Vec<&str> = names.filter(|name| name.contains(':')).collect();
+    assert!(names.len() > 60, "{}", names.len());
+    for name in names {
+        assert!(there.contains(name), "{name}");
+    }
+}
+
 /// Of every message of the synthetic archive: what it is, and its values. Both decode the same whole numbers: what may
 /// differ is the last place of double precision, 1e-12 of the largest value.
 #[test]

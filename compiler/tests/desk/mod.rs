@@ -23,7 +23,12 @@ impl Site for Desk {
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
         let (from, to) = ("2000-01-01T00:00:00Z".parse().ok()?, "2029-12-31T23:00:00Z".parse().ok()?);
-        ["synthetic", "wrf"].contains(&name).then_some(ArchiveIndex { fields: Vec::new(), from, to })
+        ["synthetic", "wrf"].contains(&name).then_some(ArchiveIndex {
+            fields: Vec::new(),
+            from,
+            to,
+            left_out: Vec::new(),
+        })
     }
 
     fn archives(&self) -> Vec<String> {

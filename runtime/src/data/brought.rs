@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use aurora_compiler::plan::data::{DataPlan, DebiasPlan, FieldPlan};
+use aurora_compiler::plan::data::{DataPlan, DebiasPlan, FieldPlan, Projection};
 use jiff::Timestamp;
 use ndarray::{Array3, Axis, s};
 use rayon::prelude::*;
@@ -79,7 +79,11 @@ impl<'a> Brought<'a> {
         let plain =
             |grid| Brought { archive, grid, regridding: None, corrections: BTreeMap::new(), identity };
         if super::prepare::same_grid(&plan.grid, &from.plan, archive.name()).is_ok() {
-            return Ok(plain(from));
+            // Of degrees that a file keeps in single precision the recipe knows more.
+            return match plan.grid.projection {
+                Projection::LatLon { .. } => Ok(plain(Grid::new(&plan.grid)?)),
+                _ => Ok(plain(from)),
+            };
         }
         if plan.grid.projection != from.plan.projection
             && let Some(wind) = fields.iter().find(|f| matches!(f.quantity.as_str(), "x_wind" | "y_wind"))
@@ -228,6 +232,10 @@ impl Archive for Brought<'_> {
 
     fn fields(&self) -> Vec<ArchiveField> {
         self.archive.fields()
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.archive.left_out()
     }
 
     fn grid(&self) -> Grid {

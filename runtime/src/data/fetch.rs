@@ -21,6 +21,8 @@ use super::prepare::select;
 use super::prepare::selected_times;
 
 pub mod subset;
+#[cfg(test)]
+mod tests;
 
 /// Lists of contents that are read at a time.
 const AT_ONCE: usize = 8;
@@ -115,8 +117,21 @@ pub fn needs(
             .collect()
     };
     let (all, moving) = (requests(true), requests(false));
-    // What does not change is read once, at the first time that there is.
-    let first = times.iter().position(|time| archive.has(*time)).unwrap_or(0);
+    // What does not change is read once, at the first time at which all of the recipe's fields can be read, as when a
+    // store is prepared, whichever are chosen here.
+    let mut every = Vec::new();
+    for field in plan.fields.iter().filter(|field| of_grid::units(&field.from).is_none()) {
+        every.extend(select(plan, archive.name(), field, &offered).ok().map(|levels| (field, levels)));
+    }
+    let every: Vec<Request<'_>> = every
+        .iter()
+        .map(|(field, levels)| Request {
+            from: &field.from,
+            cell: field.cell.as_deref(),
+            levels: levels.as_deref(),
+        })
+        .collect();
+    let first = times.iter().position(|time| archive.absence(&every, *time).is_none()).unwrap_or(0);
     look(archive, &times, &|index| if index == first { &all } else { &moving }, told)
 }
 

@@ -266,7 +266,7 @@ impl Field {
     }
 
     /// Whether the values may be asked for: what takes many times its bytes does so only up to a limit.
-    fn fits<N>(&self) -> Result<(), Problem> {
+    pub fn fits<N>(&self) -> Result<(), Problem> {
         let bitmap = match &self.bitmap {
             Bitmap::Here(range) => range.end - range.start,
             _ => 0,

@@ -6,7 +6,7 @@ use serde_json::Value;
 const RECIPE: &str = r#"aurora 1.0
 recipe tile "Some of the fields of HRRR on a tile."
 
-use std.hrrr (pl, t, u, v, z, t2m, u10, v10, lsm, zs, slt, sbcape, refc, srh3, uh)
+use std.hrrr (pl, t, u, v, z, t2m, u10, v10, lsm, zs, sbcape, refc, srh3, uh)
 
 grid tile = lambert(lat = 38.5 deg, lon = -97.5 deg, size = [192, 192], spacing = 3 km,
                     southwest = [35.864054, -100.665651] deg)
@@ -22,7 +22,7 @@ model {
     architecture aurora.pretrained(stabilise = true)
     step        1 h
     prognostic  t, u, v, z, t2m, u10, v10, sbcape, refc, srh3, uh
-    static      lsm, zs, slt
+    static      lsm, zs
 }
 
 loss all = mae(prognostic)

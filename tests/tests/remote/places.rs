@@ -68,6 +68,62 @@ fn a_bucket_is_listed_and_read_at_its_endpoint() {
     );
 }
 
+/// However many pages a listing has, each is given its time; folders are told without what is in them.
+#[test]
+fn a_long_listing_is_not_one_request() {
+    let server = Server::open();
+    for hour in 0..12 {
+        server.put(&format!("bucket/hrrr/day{}/hour{hour}.grib2", hour % 3), vec![1]);
+    }
+    let cache = tempfile::tempdir().expect("a folder");
+    let settings =
+        Settings { endpoint: Some(server.address.clone()), region: Some("nowhere-1".into()), ..settings() };
+    let files = files::open("s3://bucket/hrrr", Path::new(""), cache.path(), &settings).expect("an address");
+    // Six pages, three of which would take longer than a request may.
+    server.state().slow = Duration::from_millis(220);
+    assert_eq!(files.list("").expect("a listing").len(), 12);
+    server.seen();
+    assert_eq!(files.folders("").expect("folders"), ["day0", "day1", "day2"]);
+    assert_eq!(server.seen().len(), 1);
+    assert_eq!(files.folders("day1").expect("folders"), Vec::<String>::new());
+    // Asked again within the hour they are known.
+    assert_eq!(files.folders("").expect("folders").len(), 3);
+    assert_eq!(server.seen().len(), 1);
+}
+
+/// What is looked for in an archive of years: the folders, and the days at both ends.
+#[test]
+fn an_archive_of_years_is_not_listed_whole() {
+    use aurora_runtime::data::archive::hrrr::layout::{Days, Domain};
+
+    let server = Server::open();
+    let days = ["20150101", "20180701", "20180713", "20190101", "20200101", "20210101", "20220101"];
+    for day in days {
+        for hour in 0..24 {
+            server.put(&format!("bucket/hrrr.{day}/conus/hrrr.t{hour:02}z.wrfsfcf00.grib2"), vec![1]);
+            if day > "20180701" {
+                let path = format!("bucket/hrrr.{day}/alaska/hrrr.t{hour:02}z.wrfsfcf00.ak.grib2");
+                server.put(&path, vec![1]);
+            }
+        }
+    }
+    for (domain, first, most) in [(Domain::Conus, "2015-01-01", 30), (Domain::Alaska, "2018-07-13", 40)] {
+        let cache = tempfile::tempdir().expect("a folder");
+        let settings = Settings {
+            endpoint: Some(server.address.clone()),
+            region: Some("nowhere-1".into()),
+            ..settings()
+        };
+        let files = files::open("s3://bucket", Path::new(""), cache.path(), &settings).expect("an address");
+        server.seen();
+        let (from, to) = Days::new(files, domain).reach().expect("asked").expect("days");
+        assert_eq!(from.to_string(), format!("{first}T00:00:00Z"));
+        assert_eq!(to.to_string(), "2022-01-01T23:00:00Z");
+        // The server tells two files at a time.
+        assert!(server.seen().len() < most, "{domain:?}");
+    }
+}
+
 #[test]
 fn a_web_server_without_listings_says_so() {
     let (server, ..) = served();

@@ -1,7 +1,7 @@
 //! A server of this machine that serves files over HTTP/1.1 with ranges, lists them as S3 does, and misbehaves as it is
 //! told: one fault for each request that asks for a file whose name ends as told, until none is left.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::ops::Range;
@@ -350,6 +350,16 @@ fn listing(out: &mut &TcpStream, state: &Mutex<State>, request: &Request) -> std
         keys.filter(|(key, _)| key.starts_with(&prefix) && (token.is_empty() || *key > token)).collect()
     };
     let mut xml = "<?xml version=\"1.0\"?><ListBucketResult>".to_string();
+    if !of("delimiter").is_empty() {
+        // All at once: what is below a folder counts as one.
+        let folder = |key: &str| Some(format!("{prefix}{}/", key.strip_prefix(&prefix)?.split_once('/')?.0));
+        let folders: BTreeSet<String> = all.iter().filter_map(|(key, _)| folder(key)).collect();
+        for folder in folders {
+            xml.push_str(&format!("<CommonPrefixes><Prefix>{folder}</Prefix></CommonPrefixes>"));
+        }
+        xml.push_str("</ListBucketResult>");
+        return sent(out, &xml);
+    }
     for (key, length) in all.iter().take(2) {
         xml.push_str(&format!(
             "<Contents><Key>{key}</Key><LastModified>2025-08-01T01:00:00.000Z</LastModified><ETag>\"1\"</ETag>\
@@ -363,6 +373,10 @@ fn listing(out: &mut &TcpStream, state: &Mutex<State>, request: &Request) -> std
         ));
     }
     xml.push_str("</ListBucketResult>");
+    sent(out, &xml)
+}
+
+fn sent(out: &mut &TcpStream, xml: &str) -> std::io::Result<bool> {
     write!(
         out,
         "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\r\n{xml}",

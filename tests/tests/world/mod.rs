@@ -43,12 +43,14 @@ impl Site for World {
 
     fn archive(&self, name: &str) -> Option<ArchiveIndex> {
         let index = |from: &str, to: &str| {
-            Some(ArchiveIndex { fields: Vec::new(), from: from.parse().ok()?, to: to.parse().ok()? })
+            let (fields, left_out) = Default::default();
+            Some(ArchiveIndex { fields, from: from.parse().ok()?, to: to.parse().ok()?, left_out })
         };
         match name {
             "synthetic" => index("2020-01-01T00:00:00Z", "2029-12-31T23:00:00Z"),
             "rap" => Some(ArchiveIndex {
                 fields: listed(),
+                left_out: vec!["rap.nc: `soil` is left out: its unit `furlong` is not known".into()],
                 ..index("2014-09-30T00:00:00Z", "2025-01-01T00:00:00Z")?
             }),
             "wrf" => index("2005-08-28T12:00:00Z", "2005-08-28T21:00:00Z"),

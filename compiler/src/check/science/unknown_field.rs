@@ -27,6 +27,9 @@ use crate::site::{ArchiveField, Site};
 use crate::types::Support;
 use crate::units;
 
+/// Of what an archive leaves out, so much is told.
+const MOST_NOTES: usize = 4;
+
 impl Checker<'_> {
     /// The archive lists the field, in units and on levels that fit; archives that list nothing are trusted.
     pub(in crate::check) fn field_exists(
@@ -51,13 +54,18 @@ impl Checker<'_> {
                 diagnostic = diagnostic.label(asked, "asked for here");
             }
             let names: Vec<&str> = index.fields.iter().map(|field| field.from.as_str()).collect();
-            diagnostic = match nearest_field(&variable.from, &names) {
-                Some(near) if quoted => {
-                    diagnostic.help(format!("did you mean \"{near}\"?")).fix(span, format!("\"{near}\""))
-                }
-                Some(near) => diagnostic.help(format!("did you mean \"{near}\"?")),
-                None => diagnostic.help(format!("it has {}", some(&names))),
+            let near = nearest_field(&variable.from, &names);
+            let mut help = match near {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("it has {}", some(&names)),
             };
+            for note in index.left_out.iter().take(MOST_NOTES) {
+                help.push_str(&format!("\n{note}"));
+            }
+            diagnostic = diagnostic.help(help);
+            if let Some(near) = near.filter(|_| quoted) {
+                diagnostic = diagnostic.fix(span, format!("\"{near}\""));
+            }
             self.diagnostics.push(diagnostic);
             return None;
         };

@@ -13,7 +13,7 @@ use aurora_compiler::plan::data::{GridPlan, Projection};
 use jiff::Timestamp;
 use ndarray::Array3;
 
-use super::{Archive, ArchiveField, Available, DataError};
+use super::{Archive, ArchiveField, Available, DataError, Request};
 use crate::data::grid::{EARTH_RADIUS, Grid};
 use crate::data::netcdf::Attribute;
 use crate::data::source::{Coordinates, Found, Offer, Place, Sources, What, Where};
@@ -33,6 +33,9 @@ pub struct Cf {
     fields: Vec<(ArchiveField, Found)>,
     identity: String,
 }
+
+/// Counts what reading a field means: a store that was made of another meaning is not taken for one of this.
+const MEANING: u32 = 2;
 
 /// What ECMWF calls fields that are known by their names only: the name of the variable, ECMWF's short one.
 const COMMON: [(&str, &str); 24] = [
@@ -132,7 +135,7 @@ fn plan(place: &Place) -> Result<GridPlan, String> {
         else {
             return Err("a grid of one column".into());
         };
-        let step = degrees((second - west).rem_euclid(360.0));
+        let step = degrees(step_of(*west, *second, longitude));
         // Files keep coordinates in single precision: a thousandth of a degree is no other grid.
         let near = |index: usize, value: f64, first: f64, sign: f64| {
             let apart = (value - first - sign * step * index as f64 + 180.0).rem_euclid(360.0) - 180.0;
@@ -155,6 +158,16 @@ fn plan(place: &Place) -> Result<GridPlan, String> {
         .at(height.saturating_sub(1), 0)
         .map(|(north, east)| [degrees(north), degrees((east + 180.0).rem_euclid(360.0) - 180.0)]);
     Ok(of(projection, spacing, southwest))
+}
+
+/// The step of longitudes, taken over all of them: single precision is too coarse for the difference of two.
+fn step_of(west: f64, second: f64, longitude: &[f64]) -> f64 {
+    let rough = (second - west).rem_euclid(360.0);
+    let (Some(last), steps) = (longitude.last(), longitude.len().saturating_sub(1).max(1) as f64) else {
+        return rough;
+    };
+    let turns = ((rough * steps - (last - west)) / 360.0).round();
+    (last - west + 360.0 * turns) / steps
 }
 
 /// CF's grid mapping (appendix F), of the kinds that recipes have.
@@ -264,7 +277,8 @@ fn identity(
     for (field, _) in fields {
         hash.update(field.from.as_bytes());
     }
-    let changing = fields.iter().find(|(_, found)| !sources.offer(*found).times.is_empty());
+    let changes = |found: Found| !sources.offer(found).times.is_empty() && !sources.is_fixed(found);
+    let changing = fields.iter().find(|(_, found)| changes(*found));
     if let Some((field, found)) = changing.filter(|(_, found)| sources.has(*found, Some(from))) {
         let values =
             sources.read(*found, Some(from)).map_err(|error| DataError::Archive(error.to_string()))?;
@@ -273,7 +287,7 @@ fn identity(
             hash.update(&value.to_le_bytes());
         }
     }
-    Ok(format!("cf since {from} {}", hash.finalize().to_hex()))
+    Ok(format!("cf {MEANING} since {from} {}", hash.finalize().to_hex()))
 }
 
 impl Archive for Cf {
@@ -297,18 +311,38 @@ impl Archive for Cf {
         self.times
     }
 
+    fn left_out(&self) -> Vec<String> {
+        self.sources.notes()
+    }
+
     fn has(&self, time: Timestamp) -> bool {
         self.present.contains(&time)
+    }
+
+    fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
+        if !self.has(time) {
+            return Some(format!("the archive `{}` has nothing at {time}", self.name));
+        }
+        let lacks = |request: &&Request<'_>| {
+            let found = self.fields.iter().find(|(field, _)| field.from == request.from);
+            // What has one time only is no series with a gap: reading it says what is wrong.
+            found.is_some_and(|(_, found)| {
+                !self.sources.has(*found, Some(time)) && self.sources.times_of(*found).len() > 1
+            })
+        };
+        let missing = wanted.iter().find(lacks)?;
+        Some(format!("the archive `{}` has no `{}` at {time}", self.name, missing.from))
     }
 
     fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let Some((_, found)) = self.fields.iter().find(|(field, _)| field.from == from) else {
             let offered: Vec<String> =
                 self.fields.iter().map(|(field, _)| format!("`{}`", field.from)).collect();
+            let left_out: Vec<String> = self.left_out().iter().map(|note| format!("; {note}")).collect();
             return Err(DataError::UnknownField {
                 archive: self.name.clone(),
                 field: from.to_string(),
-                offered: offered.join(", "),
+                offered: offered.join(", ") + &left_out.concat(),
             });
         };
         self.sources.read(*found, Some(time)).map_err(|error| DataError::Archive(error.to_string()))

@@ -36,6 +36,11 @@ pub trait Archive: Sync {
     /// Every field the archive offers, in a fixed order.
     fn fields(&self) -> Vec<ArchiveField>;
 
+    /// What lies in its files and is not offered, and why: a sentence each.
+    fn left_out(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The one horizontal grid of all its fields.
     fn grid(&self) -> Grid;
 

@@ -107,6 +107,13 @@ impl Placed {
             Some(layout) => layout,
             None => self.told(base)?,
         };
+        if self.place.contains("://") && layout != Layout::Hrrr {
+            return Err(DataError::Archive(format!(
+                "{}: archives of the layout `{}` are read from disks only: fetch the files, and name their folder",
+                self.place,
+                if layout == Layout::Cf { "cf" } else { "wrf" }
+            )));
+        }
         match layout {
             Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
             Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
@@ -162,5 +169,30 @@ impl Placed {
             return Ok(Layout::Hrrr);
         }
         Ok(Layout::Cf)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hrrr_is_read_from_servers() {
+        let place = "gs://gcp-public-data-arco-era5/ar/full.zarr".to_string();
+        for (layout, word) in [(Layout::Cf, "`cf`"), (Layout::Wrf, "`wrf`")] {
+            let placed = Placed {
+                place: place.clone(),
+                layout: Some(layout),
+                domain: None,
+                region: None,
+                endpoint: None,
+            };
+            let said =
+                placed.open("era5", Path::new("."), Path::new("cache"), None).err().unwrap().to_string();
+            assert!(
+                said.contains(&place) && said.contains(word) && said.contains("from disks only"),
+                "{said}"
+            );
+        }
     }
 }

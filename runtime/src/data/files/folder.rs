@@ -28,14 +28,24 @@ impl Folder {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
-            let about = std::fs::metadata(entry.path())?;
+            // A link to nothing, or a file or folder that has gone since: the others are there all the same.
+            let Some(about) = there(std::fs::metadata(entry.path()))? else { continue };
             if about.is_dir() {
-                self.gather(&entry.path(), &format!("{name}/"), files)?;
+                there(self.gather(&entry.path(), &format!("{name}/"), files))?;
             } else {
                 files.push((name, about.len()));
             }
         }
         Ok(())
+    }
+}
+
+/// Nothing for what is not there.
+fn there<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -69,16 +79,52 @@ impl Files for Folder {
         read().map_err(|error| self.error(path, &error))
     }
 
+    fn folders(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let names = || -> std::io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            let entries = there(std::fs::read_dir(self.root.join(folder)))?;
+            for entry in entries.into_iter().flatten() {
+                let entry = entry?;
+                if there(std::fs::metadata(entry.path()))?.is_some_and(|about| about.is_dir()) {
+                    names.push(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        names().map_err(|error| self.error(folder, &error))
+    }
+
     fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
         let mut files = Vec::new();
         let below =
             if folder.is_empty() || folder.ends_with('/') { folder.into() } else { format!("{folder}/") };
-        match self.gather(&self.root.join(folder), &below, &mut files) {
-            Err(error) if !matches!(error.kind(), ErrorKind::NotFound) => Err(self.error(folder, &error)),
-            _ => {
-                files.sort();
-                Ok(files)
-            }
+        there(self.gather(&self.root.join(folder), &below, &mut files))
+            .map_err(|error| self.error(folder, &error))?;
+        files.sort();
+        Ok(files)
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_to_nothing_hides_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a/1", "b/2", "c/3"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
         }
+        std::os::unix::fs::symlink("gone", folder.path().join("b/0")).unwrap();
+        let names = |below: &str| -> Vec<String> {
+            let list = Folder::new(folder.path()).list(below).unwrap();
+            list.into_iter().map(|(name, _)| name).collect()
+        };
+        assert_eq!(names(""), ["a/1", "b/2", "c/3"]);
+        assert_eq!(names("b"), ["b/2"]);
+        assert!(names("none").is_empty());
     }
 }

@@ -4,6 +4,7 @@
 //! Remote ─what is not kept─▶ Server (object_store, retries) ─bytes─▶ Cache (a folder for each remote file)
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
@@ -42,6 +43,20 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// # Errors
     /// The place cannot be listed.
     fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError>;
+
+    /// The names of the folders right below a folder, in order; none if it is not there.
+    ///
+    /// # Errors
+    /// The place cannot be listed.
+    fn folders(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let list = self.list(folder)?;
+        let below = |path: &str| {
+            let rest = path.strip_prefix(folder).unwrap_or(path).trim_start_matches('/');
+            rest.split_once('/').map(|(name, _)| name.to_string())
+        };
+        let names: BTreeSet<String> = list.iter().filter_map(|(path, _)| below(path)).collect();
+        Ok(names.into_iter().collect())
+    }
 
     /// Forgets what is kept of a file because it proved to be damaged; the next read fetches it again.
     fn forget(&self, _path: &str) {}
@@ -115,7 +130,7 @@ pub struct Patience {
     pub attempts: u32,
     /// The pause after the first of them; each further one is twice as long, up to half a minute.
     pub pause: Duration,
-    /// The longest that one request may take.
+    /// The longest that one request may take, of a listing each page.
     pub request: Duration,
     /// The longest that nothing may come.
     pub silence: Duration,

@@ -17,10 +17,12 @@ use tokio::runtime::{Builder, Runtime};
 use super::address::Address;
 use super::cache::{Cache, Kept};
 use super::ranges::{PIECE, requests, union, without};
-use super::server::{About, Server, Trouble};
+use super::server::{About, Listing, Server, Trouble};
 use super::{FileError, Files, Progress, Settings, Wanted};
 use crate::talk::reason;
 
+/// Under this name the names of folders are kept; no folder of an archive is called so.
+const FOLDERS: &str = "~folders";
 /// How often a file may change while it is read.
 const CHANGES: usize = 3;
 /// The longest until an interruption is noticed, and between two tellings.
@@ -170,6 +172,32 @@ impl Remote {
         written.map_err(|error| Failed::Error(self.disk(path, &error)))
     }
 
+    /// Folders that have been settled for long are listed once, others every hour. Without a network what was there when
+    /// it was last asked.
+    fn listed(
+        &self,
+        folder: &str,
+        kept_as: &str,
+        ask: impl Future<Output = Result<Listing, Trouble>>,
+    ) -> Result<Listing, FileError> {
+        let now = Timestamp::now().as_second();
+        match self.cache.listing(kept_as, now) {
+            Some((listing, true)) => Ok(listing),
+            Some((listing, false)) if self.unreachable.load(Ordering::Relaxed) => Ok(listing),
+            kept => match self.runtime.block_on(ask) {
+                Ok(listing) => {
+                    let written = self.cache.list(kept_as, listing.clone(), now);
+                    written.map_err(|error| self.disk(folder, &error))?;
+                    Ok(listing)
+                }
+                Err(trouble) => {
+                    self.unreachable.store(true, Ordering::Relaxed);
+                    kept.map(|(listing, _)| listing).ok_or_else(|| self.trouble(folder, trouble))
+                }
+            },
+        }
+    }
+
     /// The bytes that are kept, if all are.
     fn kept(&self, path: &str, range: &Range<u64>) -> Result<Option<Vec<u8>>, FileError> {
         let kept = self.cache.file(path);
@@ -219,30 +247,19 @@ impl Files for Remote {
         self.kept(path, &range)?.ok_or_else(lost)
     }
 
-    /// Folders that have been settled for long are listed once, others every hour. Without a network what was there when
-    /// it was last asked.
     fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
         let folder = folder.trim_matches('/');
-        let now = Timestamp::now().as_second();
-        let kept = self.cache.listing(folder, now);
-        let listing = match kept {
-            Some((listing, true)) => listing,
-            Some((listing, false)) if self.unreachable.load(Ordering::Relaxed) => listing,
-            kept => match self.runtime.block_on(self.server.list(folder)) {
-                Ok(listing) => {
-                    let written = self.cache.list(folder, listing.clone(), now);
-                    written.map_err(|error| self.disk(folder, &error))?;
-                    listing
-                }
-                Err(trouble) => {
-                    self.unreachable.store(true, Ordering::Relaxed);
-                    kept.map(|(listing, _)| listing).ok_or_else(|| self.trouble(folder, trouble))?
-                }
-            },
-        };
+        let listing = self.listed(folder, folder, self.server.list(folder))?;
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
         lengths.extend(listing.files.iter().cloned());
         Ok(listing.files)
+    }
+
+    fn folders(&self, folder: &str) -> Result<Vec<String>, FileError> {
+        let folder = folder.trim_matches('/');
+        let kept_as = format!("{folder}/{FOLDERS}");
+        let listing = self.listed(folder, kept_as.trim_matches('/'), self.server.folders(folder))?;
+        Ok(listing.files.into_iter().map(|(name, _)| name).collect())
     }
 
     fn forget(&self, path: &str) {

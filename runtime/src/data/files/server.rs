@@ -158,24 +158,7 @@ impl Server {
         let path = self.path(folder)?;
         let mut tries = Tries::default();
         loop {
-            let listing = async {
-                let mut files = Vec::new();
-                let mut newest = 0;
-                let mut stream = self.store.list(Some(&path));
-                while let Some(next) = stream.next().await {
-                    let meta = next?;
-                    newest = newest.max(meta.last_modified.timestamp());
-                    if let Some(parts) = meta.location.prefix_match(&self.prefix) {
-                        let parts: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
-                        files.push((parts.join("/"), meta.size));
-                    }
-                    if files.len() > MOST_LISTED {
-                        break;
-                    }
-                }
-                Ok(Listing { files, newest })
-            };
-            match self.limited(listing).await {
+            match self.pages(&path).await {
                 Ok(listing) if listing.files.len() > MOST_LISTED => {
                     let reason = format!("more than {MOST_LISTED} files: name a folder within");
                     return Err(Trouble::Failed(reason));
@@ -188,6 +171,43 @@ impl Server {
                 Err(attempt) => self.rest(&mut tries, attempt).await?,
             }
         }
+    }
+
+    /// The names of the folders right below a folder.
+    pub async fn folders(&self, folder: &str) -> Result<Listing, Trouble> {
+        let path = self.path(folder)?;
+        let mut tries = Tries::default();
+        loop {
+            match self.limited(self.store.list_with_delimiter(Some(&path))).await {
+                Ok(found) => {
+                    let names = found.common_prefixes.iter().filter_map(|path| path.filename());
+                    let mut files: Vec<(String, u64)> = names.map(|name| (name.to_string(), 0)).collect();
+                    files.sort();
+                    // New ones may come at any time.
+                    return Ok(Listing { files, newest: i64::from(u32::MAX) });
+                }
+                Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(Listing::default()),
+                Err(attempt) => self.rest(&mut tries, attempt).await?,
+            }
+        }
+    }
+
+    /// What is below a folder, page by page; each is in time if it comes as soon as a request has to.
+    async fn pages(&self, path: &Path) -> Result<Listing, Attempt> {
+        let _room = self.room().await?;
+        let mut listing = Listing::default();
+        let mut stream = self.store.list(Some(path));
+        while listing.files.len() <= MOST_LISTED {
+            let next = tokio::time::timeout(self.patience.request, stream.next()).await;
+            let Some(meta) = next.map_err(|_| self.too_slow())? else { break };
+            let meta = meta.map_err(|error| judged(&error))?;
+            listing.newest = listing.newest.max(meta.last_modified.timestamp());
+            if let Some(parts) = meta.location.prefix_match(&self.prefix) {
+                let parts: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
+                listing.files.push((parts.join("/"), meta.size));
+            }
+        }
+        Ok(listing)
     }
 
     fn path(&self, path: &str) -> Result<Path, Trouble> {

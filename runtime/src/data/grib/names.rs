@@ -49,7 +49,8 @@ const fn entry(code: [u8; 3], name: &'static str, units: &'static str) -> Entry 
     Entry { code, name, units }
 }
 
-/// In the order of the codes.
+/// In the order of the codes. VUCSH and VVCSH are by the WMO's table shears in s-1; in NCEP's files they are differences of
+/// winds in m s-1, as every message of them shows.
 const TABLE: &[Entry] = &[
     entry([0, 0, 0], "TMP", "K"),
     entry([0, 0, 1], "VTMP", "K"),
@@ -106,8 +107,8 @@ const TABLE: &[Entry] = &[
     entry([0, 2, 9], "DZDT", "m s-1"),
     entry([0, 2, 10], "ABSV", "s-1"),
     entry([0, 2, 12], "RELV", "s-1"),
-    entry([0, 2, 15], "VUCSH", "s-1"),
-    entry([0, 2, 16], "VVCSH", "s-1"),
+    entry([0, 2, 15], "VUCSH", "m s-1"),
+    entry([0, 2, 16], "VVCSH", "m s-1"),
     entry([0, 2, 17], "UFLX", "N m-2"),
     entry([0, 2, 18], "VFLX", "N m-2"),
     entry([0, 2, 22], "GUST", "m s-1"),
@@ -164,6 +165,7 @@ const TABLE: &[Entry] = &[
     entry([0, 7, 11], "4LFTX", "K"),
     entry([0, 7, 192], "LFTX", "K"),
     entry([0, 7, 193], "4LFTX", "K"),
+    entry([0, 7, 198], "LAI", "1"),
     entry([0, 7, 199], "MXUPHL", "m2 s-2"),
     entry([0, 7, 200], "MNUPHL", "m2 s-2"),
     entry([0, 7, 204], "EFHL", "m2 s-2"),
@@ -173,6 +175,7 @@ const TABLE: &[Entry] = &[
     entry([0, 14, 192], "O3MR", "kg kg-1"),
     entry([0, 14, 193], "OZCON", "ppb"),
     entry([0, 15, 3], "VIL", "kg m-2"),
+    entry([0, 16, 3], "RETOP", "m"),
     entry([0, 16, 4], "REFD", "dB"),
     entry([0, 16, 5], "REFC", "dB"),
     entry([0, 16, 195], "REFD", "dB"),
@@ -194,7 +197,9 @@ const TABLE: &[Entry] = &[
     entry([2, 0, 2], "TSOIL", "K"),
     entry([2, 0, 4], "VEG", "%"),
     entry([2, 0, 5], "WATR", "kg m-2"),
+    entry([2, 0, 10], "GFLUX", "W m-2"),
     entry([2, 0, 11], "MSTAV", "%"),
+    entry([2, 0, 13], "CNWAT", "kg m-2"),
     entry([2, 0, 28], "LAI", "1"),
     entry([2, 0, 192], "SOILW", "1"),
     entry([2, 0, 193], "GFLUX", "W m-2"),
@@ -311,6 +316,16 @@ mod tests {
     #[test]
     fn the_table_is_in_order() {
         assert!(TABLE.windows(2).all(|pair| pair[0].code < pair[1].code));
+    }
+
+    /// NCEP's post-processor writes these under the WMO's numbers, older files under its own.
+    #[test]
+    fn names_have_the_numbers_of_both_tables() {
+        let numbers = |name: &str| -> Vec<String> { codes(name).iter().map(Code::to_string).collect() };
+        assert_eq!(numbers("RETOP"), ["0.16.3", "0.16.197"]);
+        assert_eq!(numbers("GFLUX"), ["2.0.10", "2.0.193"]);
+        assert_eq!(numbers("CNWAT"), ["2.0.13", "2.0.196"]);
+        assert_eq!(numbers("LAI"), ["0.7.198", "2.0.28"]);
     }
 
     #[test]

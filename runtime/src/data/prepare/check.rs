@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, SupportPlan};
+use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, Projection, SupportPlan};
 
 use crate::data::archive::{Archive, ArchiveField, DataError};
 use crate::data::layout::StoredField;
@@ -27,7 +27,8 @@ pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Optio
     let wrong: Vec<String> =
         wrong.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
     if !wrong.is_empty() {
-        return Err(DataError::Plan(wrong.join("\n")));
+        let all: Vec<String> = wrong.into_iter().chain(archive.left_out()).collect();
+        return Err(DataError::Plan(all.join("\n")));
     }
     Ok(levels.into_iter().filter_map(Result::ok).collect())
 }
@@ -48,8 +49,9 @@ pub(super) fn order(plan: &DataPlan) -> Result<(), DataError> {
     Ok(())
 }
 
-/// Corners that lie closer than this, in degrees, are one: GRIB rounds them to a millionth.
-const CORNER: f64 = 1e-4;
+/// Corners that lie closer than this, in degrees, are one: GRIB rounds them to a millionth, and HRRR's moved by half a
+/// thousandth in 2018.
+const CORNER: f64 = 1e-3;
 
 pub(in crate::data) fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &str) -> Result<(), DataError> {
     let near = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs() < CORNER;
@@ -57,8 +59,12 @@ pub(in crate::data) fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &s
         (Some(mine), Some(theirs)) => near(mine[0], theirs[0]) && near(mine[1], theirs[1]),
         _ => true,
     };
-    let size = |grid: &GridPlan| (grid.width, grid.height, grid.spacing);
-    if size(mine) == size(theirs) && mine.projection == theirs.projection && corner {
+    let size = |grid: &GridPlan| (grid.width, grid.height);
+    let same = match (&mine.projection, &theirs.projection) {
+        (Projection::LatLon { .. }, Projection::LatLon { .. }) => same_degrees(mine, theirs),
+        _ => mine.spacing == theirs.spacing && mine.projection == theirs.projection && corner,
+    };
+    if size(mine) == size(theirs) && same {
         return Ok(());
     }
     let said = |grid: &GridPlan| {
@@ -79,6 +85,28 @@ pub(in crate::data) fn same_grid(mine: &GridPlan, theirs: &GridPlan, archive: &s
         theirs.name,
         said(theirs)
     )))
+}
+
+/// Parts of a step by which the first points of two grids of degrees may differ: files keep them in single precision.
+const FIRST: f64 = 1e-3;
+/// The same of the last points, to which a step that was rounded adds up.
+const LAST: f64 = 1e-2;
+
+/// Whether two grids of latitude and longitude of one size are one.
+fn same_degrees(mine: &GridPlan, theirs: &GridPlan) -> bool {
+    let of = |grid: &GridPlan| match grid.projection {
+        Projection::LatLon { north, west, step } => Some((north, west, step)),
+        _ => None,
+    };
+    let (Some((north, west, step)), Some((other_north, other_west, other_step))) = (of(mine), of(theirs))
+    else {
+        return false;
+    };
+    let apart = |a: f64, b: f64| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs();
+    let count = mine.width.max(mine.height) as f64;
+    apart(north, other_north) < FIRST * step
+        && apart(west, other_west) < FIRST * step
+        && (step - other_step).abs() * count < LAST * step
 }
 
 /// Two fields of one name, or a name the store itself uses.

@@ -14,7 +14,7 @@ use crate::data::grid::Grid;
 
 const MAGIC: &[u8; 8] = b"AURORAWT";
 /// Of the file and of what the weights mean.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const DIGEST: usize = 32;
 
 impl Regridder {

@@ -52,6 +52,8 @@ impl Weights {
 
 /// How far off a point may be for rounding, in cells.
 const ROUNDING: f64 = 1e-6;
+/// How far beyond the outermost points one may lie, in cells: coordinates in single precision are no finer.
+const BEYOND: f64 = 1e-3;
 
 pub(super) fn bilinear(from: &Grid, to: &Grid) -> Weights {
     let (height, width) = (from.plan.height, from.plan.width);
@@ -80,7 +82,7 @@ pub(super) fn bilinear(from: &Grid, to: &Grid) -> Weights {
 /// The point before a place among `count`, and how far the place is beyond it; nothing if it lies off them.
 fn between(place: f64, count: usize) -> Option<(usize, f64)> {
     let last = count as f64 - 1.0;
-    if !(-ROUNDING..=last + ROUNDING).contains(&place) {
+    if !(-BEYOND..=last + BEYOND).contains(&place) {
         return None;
     }
     let place = place.clamp(0.0, last);

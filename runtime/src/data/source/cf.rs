@@ -11,7 +11,7 @@ use ndarray::{Array3, Axis, Ix1, Ix3};
 
 use super::grid::{grid, place};
 use super::table::{Table, clocks, reference};
-use super::units::{ToSi, in_si, to_si};
+use super::units::{ToSi, WATER, in_si, to_si};
 use super::what::{Hint, What, Where, by_name, by_standard_name};
 use super::{Offer, Place, Source};
 use crate::data::netcdf::Variable;
@@ -38,6 +38,37 @@ struct Way {
     /// The axis of levels.
     level: Option<usize>,
     to: ToSi,
+    /// What `to` brings values to.
+    units: String,
+}
+
+/// Depths of water that files give in metres, by their names: ECMWF's precipitation of each kind, run-off, snow.
+const DEPTHS: [&str; 13] = [
+    "tp",
+    "cp",
+    "lsp",
+    "sf",
+    "sd",
+    "ro",
+    "sro",
+    "ssro",
+    "total_precipitation",
+    "convective_precipitation",
+    "large_scale_precipitation",
+    "runoff",
+    "snowfall",
+];
+
+/// How a variable's values are brought to SI, and its unit there: 1 m of water is 1000 kg/m².
+fn in_kernels_units(variable: &Variable) -> Result<(ToSi, String), String> {
+    let units = variable.text("units").unwrap_or_default();
+    let named = DEPTHS.contains(&variable.name.to_ascii_lowercase().as_str());
+    let standard = variable.text("standard_name").is_some_and(|name| name.starts_with("lwe_thickness_of"));
+    if matches!(units.trim(), "m" | "metre" | "meter" | "metres" | "meters") && (named || standard) {
+        return Ok((WATER, "kg/m^2".into()));
+    }
+    let to = to_si(units).ok_or_else(|| format!("its unit `{units}` is not known"))?;
+    Ok((to, in_si(units)))
 }
 
 impl<T: Table> Cf<T> {
@@ -118,7 +149,7 @@ impl<T: Table> Cf<T> {
                 _ => Where::Other(variable.name.clone()),
             },
         };
-        let to = to_si(units).ok_or_else(|| format!("its unit `{units}` is not known"))?;
+        let (to, si) = in_kernels_units(variable)?;
         let along_grid = match variable.text("standard_name") {
             Some("x_wind" | "y_wind" | "grid_eastward_wind" | "grid_northward_wind") => true,
             Some("eastward_wind" | "northward_wind") | None => false,
@@ -137,6 +168,7 @@ impl<T: Table> Cf<T> {
             time,
             level: level.and_then(|(axis, place)| place.on_levels().then_some(axis)),
             to,
+            units: si,
         };
         Ok((offer, way))
     }
@@ -179,6 +211,16 @@ impl<T: Table> Cf<T> {
             let most = values.iter().copied().fold(0.0, f64::max);
             let factor = if most <= 1100.0 { 100.0 } else { 1.0 };
             return Some(Where::Pressure(values.iter().map(|value| value * factor).collect()));
+        }
+        // ARCO's ERA5 had its levels of pressure without a unit for years: no model has a level 850 among so few.
+        let known = |level: f64| values.contains(&level);
+        if name == "level"
+            && units.is_empty()
+            && values.iter().all(|value| *value <= 1100.0)
+            && known(500.0)
+            && known(850.0)
+        {
+            return Some(Where::Pressure(values.iter().map(|value| value * 100.0).collect()));
         }
         let model = ["level", "lev", "hybrid", "model_level", "bottom_top", "sigma", "eta"];
         let is_model = model.iter().any(|word| name.starts_with(word)) || standard.starts_with("atmosphere_");
@@ -250,8 +292,7 @@ impl<T: Table> Source for Cf<T> {
     }
 
     fn units(&self, offer: usize) -> Option<String> {
-        let variable = self.table.variable(&self.ways.get(offer)?.variable)?;
-        Some(in_si(variable.text("units").unwrap_or_default()))
+        self.ways.get(offer).map(|way| way.units.clone())
     }
 
     fn reference(&self) -> Option<Timestamp> {

@@ -40,6 +40,11 @@ pub(super) fn open(path: &Path) -> Result<GribSource, String> {
     let (grid, others) = main_grid(&grib);
     let grid =
         grid.ok_or_else(|| format!("{}: no field is on a grid of rows and columns", path.display()))?;
+    // Where its points lie takes more than its values: those of a few damaged bytes are not reckoned.
+    let sound = grib.fields().iter().filter(|field| *field.grid == grid).map(Field::fits::<f64>);
+    if let Some(Err(problem)) = sound.reduce(|one, other| if one.is_ok() { one } else { other }) {
+        return Err(format!("{}: {problem}", path.display()));
+    }
     let place = Place::of_grib(&grid)
         .ok_or_else(|| format!("{}: the grid {} has no rows and columns", path.display(), grid.name()))?;
     let mut notes = Vec::new();
@@ -204,5 +209,53 @@ fn missing(place: &Where, level: usize) -> String {
             format!("it lacks {} hPa at that time", levels.get(level).map_or(0.0, |level| level / 100.0))
         }
         _ => format!("it lacks level {} at that time", level + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::grib::encode::{About, Lambert, Packing, message};
+    use crate::data::grib::product::Code;
+    use crate::data::grib::words::{Level, When};
+
+    /// Some two hundred bytes that claim 268 million points are refused before their points are reckoned.
+    #[test]
+    fn points_are_not_reckoned_for_a_few_bytes() {
+        let grid = Lambert {
+            width: 16,
+            height: 16,
+            latitude: 21.0,
+            longitude: -122.0,
+            true_latitude: 38.5,
+            central_longitude: -97.5,
+            spacing: 3000.0,
+        };
+        let about = About {
+            code: Code { discipline: 0, category: 0, number: 0 },
+            level: Level::read("surface").unwrap(),
+            reversed: false,
+            run: "2020-05-20T00:00:00Z".parse().unwrap(),
+            when: When { ahead: 0, cell: None },
+        };
+        let mut bytes = message(&about, &grid, Packing::Simple { binary: 0 }, &[280.0; 256]).unwrap();
+        let side = 16384_u32;
+        let mut at = 16;
+        while at + 5 < bytes.len() {
+            let places: &[(usize, u32)] = match bytes[at + 4] {
+                3 => &[(6, side * side), (30, side), (34, side)],
+                5 => &[(5, side * side)],
+                _ => &[],
+            };
+            for (place, value) in places {
+                bytes[at + place..][..4].copy_from_slice(&value.to_be_bytes());
+            }
+            at += u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("thin.grib2");
+        std::fs::write(&path, bytes).unwrap();
+        let said = open(&path).expect_err("refused");
+        assert!(said.contains("268435456 points in"), "{said}");
     }
 }

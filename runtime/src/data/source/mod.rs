@@ -163,10 +163,14 @@ impl Sources {
         self.all().find(|(_, offer)| fits(offer)).map(|(found, _)| found)
     }
 
-    /// Every time at which something is there, in order.
+    /// Every time at which something is there that changes, in order; if nothing does, every time.
     pub fn times(&self) -> Vec<Timestamp> {
-        let all: BTreeSet<Timestamp> =
-            self.all().flat_map(|(_, offer)| offer.times.iter().copied()).collect();
+        let of = |fixed: bool| -> BTreeSet<Timestamp> {
+            let chosen = self.all().filter(|(found, _)| fixed || !self.is_fixed(*found));
+            chosen.flat_map(|(_, offer)| offer.times.iter().copied()).collect()
+        };
+        let changing = of(false);
+        let all = if changing.is_empty() { of(true) } else { changing };
         all.into_iter().collect()
     }
 
@@ -186,6 +190,8 @@ impl Sources {
             SourceError(format!("`{}` is not there{when}", offer.name))
         })?;
         let (path, source) = &self.list[holder.source];
+        // What does not change is there at one time of its own.
+        let time = time.filter(|time| is_there(self.offer(holder), Some(*time)));
         let values = source
             .read(holder.offer, time)
             .map_err(|problem| SourceError(format!("{}: `{}`: {problem}", path.display(), offer.name)))?;
@@ -206,22 +212,38 @@ impl Sources {
     /// is static.
     fn holder(&self, found: Found, time: Option<Timestamp>) -> Option<Found> {
         let wanted = self.offer(found);
-        let there = |offer: &Offer| match time {
-            Some(time) => offer.times.is_empty() || offer.times.contains(&time),
-            None => true,
-        };
-        if there(wanted) {
+        if is_there(wanted, time) {
             return Some(found);
         }
-        let same = |offer: &Offer| {
-            offer.what == wanted.what
-                && offer.place == wanted.place
-                && offer.cell == wanted.cell
-                && offer.along_grid == wanted.along_grid
-                && (offer.what.is_some() || offer.name == wanted.name)
-        };
-        self.all().find(|(_, offer)| same(offer) && there(offer)).map(|(found, _)| found)
+        let other = self.all().find(|(_, offer)| alike(offer, wanted) && is_there(offer, time));
+        other.map(|(found, _)| found).or_else(|| self.is_fixed(found).then_some(found))
     }
+
+    /// Whether a field is there at one time of all inputs only, and is one that does not change.
+    pub fn is_fixed(&self, found: Found) -> bool {
+        let wanted = self.offer(found);
+        what::is_static(&wanted.name, wanted.what, &wanted.place) && self.times_of(found).len() <= 1
+    }
+
+    /// The times of a field in all inputs; none if it does not change.
+    pub fn times_of(&self, found: Found) -> BTreeSet<Timestamp> {
+        let wanted = self.offer(found);
+        let like = self.all().filter(|(_, offer)| alike(offer, wanted));
+        like.flat_map(|(_, offer)| offer.times.iter().copied()).collect()
+    }
+}
+
+fn is_there(offer: &Offer, time: Option<Timestamp>) -> bool {
+    time.is_none_or(|time| offer.times.is_empty() || offer.times.contains(&time))
+}
+
+/// Whether two inputs offer one field.
+fn alike(one: &Offer, other: &Offer) -> bool {
+    one.what == other.what
+        && one.place == other.place
+        && one.cell == other.cell
+        && one.along_grid == other.along_grid
+        && (one.what.is_some() || one.name == other.name)
 }
 
 /// Opens one input. What it is, is told from its bytes, not from its name.

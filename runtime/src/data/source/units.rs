@@ -8,9 +8,11 @@ pub struct ToSi {
 }
 
 const ONE: ToSi = ToSi { factor: 1.0, offset: 0.0 };
+/// A metre of water in kg/m².
+pub const WATER: ToSi = ToSi { factor: 1000.0, offset: 0.0 };
 
 /// Spellings without spaces, `**` and `^`, in lower case.
-const TABLE: [(&[&str], ToSi); 14] = [
+const TABLE: [(&[&str], ToSi); 15] = [
     (
         &[
             "",
@@ -57,6 +59,10 @@ const TABLE: [(&[&str], ToSi); 14] = [
             "kgm-2s-1",
             "proportion",
             "none",
+            "dimensionless",
+            "~",
+            "j/m2",
+            "jm-2",
         ],
         ONE,
     ),
@@ -86,6 +92,7 @@ const TABLE: [(&[&str], ToSi); 14] = [
     (&["km"], ToSi { factor: 1000.0, offset: 0.0 }),
     (&["dam", "gpdam", "dagpm"], ToSi { factor: 10.0, offset: 0.0 }),
     (&["mm"], ONE),
+    (&["mofwaterequivalent"], WATER),
     (&["degree", "degrees", "deg"], ToSi { factor: std::f64::consts::PI / 180.0, offset: 0.0 }),
     (&["in", "inch", "inches"], ToSi { factor: 25.4, offset: 0.0 }),
     (&["km/h", "kmh-1"], ToSi { factor: 1.0 / 3.6, offset: 0.0 }),
@@ -98,7 +105,15 @@ pub fn to_si(unit: &str) -> Option<ToSi> {
         .filter(|c| !c.is_whitespace() && *c != '^' && *c != '*' && *c != '.')
         .flat_map(char::to_lowercase)
         .collect();
+    if is_code(unit) {
+        return Some(ONE);
+    }
     TABLE.iter().find(|(names, _)| names.contains(&plain.as_str())).map(|(_, to)| *to)
+}
+
+/// `(Code table 4.213)`: numbers of classes.
+fn is_code(unit: &str) -> bool {
+    unit.trim().to_ascii_lowercase().starts_with("(code table")
 }
 
 /// The unit of SI to which [`to_si`] brings a unit: itself, if nothing is changed.
@@ -108,8 +123,9 @@ pub fn in_si(unit: &str) -> String {
     let known = [("hPa", "Pa"), ("degC", "K"), ("degF", "K"), ("%", "1"), ("g/kg", "kg/kg"), ("kt", "m/s")];
     let more = [("km/h", "m/s"), ("dam", "m"), ("inch", "kg/m^2"), ("degree", "rad")];
     match (unit, unit.to_ascii_lowercase().as_str()) {
-        ("", _) => "1".into(),
-        (_, "mm") => "kg/m^2".into(),
+        ("" | "~", _) | (_, "dimensionless" | "proportion" | "none") => "1".into(),
+        _ if is_code(unit) => "1".into(),
+        (_, "mm" | "m of water equivalent") => "kg/m^2".into(),
         (_, "km") => "m".into(),
         (_, "kpa") => "Pa".into(),
         _ => known
@@ -141,6 +157,11 @@ mod tests {
             assert_eq!(si(unit, 7.0), Some(7.0), "{unit}");
         }
         assert_eq!(si("furlong", 1.0), None);
+        // As ECMWF writes them.
+        for unit in ["~", "(Code table 4.213)", "dimensionless", "J m**-2"] {
+            assert_eq!(si(unit, 3.0), Some(3.0), "{unit}");
+        }
+        assert_eq!(si("m of water equivalent", 0.5), Some(500.0));
         for (unit, si) in [
             ("millibars", "Pa"),
             ("%", "1"),
@@ -148,6 +169,10 @@ mod tests {
             ("J kg-1", "J kg-1"),
             ("", "1"),
             ("mm", "kg/m^2"),
+            ("~", "1"),
+            ("(Code table 4.213)", "1"),
+            ("dimensionless", "1"),
+            ("m of water equivalent", "kg/m^2"),
         ] {
             assert_eq!(in_si(unit), si, "{unit}");
         }

@@ -52,6 +52,52 @@ impl Where {
     }
 }
 
+/// Fields of the ground that do not change, by the names of ECMWF, CF and NCEP, in lower case.
+const STATIC: [&str; 36] = [
+    "lsm",
+    "land_sea_mask",
+    "land_binary_mask",
+    "land_area_fraction",
+    "land:surface",
+    "slt",
+    "soil_type",
+    "sdor",
+    "standard_deviation_of_orography",
+    "anor",
+    "angle_of_sub_gridscale_orography",
+    "isor",
+    "anisotropy_of_sub_gridscale_orography",
+    "slor",
+    "slope_of_sub_gridscale_orography",
+    "sdfor",
+    "standard_deviation_of_filtered_subgrid_orography",
+    "cl",
+    "lake_cover",
+    "dl",
+    "lake_depth",
+    "lake_total_depth",
+    "cvl",
+    "low_vegetation_cover",
+    "cvh",
+    "high_vegetation_cover",
+    "tvl",
+    "type_of_low_vegetation",
+    "tvh",
+    "type_of_high_vegetation",
+    "vgtyp:surface",
+    "orog",
+    "orography",
+    "sftlf",
+    "geopotential_at_surface",
+    "wmb",
+];
+
+/// Whether a field is known not to change, so that one time of it stands for all.
+pub fn is_static(name: &str, what: Option<What>, place: &Where) -> bool {
+    let ground = *place == Where::Surface && matches!(what, Some(What::Height | What::Geopotential));
+    ground || STATIC.contains(&name.to_ascii_lowercase().as_str())
+}
+
 /// GRIB's numbers of what is known here.
 const CODES: [([u8; 3], What); 12] = [
     ([0, 0, 0], What::Temperature),

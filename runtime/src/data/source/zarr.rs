@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
@@ -72,8 +74,10 @@ impl Zarr {
             other => Err(format!("values of type {other} are not read")),
         }?;
         let number = |name: &str| variable.attributes.get(name).and_then(Attribute::number);
+        // A mark that single precision cannot hold stands in the array as the nearest number that it can.
+        let held = |mark: f64| if variable.kind == "float32" { f64::from(mark as f32) } else { mark };
         let absent: Vec<f64> =
-            ["_FillValue", "missing_value"].iter().filter_map(|name| number(name)).collect();
+            ["_FillValue", "missing_value"].iter().filter_map(|name| number(name)).map(held).collect();
         let (factor, offset) = (number("scale_factor").unwrap_or(1.0), number("add_offset").unwrap_or(0.0));
         let unpack = |value: f64| if absent.contains(&value) { f64::NAN } else { value * factor + offset };
         let shape: Vec<usize> = shape.iter().map(|size| *size as usize).collect();
@@ -141,15 +145,29 @@ fn describe(folder: &Path, name: &str) -> Option<Variable> {
     for (name, value) in attributes.as_object()? {
         known.extend(attribute(value).map(|value| (name.clone(), value)));
     }
-    // Version 2 has no missing values but its fill.
+    let float = kind.starts_with("float");
+    if float && let Some(fill) = known.get("_FillValue").and_then(in_base64) {
+        known.insert("_FillValue".into(), fill);
+    }
+    // Version 2 has no missing values but its fill. Whole numbers that are packed have it there too; of others it may be
+    // a zero that means zero.
+    let packed = ["scale_factor", "add_offset"].iter().any(|name| known.contains_key(*name));
     if metadata.get("zarr_format").and_then(Value::as_u64) == Some(2)
         && let Some(fill) = metadata.get("fill_value").and_then(attribute)
-        && kind.starts_with("float")
+        && (float || packed)
     {
         known.entry("_FillValue".into()).or_insert(fill);
     }
     let numeric = ["float", "int", "uint"].iter().any(|start| kind.starts_with(start));
     Some(Variable { name: name.to_string(), dimensions, shape, kind, numeric, attributes: known })
+}
+
+/// xarray writes the mark for missing of a float, in version 3, as the eight bytes of a double in base64.
+fn in_base64(attribute: &Attribute) -> Option<Attribute> {
+    let Attribute::Text(text) = attribute else { return None };
+    let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
+    let bytes: [u8; 8] = bytes.try_into().ok()?;
+    Some(Attribute::Numbers(vec![f64::from_le_bytes(bytes)]))
 }
 
 fn attribute(value: &Value) -> Option<Attribute> {

@@ -215,13 +215,6 @@ impl Band<'_> {
                     17.0
                 }
             }
-            "SOTYP:surface" => {
-                if p.ground > 0.0 {
-                    1.0 + (p.ground / 110.0).floor().min(12.0)
-                } else {
-                    14.0
-                }
-            }
             "LAND:surface" => f64::from(u8::from(p.ground > 0.0)),
             "CAPE:surface" => energy(0.92),
             "CAPE:90-0 mb above ground" => energy(0.8),

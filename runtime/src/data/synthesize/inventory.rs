@@ -1,5 +1,6 @@
 //! What the files of a synthetic HRRR hold, in the words of its inventories.
 
+use crate::data::archive::hrrr::catalogue::blank_at_start;
 use crate::data::grib::encode::Packing;
 use crate::data::grib::names;
 use crate::data::grib::product::{Cell, Code};
@@ -38,8 +39,8 @@ const fn over(parameter: &'static str, level: &'static str, process: u8, binary:
     Line { parameter, level, process: Some(process), packing: Packing::Differences { binary } }
 }
 
-/// wrfsfc in its order. What is over an hour is a placeholder in f00 and there in f01.
-pub const SURFACE: [Line; 49] = [
+/// wrfsfc in its order. What is over an hour is a placeholder in f00 and there in f01, and so is what begins with the run.
+pub const SURFACE: [Line; 48] = [
     line("REFC", "entire atmosphere", -4),
     line("REFD", "1000 m above ground", -4),
     line("GUST", "surface", -4),
@@ -75,10 +76,10 @@ pub const SURFACE: [Line; 49] = [
     line("HLCY", "1000-0 m above ground", -3),
     line("USTM", "0-6000 m above ground", -4),
     line("VSTM", "0-6000 m above ground", -4),
-    plain("VUCSH", "0-1000 m above ground", -14),
-    plain("VVCSH", "0-1000 m above ground", -14),
-    plain("VUCSH", "0-6000 m above ground", -14),
-    plain("VVCSH", "0-6000 m above ground", -14),
+    plain("VUCSH", "0-1000 m above ground", -4),
+    plain("VVCSH", "0-1000 m above ground", -4),
+    plain("VUCSH", "0-6000 m above ground", -4),
+    plain("VVCSH", "0-6000 m above ground", -4),
     line("CAPE", "180-0 mb above ground", 0),
     line("CIN", "180-0 mb above ground", -3),
     line("HPBL", "surface", -4),
@@ -88,7 +89,6 @@ pub const SURFACE: [Line; 49] = [
     line("CIN", "255-0 mb above ground", -3),
     line("CAPE", "0-3000 m above ground", 0),
     line("LAND", "surface", 0),
-    line("SOTYP", "surface", 0),
 ];
 
 impl Line {
@@ -100,6 +100,11 @@ impl Line {
     pub fn surface(&self) -> Option<(Level, bool)> {
         let level = Level::read(self.level)?;
         Some((level, level.words(false).as_deref() != Some(self.level)))
+    }
+
+    /// Whether it is a placeholder in f00, so that f01 is read for it.
+    pub fn blank_at_start(&self) -> bool {
+        self.process.is_some() || blank_at_start(self.parameter, self.level)
     }
 
     pub fn cell(&self) -> Option<Cell> {

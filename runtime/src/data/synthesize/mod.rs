@@ -1,8 +1,8 @@
 //! `data synthesize`: the world of std.synthetic as HRRR would have written it, so that the whole road from wrfsfc and
 //! wrfprs can be walked without a network: grid, layout, packing, names, levels, `.idx`, placeholders in f00.
 //!
-//! For each hour wrfsfc f00 and wrfprs f00 are written, and of the run an hour before wrfsfc f01 with what is over that
-//! hour. Every message is decoded again and compared before its file is put in place, whole.
+//! For each hour wrfsfc f00 and wrfprs f00 are written, and of the run an hour before wrfsfc f01 with what f00 has only
+//! placeholders of. Every message is decoded again and compared before its file is put in place, whole.
 
 use std::path::{Path, PathBuf};
 
@@ -103,7 +103,7 @@ impl Order {
     /// What it will come to, roughly.
     pub fn estimate(&self) -> Written {
         let plan = self.extent.plan();
-        let over = SURFACE.iter().filter(|line| line.process.is_some()).count();
+        let over = SURFACE.iter().filter(|line| line.blank_at_start()).count();
         let messages = (LEVELS.len() * UPPER.len() + SURFACE.len() + over) * self.hours as usize;
         let bytes = (plan.width * plan.height * messages) as f64 * BYTES_PER_POINT;
         Written { files: 6 * self.hours as usize, messages, bytes: bytes as u64 }
@@ -150,7 +150,7 @@ impl Order {
         };
         let whole = |line: &Line| When { ahead: 3600, cell: line.cell() };
         let surface = |run: Timestamp, over: bool, when: &dyn Fn(&Line) -> When| -> Vec<Job<'_>> {
-            let lines = SURFACE.iter().enumerate().filter(|(_, line)| !over || line.process.is_some());
+            let lines = SURFACE.iter().enumerate().filter(|(_, line)| !over || line.blank_at_start());
             let job = |(place, line): (usize, &'static Line)| {
                 let (level, when) = (line.level.to_string(), when(line));
                 Job {
@@ -227,7 +227,8 @@ impl<'a> Job<'a> {
         let reversed = level.words(false).as_deref() != Some(&self.level);
         let about = About { code, level, reversed, run: self.run, when: self.when };
         let upper;
-        let placeholder = self.when.cell.is_some_and(|cell| cell.seconds == 0);
+        let blank = |line: usize| SURFACE.get(line).is_some_and(Line::blank_at_start);
+        let placeholder = self.when.ahead == 0 && self.line.is_some_and(blank);
         let values: &[f32] = match self.line {
             Some(_) if placeholder => {
                 upper = vec![0.0; (grid.width * grid.height) as usize];

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::data::archive::Request;
 use crate::data::archive::hrrr::Hrrr;
 use crate::data::archive::hrrr::layout::Domain;
 use crate::data::files::Folder;
 use crate::data::synthesize::{Extent, Order};
+
+mod era5;
 
 /// A Zarr folder of arrays of one chunk each, uncompressed.
 struct Zarr<'a> {

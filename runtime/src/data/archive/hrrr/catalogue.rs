@@ -1,4 +1,4 @@
-//! What an archive of HRRR offers, from the inventories of its first hour: fields by `PARAMETER:level`, and by
+//! What an archive of HRRR offers, from the inventories of its newest and its first hour: fields by `PARAMETER:level`, and by
 //! `PARAMETER` alone on pressure levels and on the model's own.
 
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct Entry {
     pub to: ToSi,
     /// What it is over, for fields that are not instantaneous, as the first record has it.
     pub cell: Option<Cell>,
+    /// Hours before its time at which the run begins that holds it, if it is instantaneous.
+    pub lead: u8,
     /// One, or those on levels: pressures descending, then the model's own ascending.
     pub layers: Vec<(Product, Level)>,
     pub on_levels: bool,
@@ -49,13 +51,14 @@ impl Catalogue {
                     }
                     continue;
                 }
-                let known = |other: &Entry| {
+                let known = |other: &&mut Entry| {
                     other.parameter == entry.parameter
                         && other.cell.is_some() == entry.cell.is_some()
                         && other.layers.iter().any(|(_, held)| held.same(&level))
                 };
-                if !entries.iter().any(known) {
-                    entries.push(entry);
+                match entries.iter_mut().find(known) {
+                    Some(known) => known.answer_to(&entry.codes),
+                    None => entries.push(entry),
                 }
             }
         }
@@ -116,10 +119,54 @@ impl Catalogue {
     }
 }
 
+impl Entry {
+    /// Codes by which other years call it.
+    fn answer_to(&mut self, codes: &[Code]) {
+        for code in codes {
+            if !self.codes.contains(code) {
+                self.codes.push(*code);
+            }
+        }
+    }
+}
+
+/// Instantaneous fields that f00 has as one value everywhere, without a word of it: they are made in the course of a run.
+/// Of lightning only the slot at 1 m; that at 2 m is analysed.
+const BLANK: [(&str, &str); 9] = [
+    ("PRATE", "surface"),
+    ("CPOFP", "surface"),
+    ("CRAIN", "surface"),
+    ("CSNOW", "surface"),
+    ("CFRZR", "surface"),
+    ("CICEP", "surface"),
+    ("LTNG", "entire atmosphere"),
+    ("LTNGSD", "1 m above ground"),
+    ("AOTK", "entire atmosphere (considered as a single layer)"),
+];
+
+/// Whether a field is a placeholder in f00 although it is instantaneous, so that it is read from f01.
+#[must_use]
+pub fn blank_at_start(parameter: &str, level: &str) -> bool {
+    BLANK.contains(&(parameter, level))
+}
+
+/// What stands in a field's values for none, where its messages have no bitmap: HRRR's radar sees no top where it sees no
+/// echo.
+#[must_use]
+pub fn nothing(parameter: &str) -> Option<f32> {
+    (parameter == "RETOP").then_some(-999.0)
+}
+
 fn entry(record: &Record, product: Product) -> Option<Entry> {
+    let when = record.when?;
     // What is over no time at all is a placeholder of the first hour.
-    let cell = record.when?.cell;
+    let cell = when.cell;
     if cell.is_some_and(|cell| cell.seconds <= 0 || cell.seconds % 3600 != 0) {
+        return None;
+    }
+    let blank = blank_at_start(&record.parameter, &record.level_words);
+    let lead = u8::from(blank);
+    if cell.is_none() && when.ahead != i64::from(lead) * 3600 {
         return None;
     }
     let units = record.codes.iter().find_map(|code| names::look_up(*code, super::NCEP))?.units;
@@ -131,6 +178,7 @@ fn entry(record: &Record, product: Product) -> Option<Entry> {
         units,
         to,
         cell,
+        lead,
         layers: vec![(product, record.level?)],
         on_levels: false,
     })
@@ -148,7 +196,7 @@ fn add_layer(columns: &mut BTreeMap<String, Entry>, entry: Entry, level: Level) 
 }
 
 /// The unit in which values are given: that of SI where the table knows the way, else their own.
-fn in_si(units: &'static str) -> (&'static str, ToSi) {
+pub(in crate::data) fn in_si(units: &'static str) -> (&'static str, ToSi) {
     let one = ToSi { factor: 1.0, offset: 0.0 };
     match (units, to_si(units)) {
         ("%", Some(to)) => ("1", to),

@@ -11,7 +11,7 @@ use crate::data::archive::DataError;
 use crate::data::files::Files;
 use crate::data::grib::product::Code;
 use crate::data::grib::words::{Level, When};
-use crate::data::grib::{Grib, names};
+use crate::data::grib::{Grib, Problem, names};
 use crate::data::idx::{Entry, IdxError, Inventory, LONGEST};
 
 /// NCEP's number, whose own codes the names are.
@@ -103,7 +103,16 @@ impl Index {
 
     /// By reading the descriptions of the file itself.
     fn walk(files: &Arc<dyn Files>, path: &str) -> Result<Index, DataError> {
-        let grib = Grib::of_files(files, path).map_err(|error| DataError::Archive(error.to_string()))?;
+        let grib = Grib::of_files(files, path).map_err(|error| match (&error.problem, error.place) {
+            // What the place does not give says nothing of the file.
+            (Problem::Read(_), _) => DataError::Archive(error.to_string()),
+            (problem, place) => DataError::Record {
+                file: format!("{}/{path}", files.place()),
+                record: place
+                    .map_or("the whole".into(), |(message, at)| format!("record {message}, at byte {at}")),
+                reason: problem.to_string(),
+            },
+        })?;
         let records = grib.fields().iter().map(|field| Record {
             number: field.number(),
             bytes: field.bytes(),

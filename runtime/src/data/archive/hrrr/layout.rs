@@ -32,6 +32,12 @@ pub enum Product {
 
 pub const PRODUCTS: [Product; 3] = [Product::Surface, Product::Pressure, Product::Native];
 
+/// Hours before the newest analysis in which a file is looked for that its run may not have yet.
+const RECENT: u8 = 24;
+
+/// Days without an analysis after which the first one of a server is looked for no further.
+const MOST_EMPTY: usize = 366;
+
 /// One file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileOf {
@@ -54,6 +60,14 @@ impl Domain {
         match self {
             Domain::Conus => "conus",
             Domain::Alaska => "alaska",
+        }
+    }
+
+    /// The day before which there is nothing: NOAA's archive begins then, Alaska's forecasts in July of 2018.
+    fn since(self) -> Date {
+        match self {
+            Domain::Conus => jiff::civil::date(2014, 9, 30),
+            Domain::Alaska => jiff::civil::date(2018, 7, 1),
         }
     }
 
@@ -138,52 +152,71 @@ impl Days {
         Ok(found)
     }
 
-    /// The first and the last hour of which an analysis is there.
+    /// The files whose inventories tell what the archive holds from `from` to `to`, the first sound one of each list: those
+    /// of the newest hours, for fields come in the course of the years, then those of the first, for some go. Of the newest
+    /// run not every file need be there yet.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    pub fn telling(&self, from: Timestamp, to: Timestamp) -> Result<Vec<Vec<FileOf>>, FileError> {
+        let recent: Vec<Timestamp> = (0..=RECENT).filter_map(|hours| before(to, hours)).collect();
+        // Of an archive that begins with an hour the run before it is seldom there.
+        let first: Vec<Timestamp> = [before(from, 1), Some(from)].into_iter().flatten().collect();
+        let mut lists = Vec::new();
+        for (analysed, forecast) in [(&recent[..], &recent[..]), (&[from][..], &first[..])] {
+            for product in PRODUCTS {
+                lists.push(self.there(analysed, product, 0)?);
+            }
+            lists.push(self.there(forecast, Product::Surface, 1)?);
+        }
+        Ok(lists)
+    }
+
+    /// A file of each of these runs that has it.
+    fn there(&self, runs: &[Timestamp], product: Product, lead: u8) -> Result<Vec<FileOf>, FileError> {
+        let mut files = Vec::new();
+        for run in runs {
+            let file = FileOf { run: *run, product, lead };
+            if self.has(&file)? {
+                files.push(file);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The first and the last hour of which an analysis is there. Only folders of days at both ends are looked into: those
+    /// of all years hold a million files.
     ///
     /// # Errors
     /// The place cannot be asked.
     pub fn reach(&self) -> Result<Option<(Timestamp, Timestamp)>, FileError> {
-        let since = jiff::civil::date(2014, 9, 30);
-        if self.files.place().contains("://") && !self.of(since)?.is_empty() {
-            return self.gallop(since);
-        }
-        for (path, _) in self.files.list("")? {
-            let Some(file) = FileOf::read(&path, self.domain) else { continue };
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::make_mut(known.entry(day(file.run)).or_default()).insert(file);
-        }
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut analyses = known.values().flat_map(|day| day.iter()).filter(|file| file.lead == 0);
-        let first = analyses.next().map(|file| file.run);
-        let last = analyses.map(|file| file.run).max().or(first);
-        Ok(first.zip(last))
+        let since = self.domain.since();
+        let folders = self.files.folders("")?;
+        let days = folders.iter().filter_map(|name| Date::strptime("hrrr.%Y%m%d", name).ok());
+        let days: Vec<Date> = days.filter(|day| *day >= since).collect();
+        // On a server each day is a request: where so many are empty the domain is not kept.
+        let most = if self.files.place().contains("://") { MOST_EMPTY } else { usize::MAX };
+        let ends = (
+            self.analysed(days.iter().take(most), |runs| runs.min())?,
+            self.analysed(days.iter().rev().take(most), |runs| runs.max())?,
+        );
+        Ok(ends.0.zip(ends.1))
     }
 
-    /// The archive of all years, of which a listing would take minutes: ahead in doubling steps until a week lies empty,
-    /// then back by halves.
-    fn gallop(&self, since: Date) -> Result<Option<(Timestamp, Timestamp)>, FileError> {
-        let there = |days: i32| -> Result<bool, FileError> {
-            for more in 0..7 {
-                let Ok(date) = since.checked_add((days + more).days()) else { return Ok(false) };
-                if !self.of(date)?.is_empty() {
-                    return Ok(true);
-                }
+    /// A run of the first of these days that has an analysis.
+    fn analysed<'a>(
+        &self,
+        days: impl Iterator<Item = &'a Date>,
+        choose: impl Fn(&mut dyn Iterator<Item = Timestamp>) -> Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, FileError> {
+        for day in days {
+            let files = self.of(*day)?;
+            let chosen = choose(&mut files.iter().filter(|file| file.lead == 0).map(|file| file.run));
+            if chosen.is_some() {
+                return Ok(chosen);
             }
-            Ok(false)
-        };
-        let (mut low, mut high) = (0, 1024);
-        while there(high)? {
-            (low, high) = (high, high * 2);
         }
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if there(middle)? { low = middle } else { high = middle }
-        }
-        let mut ends = Vec::new();
-        for date in [Ok(since), since.checked_add(low.days())].into_iter().flatten() {
-            ends.extend(self.of(date)?.iter().filter(|file| file.lead == 0).map(|file| file.run));
-        }
-        Ok(ends.iter().min().copied().zip(ends.iter().max().copied()))
+        Ok(None)
     }
 }
 

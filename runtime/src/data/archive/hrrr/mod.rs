@@ -2,20 +2,20 @@
 //!
 //! - An instantaneous field is that of the analysis (f00) of its hour. What is over a period does not exist there: f00
 //!   carries placeholders, so `max over 1 h` is read from the run an hour before (f01), `sum over 3 h` from f03 of the
-//!   run three hours before.
-//! - Which file of a run holds a field is what the inventories of the first hour say; wrfsfc goes before wrfprs before
-//!   wrfnat. `PARAMETER` alone is the field on the pressure levels of wrfprs (Pa) and, after those, on the model's own
+//!   run three hours before. Some instantaneous fields are placeholders in f00 too ([`catalogue::blank_at_start`]), and
+//!   come from f01 likewise.
+//! - Which file of a run holds a field is what the inventories of the newest hour say, and those of the first hour of what
+//!   has gone since; wrfsfc goes before wrfprs before wrfnat. `PARAMETER` alone is the field on the pressure levels of wrfprs (Pa) and, after those, on the model's own
 //!   of wrfnat (by their numbers).
 //! - A record is found by the `.idx` ([`index`]) and decoded from its bytes alone. Nothing is believed: the message has to be
 //!   what was asked for by code, level, period, run, time and grid. If not, what is kept of the file is forgotten and the
-//!   record is read once more before that is an error.
+//!   record is read once more before that is an error. A place that does not answer says nothing of what it holds.
 //! - Values come in SI, north up; winds as they are, along the grid.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aurora_compiler::plan::data::{GridPlan, Projection};
 use jiff::Timestamp;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayViewMut2, Axis};
@@ -25,7 +25,6 @@ use self::index::{Index, Record};
 use self::layout::{Days, Domain, FileOf, PRODUCTS, Product, before};
 use super::{Archive, ArchiveField, Available, DataError, Request};
 use crate::data::files::{FileError, Files, Wanted};
-use crate::data::grib::grid::Kind;
 use crate::data::grib::product::Cell;
 use crate::data::grib::words::{Level, When};
 use crate::data::grib::{self, Grib};
@@ -34,6 +33,7 @@ use crate::data::grid::Grid;
 pub mod catalogue;
 pub mod index;
 pub mod layout;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +41,8 @@ mod tests;
 const NCEP: u16 = 7;
 /// Inventories kept: those of the files that threads are reading from.
 const KEPT: usize = 64;
+/// Counts what reading a field means: a store that was made of another meaning is not taken for one of this.
+const MEANING: u32 = 2;
 /// The longest period in hours: beyond it not every run goes.
 const LONGEST: i64 = 18;
 
@@ -75,10 +77,20 @@ enum Trouble {
     Lacks(DataError),
     /// It is damaged, or what was fetched of it.
     Damaged(DataError),
+    /// The place could not be asked, which says nothing of the record.
+    Unread(DataError),
+}
+
+impl Trouble {
+    fn error(self) -> DataError {
+        match self {
+            Trouble::Lacks(error) | Trouble::Damaged(error) | Trouble::Unread(error) => error,
+        }
+    }
 }
 
 impl Hrrr {
-    /// Looks at what is there: the days, and the inventories of the first hour.
+    /// Looks at what is there: the days, and the inventories of the newest hour and of the first.
     ///
     /// # Errors
     /// A place that cannot be read, that holds no analysis of HRRR, or whose grid no recipe can name.
@@ -91,35 +103,34 @@ impl Hrrr {
                 domain.name()
             )));
         };
-        let mut inventories = Vec::new();
-        for product in PRODUCTS {
-            let file = FileOf { run: from, product, lead: 0 };
-            if days.has(&file).map_err(unread)? {
-                inventories.push((product, file, index(&files, &file.path(domain))?));
-            }
-        }
-        // Of an archive that begins with an hour the run before it is seldom there.
-        for run in [before(from, 1), Some(from)].into_iter().flatten() {
-            let file = FileOf { run, product: Product::Surface, lead: 1 };
-            if days.has(&file).map_err(unread)? {
-                inventories.push((Product::Surface, file, index(&files, &file.path(domain))?));
-                break;
+        let mut inventories: Vec<(FileOf, Index)> = Vec::new();
+        for list in days.telling(from, to).map_err(unread)? {
+            if !inventories.iter().any(|(file, _)| list.first() == Some(file)) {
+                inventories.extend(first_sound(&files, domain, &list)?);
             }
         }
         let list: Vec<(Product, &Index)> =
-            inventories.iter().map(|(product, _, index)| (*product, index)).collect();
+            inventories.iter().map(|(file, index)| (file.product, index)).collect();
         let catalogue = Catalogue::of(&list);
-        let Some((_, first, records)) = inventories.first().filter(|_| !catalogue.is_empty()) else {
+        let oldest = inventories.iter().find(|(file, _)| file.run == from && file.lead == 0);
+        let (Some((newest, of_newest)), Some((oldest, of_oldest)), false) =
+            (inventories.first(), oldest, catalogue.is_empty())
+        else {
             return Err(DataError::Archive(format!(
-                "{}: no field of the hour {from} is known",
+                "{}: no field of the hours {from} and {to} is known",
                 files.place()
             )));
         };
-        let (shape, digest) = first_message(&files, &first.path(domain), records)?;
-        let grid = Grid::new(&plan(&shape, domain).map_err(|reason| {
-            DataError::Archive(format!("{}/{}: {reason}", files.place(), first.path(domain)))
+        let (of_first, digest) = shape::first_message(&files, &oldest.path(domain), of_oldest)?;
+        // Where a file has just come it may not be whole.
+        let shape = match shape::first_message(&files, &newest.path(domain), of_newest) {
+            Ok((shape, _)) => shape,
+            Err(_) => of_first,
+        };
+        let grid = Grid::new(&shape::plan(&shape, domain).map_err(|reason| {
+            DataError::Archive(format!("{}/{}: {reason}", files.place(), newest.path(domain)))
         })?)?;
-        let identity = format!("hrrr {} since {from} {digest}", domain.name());
+        let identity = format!("hrrr {MEANING} {} since {from} {digest}", domain.name());
         let times = Available { from, to, every: 3600 };
         let (name, indexes) = (name.to_string(), Mutex::default());
         Ok(Hrrr { name, files, domain, days, catalogue, times, shape, grid, identity, indexes })
@@ -148,7 +159,7 @@ impl Hrrr {
                 offered: offered.join(", "),
             }
         })?;
-        Ok((entry, cell, cell.map_or(0, |cell| (cell.seconds / 3600) as u8)))
+        Ok((entry, cell, cell.map_or(entry.lead, |cell| (cell.seconds / 3600) as u8)))
     }
 
     /// The layers of a field that are wanted at a time.
@@ -201,32 +212,31 @@ impl Hrrr {
     fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
         match self.attempt(ask, plane.view_mut()) {
             Ok(()) => Ok(()),
-            Err(Trouble::Lacks(error)) => Err(error),
             Err(Trouble::Damaged(_)) => {
                 self.forget(&ask.file.path(self.domain));
-                self.attempt(ask, plane).map_err(|(Trouble::Lacks(error) | Trouble::Damaged(error))| error)
+                self.attempt(ask, plane).map_err(Trouble::error)
             }
+            Err(trouble) => Err(trouble.error()),
         }
     }
 
     fn attempt(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), Trouble> {
         let path = ask.file.path(self.domain);
         let file = format!("{}/{path}", self.files.place());
-        let index = self.index(&path).map_err(Trouble::Damaged)?;
+        let index = self.index(&path).map_err(|error| match error {
+            DataError::Record { .. } => Trouble::Damaged(error),
+            _ => Trouble::Unread(error),
+        })?;
         let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
             return Err(self.lacks(ask, &path, file, &index));
         };
         let damaged = |reason: String| {
             Trouble::Damaged(DataError::Record { file: file.clone(), record: record.name(), reason })
         };
-        let bytes = self.files.read(&path, record.bytes.clone()).map_err(|error| {
-            damaged(format!(
-                "{} ({} bytes from byte {})",
-                error.reason,
-                record.bytes.end - record.bytes.start,
-                record.bytes.start
-            ))
-        })?;
+        let bytes = self
+            .files
+            .read(&path, record.bytes.clone())
+            .map_err(|error| self.unread(&path, record, &error, damaged))?;
         let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start).map_err(|error| {
             damaged(format!(
                 "at byte {}: {}",
@@ -259,15 +269,39 @@ impl Hrrr {
                 ask.file.run, ask.time
             )));
         }
-        if *field.grid != self.shape {
+        if !shape::same(&field.grid, &self.shape) {
             return Err(damaged(format!("it lies on another grid than the archive: {}", field.grid.name())));
         }
         message.image_into(field, plane.view_mut()).map_err(|error| damaged(error.problem.to_string()))?;
+        if let Some(nothing) = catalogue::nothing(&ask.entry.parameter) {
+            // Packing may move it by a step of the field, which is less than a metre.
+            plane.mapv_inplace(|value| if (value - nothing).abs() < 1.0 { f32::NAN } else { value });
+        }
         let to = ask.entry.to;
         if to.factor != 1.0 || to.offset != 0.0 {
             plane.mapv_inplace(|value| to.apply(f64::from(value)) as f32);
         }
         Ok(())
+    }
+
+    /// Bytes that did not come: the file ends before them, or the place does not answer.
+    fn unread(
+        &self,
+        path: &str,
+        record: &Record,
+        error: &FileError,
+        damaged: impl Fn(String) -> Trouble,
+    ) -> Trouble {
+        let (start, end) = (record.bytes.start, record.bytes.end);
+        let reason = format!("{} ({} bytes from byte {start})", error.reason, end - start);
+        match self.files.length(path) {
+            Ok(length) if length.is_none_or(|length| length < end) => damaged(reason),
+            _ => Trouble::Unread(DataError::Archive(format!(
+                "{}/{path}: {}: {reason}",
+                self.files.place(),
+                record.name()
+            ))),
+        }
     }
 
     /// A record that is not listed: the file lacks it, or its list was cut short.
@@ -276,8 +310,12 @@ impl Hrrr {
         if index.told
             && let Some(last) = index.records.last()
         {
-            let head = self.files.read(path, last.bytes.start..last.bytes.end.min(last.bytes.start + 16));
-            let length = head.ok().and_then(|head| grib::octets::unsigned(&head, 8, 8));
+            let head = last.bytes.start..last.bytes.end.min(last.bytes.start + 16);
+            let head = match self.files.read(path, head) {
+                Ok(head) => head,
+                Err(error) => return Trouble::Unread(unread(error)),
+            };
+            let length = grib::octets::unsigned(&head, 8, 8);
             if length != Some(last.bytes.end - last.bytes.start) {
                 let reason =
                     format!("the .idx does not list it, and ends with {} before the file does", last.name());
@@ -392,9 +430,7 @@ impl Archive for Hrrr {
                 let index = self.index(&path)?;
                 let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
                     let file = format!("{}/{path}", self.files.place());
-                    let (Trouble::Lacks(error) | Trouble::Damaged(error)) =
-                        self.lacks(&ask, &path, file, &index);
-                    return Err(error);
+                    return Err(self.lacks(&ask, &path, file, &index).error());
                 };
                 records.push(Wanted { path, start: record.bytes.start, end: record.bytes.end });
             }
@@ -422,59 +458,26 @@ fn unread(error: FileError) -> DataError {
     DataError::Archive(error.to_string())
 }
 
+/// The first of these files whose inventory is sound; nothing if there are none.
+fn first_sound(
+    files: &Arc<dyn Files>,
+    domain: Domain,
+    list: &[FileOf],
+) -> Result<Option<(FileOf, Index)>, DataError> {
+    let mut wrong = None;
+    for file in list {
+        match index(files, &file.path(domain)) {
+            Ok(index) => return Ok(Some((*file, index))),
+            Err(error @ DataError::Record { .. }) => wrong = wrong.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    wrong.map_or(Ok(None), Err)
+}
+
 fn index(files: &Arc<dyn Files>, path: &str) -> Result<Index, DataError> {
     let length = files.length(path).map_err(unread)?;
     let length =
         length.ok_or_else(|| DataError::Archive(format!("{}/{path} is not there", files.place())))?;
     Index::read(files, path, length)
-}
-
-/// The grid of a file's first message, and what tells the file from any other.
-fn first_message(
-    files: &Arc<dyn Files>,
-    path: &str,
-    index: &Index,
-) -> Result<(grib::Grid, String), DataError> {
-    let nothing = || DataError::Archive(format!("{}/{path}: no record", files.place()));
-    let record = index.records.first().ok_or_else(nothing)?;
-    let bytes = files.read(path, record.bytes.clone()).map_err(unread)?;
-    let mut hash = blake3::Hasher::new();
-    for record in &index.records {
-        hash.update(&record.bytes.start.to_le_bytes());
-    }
-    hash.update(&bytes);
-    let file = format!("{}/{path}", files.place());
-    let message = Grib::of_bytes(Path::new(&file), bytes, record.bytes.start)
-        .map_err(|error| DataError::Archive(error.to_string()))?;
-    let field = message.fields().first().ok_or_else(nothing)?;
-    Ok(((*field.grid).clone(), hash.finalize().to_hex().to_string()))
-}
-
-/// The grid as a recipe names it: a cone or a plane that touches the sphere of HRRR, points as far apart one way as the
-/// other.
-fn plan(grid: &grib::Grid, domain: Domain) -> Result<GridPlan, String> {
-    let degrees = |value: f64| (value * 1e6).round() / 1e6;
-    let east = |value: f64| degrees((value + 180.0).rem_euclid(360.0) - 180.0);
-    let projection = match grid.kind {
-        Kind::Lambert { longitude, first, second } if first == second => {
-            Projection::Lambert { latitude: first, longitude: east(longitude) }
-        }
-        Kind::PolarStereographic { true_latitude, longitude, north: true } => {
-            Projection::Stereographic { latitude: true_latitude, longitude: east(longitude) }
-        }
-        _ => return Err(format!("its grid is {}, which HRRR's are not", grid.name())),
-    };
-    if grid.earth != grib::grid::Earth::Sphere(crate::data::grid::EARTH_RADIUS) {
-        return Err("its Earth is not the sphere of 6371229 m".into());
-    }
-    let (Some((width, height)), Some((across, up)), Some([(south, west), ..])) =
-        (grid.shape, grid.spacing, grid.corners)
-    else {
-        return Err("its grid has no rows and columns".into());
-    };
-    if across != up {
-        return Err(format!("its points are {across} m apart one way and {up} m the other"));
-    }
-    let southwest = Some([degrees(south), east(west)]);
-    Ok(GridPlan { name: domain.name().into(), projection, width, height, spacing: across, southwest })
 }

@@ -6,6 +6,8 @@ use super::*;
 use crate::data::files::Folder;
 use crate::data::synthesize::{Extent, Order};
 
+mod looks;
+
 /// An archive of some hours from 2020-05-20T00Z on the tile.
 fn made(hours: u32) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -295,7 +297,7 @@ fn damage_is_fetched_again() {
     );
     assert!(error.contains("7777"), "{error}");
     let (_, archive) = Meddled::open(&folder, SURFACE, false, |bytes| bytes.truncate(bytes.len() / 2));
-    assert!(archive.read("SOTYP:surface", hour).is_err());
+    assert!(archive.read("LAND:surface", hour).is_err());
     // A run of another hour under this name.
     let other = std::fs::read(folder.path().join("hrrr.20200520/conus/hrrr.t00z.wrfsfcf00.grib2")).unwrap();
     let listed =
