@@ -18,7 +18,7 @@ use aurora_runtime::data::layout::size_on_disk;
 use aurora_runtime::data::of_grid;
 use aurora_runtime::data::prefetch::{Ahead, Prefetch};
 use aurora_runtime::data::prepare::selected_times;
-use aurora_runtime::data::sample::{Cut, Sampler, Split};
+use aurora_runtime::data::sample::{Cut, Mix, Sampler, Split};
 use aurora_runtime::run::{Format, Recipe};
 use aurora_runtime::train::batch::selection;
 use aurora_runtime::train::interrupt::Interrupt;
@@ -117,7 +117,7 @@ fn load(recipe: &Recipe, samples: usize) {
         ..Cut::plain(Split::Train, recipe.plan.history, recipe.plan.step, 1)
     };
     let sampler = match Sampler::new(&store, cut) {
-        Ok(sampler) => Arc::new(sampler),
+        Ok(sampler) => Arc::new(Mix::from(sampler)),
         Err(error) => return println!("load     {error}"),
     };
     let selection = selection(&recipe.plan, &[]);

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use super::archive::DataError;
-use super::sample::{Batch, Sampler, Selection, load_batch};
+use super::sample::{Batch, Mix, Selection, load_batch};
 use super::store::Store;
 
 /// How batches are read ahead. It changes when they are there, never what they are.
@@ -38,7 +38,7 @@ impl Prefetch {
     /// An epoch with fewer samples than one batch; a thread the system does not grant.
     pub fn new(
         store: Arc<Store>,
-        sampler: Arc<Sampler>,
+        sampler: Arc<Mix>,
         selection: Selection,
         size: usize,
         numbers: Range<u64>,

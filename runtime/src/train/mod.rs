@@ -46,6 +46,11 @@ pub enum TrainError {
         "the {what} is no longer a number at step {step} of phase `{phase}` (largest part: {part}); lower the rate or clip the gradient"
     )]
     NotFinite { what: &'static str, step: usize, phase: String, part: String },
+    #[error(
+        "phase `{phase}` learns at {kilometres} km, but what it minimises takes differences between neighbouring points, for which only \
+         the grid's own spacing is known; minimise that in a phase without `scale`"
+    )]
+    Differences { phase: String, kilometres: f64 },
     #[error("phase `{phase}` has {samples} samples, fewer than one batch of {batch}")]
     TooFewSamples { phase: String, samples: usize, batch: usize },
 }

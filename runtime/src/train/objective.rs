@@ -327,6 +327,14 @@ impl Objective {
         Ok(Value { total, parts })
     }
 
+    /// Whether anything of it is computed from differences between neighbouring points of the grid.
+    pub fn has_stencils(&self) -> bool {
+        let derived = self.derived.iter().map(|term| &term.kernel);
+        let kernels =
+            derived.chain(self.constraints.iter().map(|term| &term.kernel)).chain(self.conditions());
+        kernels.into_iter().any(|kernel| kernel.kernel().is_stencil())
+    }
+
     /// The predicted fields that kernels read, in SI units, (B, 1, C, H, W).
     fn physical(&self, prediction: &Prediction) -> BTreeMap<String, Field> {
         let mut fields = BTreeMap::new();

@@ -2,6 +2,7 @@
 //! alone. So a run that was interrupted and resumed ends with the weights of one that was not.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::progress::Progress;
 use super::scaling::Scalings;
 use super::{TrainError, batch, learning};
 use crate::data::prefetch::{Ahead, Prefetch};
-use crate::data::sample::{Batch as Samples, Cut, Favoured, Sampler, Split, favour, load_batch};
+use crate::data::sample::{Batch as Samples, Cut, Favoured, Mix, Sampler, Split, favour, load_batch};
 use crate::data::store::Store;
 use crate::durable;
 use crate::model::checkpoint::Loading;
@@ -79,8 +80,8 @@ struct State {
 pub(super) struct Phase<'a> {
     pub(super) plan: &'a PhasePlan,
     pub(super) objective: Objective,
-    train: Arc<Sampler>,
-    validate: Option<Sampler>,
+    train: Arc<Mix>,
+    validate: Option<Mix>,
     steps: usize,
     steps_per_epoch: usize,
     pub(super) normalisation: Normalisation,
@@ -97,6 +98,7 @@ impl Trainer<'_> {
         }
         durable::clean(&self.run)?;
         durable::clean(&self.checkpoints())?;
+        self.check_scales()?;
         let mut state = self.begin()?;
         while state.position.phase < self.plan.training.phases.len() {
             let code;
@@ -264,7 +266,7 @@ impl Trainer<'_> {
             tile: plan.tile,
             factor: 1,
         };
-        let train = self.sampler(cut, plan)?;
+        let train = self.samples(cut, plan)?;
         let steps_per_epoch = train.batches(plan.batch);
         if steps_per_epoch == 0 {
             let phase = plan.name.clone();
@@ -276,7 +278,8 @@ impl Trainer<'_> {
         };
         let validate = match self.plan.data.validate {
             Some(_) => {
-                Some(Sampler::new(&self.store, Cut { split: Split::Validate, shuffled: false, ..cut })?)
+                let cut = Cut { split: Split::Validate, shuffled: false, ..cut };
+                Some(self.samples(cut, plan)?)
             }
             None => None,
         };
@@ -299,14 +302,50 @@ impl Trainer<'_> {
         })
     }
 
-    /// The samples of a phase, with those drawn more often that it favours.
-    fn sampler(&self, cut: Cut, phase: &PhasePlan) -> Result<Sampler, TrainError> {
-        let sampler = Sampler::new(&self.store, cut)?;
-        let [favour] = &phase.favour[..] else { return Ok(sampler) };
-        let condition = favour::Truth::new(self.kernels, &favour.condition)?;
-        let blocks = |time| condition.blocks(&self.store, time);
-        let favoured = Favoured::new(sampler.steps(), sampler.places(), cut.factor, favour.share, blocks)?;
-        Ok(sampler.favouring(favoured)?)
+    /// The samples of a phase at its scales; of those to learn from, some are drawn more often if it favours them.
+    fn samples(&self, cut: Cut, phase: &PhasePlan) -> Result<Mix, TrainError> {
+        let favour = phase.favour.first().filter(|_| cut.split == Split::Train);
+        let condition =
+            favour.map(|favour| favour::Truth::new(self.kernels, &favour.condition)).transpose()?;
+        // What holds at a time is asked once for each scale.
+        let mut known = BTreeMap::new();
+        let mut sampler = |factor| -> Result<Sampler, TrainError> {
+            let sampler = Sampler::new(&self.store, Cut { factor, ..cut })?;
+            let Some((favour, condition)) = favour.zip(condition.as_ref()) else { return Ok(sampler) };
+            let blocks = |time| match known.entry(time) {
+                Entry::Occupied(known) => Ok(Clone::clone(known.get())),
+                Entry::Vacant(place) => {
+                    condition.blocks(&self.store, time).map(|found| place.insert(found).clone())
+                }
+            };
+            let favoured = Favoured::new(sampler.steps(), sampler.places(), factor, favour.share, blocks)?;
+            Ok(sampler.favouring(favoured)?)
+        };
+        let factor = |spacing: f64| (spacing / self.plan.data.grid.spacing).round().max(1.0) as usize;
+        let Some((first, others)) = phase.scales.split_first() else { return Ok(sampler(1)?.into()) };
+        let (mut mix, mut sum) = (Mix::from(sampler(factor(first.spacing))?), first.share);
+        for scale in others {
+            sum += scale.share;
+            mix = mix.and(scale.share / sum, sampler(factor(scale.spacing))?);
+        }
+        Ok(mix)
+    }
+
+    /// Refuses phases, before the first of them is run, whose losses are not what they seem at a coarser scale.
+    fn check_scales(&self) -> Result<(), TrainError> {
+        let native = self.plan.data.grid.spacing;
+        let scalings = scalings(self.plan, &self.store);
+        for phase in &self.plan.training.phases {
+            let Some(coarse) = phase.scales.iter().find(|scale| scale.spacing > 1.5 * native) else {
+                continue;
+            };
+            let spreads = spreads(self.plan, &self.store);
+            if Objective::new(self.plan, phase, self.kernels, &scalings, &spreads)?.has_stencils() {
+                let (phase, kilometres) = (phase.name.clone(), coarse.spacing / 1000.0);
+                return Err(TrainError::Differences { phase, kilometres });
+            }
+        }
+        Ok(())
     }
 
     /// One step of the optimiser; gives back the loss. Takes the state, so that weights are moved where they lie.

@@ -152,14 +152,15 @@ fn stores_that_nothing_uses_are_removed() {
     assert!(refused.status.code() == Some(1) && place.path(&new).exists(), "{refused:#?}");
 }
 
-/// A grid that no patch divides is learnt in tiles, storms more often, and evaluated in tiles that overlap.
+/// A grid is learnt in tiles, storms more often, then at two scales in turn, and evaluated in tiles that overlap.
 #[test]
 fn tiles_are_trained_and_evaluated() {
     let place = Place::tiny();
     let text = place.text("tiny.aurora");
     let tile = "{\n    tile        32 by 32\n    favour      truth(refc) >= 60 dBZ in 60 % of samples\n";
     let text = text.replace("phase first {\n", &format!("phase first {tile}"));
-    let text = text.replace("phase second {\n", "phase second {\n    tile        32 by 48\n");
+    let scales = "{\n    tile        32 by 32\n    scale       [12, 24] km weighted [1, 2]\n";
+    let text = text.replace("phase second {\n", &format!("phase second {scales}"));
     place.write("tiny.aurora", text.replace("40 steps", "6 steps"));
     let said = place.done(&["train", "tiny.aurora"]);
     assert!(said.stdout.contains("CSI") && !said.stdout.contains("NaN"), "{said:#?}");

@@ -17,10 +17,12 @@ use super::synthetic::draw::Draw;
 
 pub mod favour;
 pub mod load;
+mod mix;
 pub mod window;
 
 pub use favour::Favoured;
 pub use load::{Batch, Sample, Selection, load, load_batch};
+pub use mix::Mix;
 pub use window::{LATTICE, Tiling, Window, places};
 
 /// One of the plan's stretches of time.

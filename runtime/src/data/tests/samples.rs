@@ -88,7 +88,7 @@ fn samples_and_batches_have_their_arrays_in_place() {
 fn prefetched_batches_come_in_order_and_errors_come_through() {
     let (_folder, directory) = folder();
     let store = Arc::new(prepared(&directory));
-    let sampler = Arc::new(Sampler::new(&store, cut(Split::Train, 1, 1)).unwrap());
+    let sampler = Arc::new(Mix::from(Sampler::new(&store, cut(Split::Train, 1, 1)).unwrap()));
     let selection = Selection::all(&store);
     let start = |selection: &Selection, numbers| {
         let ahead = Ahead { workers: 3, batches: 4 };
@@ -206,7 +206,7 @@ fn batches_depend_on_their_numbers_only() {
     let (_folder, directory) = folder();
     let store = Arc::new(prepared(&directory));
     let cut = Cut { tile: Some([16, 24]), ..cut(Split::Train, 2, 1) };
-    let sampler = Arc::new(Sampler::new(&store, cut).unwrap());
+    let sampler = Arc::new(Mix::from(Sampler::new(&store, cut).unwrap()));
     let selection = Selection::all(&store);
     let run = |workers: usize, numbers: std::ops::Range<u64>| -> Vec<super::super::sample::Batch> {
         let ahead = Ahead { workers, batches: 8 };
@@ -254,4 +254,46 @@ fn favoured_samples_come_as_often_as_asked() {
     // Four standard deviations of a binomial count.
     let share = held as f64 / all as f64;
     assert!((share - 0.7).abs() < 4.0 * (0.21 / all as f64).sqrt(), "{share}");
+}
+
+/// Several scales in one phase: every batch has one, as often as its share says, whatever batches were asked for before it;
+/// and an epoch still visits every time once.
+#[test]
+fn scales_take_turns_by_their_shares() {
+    let (_folder, directory) = folder();
+    let store = prepared(&directory);
+    let at = |factor, tile| {
+        let cut = Cut { shuffled: true, seed: 5, tile: Some(tile), factor, ..cut(Split::Train, 2, 1) };
+        Sampler::new(&store, cut).unwrap()
+    };
+    let mix = || Mix::from(at(1, [32, 32])).and(1.0 / 3.0, at(2, [32, 32])).and(0.25, at(4, [16, 16]));
+    let (one, other) = (mix(), mix());
+    let mut counts = [0; 3];
+    for number in (0..4000).rev() {
+        let batch = one.batch(4, number);
+        assert_eq!(batch, other.batch(4, number));
+        let factor = batch[0].factor;
+        assert!(batch.iter().all(|sample| sample.factor == factor));
+        counts[factor.ilog2() as usize] += 1;
+    }
+    // Halves, quarters, quarters; five standard deviations of a binomial count.
+    for (count, share) in counts.into_iter().zip([0.5_f64, 0.25, 0.25]) {
+        let (mean, spread) = (4000.0 * share, (4000.0 * share * (1.0 - share)).sqrt());
+        assert!((f64::from(count) - mean).abs() < 5.0 * spread, "{counts:?}");
+    }
+    let alone = at(1, [32, 32]);
+    let mut times: Vec<Timestamp> = (0..one.batches(4) as u64)
+        .flat_map(|number| one.batch(4, number))
+        .map(|sample| sample.time)
+        .collect();
+    times.sort_unstable();
+    times.dedup();
+    assert_eq!(times.len(), one.batches(4) * 4);
+    assert_eq!((one.len(), one.batches(4)), (alone.len(), alone.batches(4)));
+    let coarse = (0..).map(|number| one.batch(4, number)).find(|batch| batch[0].factor == 4).unwrap();
+    let loaded = load_batch(&store, &coarse, &Selection::all(&store)).unwrap();
+    assert_eq!(loaded.inputs["t"].dim(), (4, 2, 3, 16, 16));
+    let fine = store.read("t", coarse[1].inputs[1]).unwrap();
+    let mean = fine.slice(ndarray::s![2, 0..4, 4..8]).mean().unwrap();
+    assert!((loaded.inputs["t"][(1, 1, 2, 0, 1)] - mean).abs() < 1e-3);
 }
