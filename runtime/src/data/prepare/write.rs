@@ -14,7 +14,7 @@ use crate::durable;
 
 /// Threads, and files that wait for one of them: a disk that is asked to be sure of one file at a time is idle between two.
 const THREADS: usize = 4;
-const WAITING: usize = 2;
+const WAITING: usize = 16;
 
 /// A field over a stretch of times, ready to be written.
 #[derive(Debug)]

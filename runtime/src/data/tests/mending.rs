@@ -8,44 +8,10 @@ use crate::data::brought::Brought;
 use crate::data::journal::Status;
 use crate::data::synthetic::LEVELS;
 
-type Change = Box<dyn Fn(&str, Timestamp, &mut Array3<f32>) + Sync>;
-
 /// The synthetic archive without some hours and with other values.
-struct Altered {
-    inner: Synthetic,
-    absent: Vec<Timestamp>,
-    change: Change,
-}
-
-impl Archive for Altered {
-    fn name(&self) -> &str {
-        "altered"
-    }
-    fn identity(&self) -> String {
-        "altered".into()
-    }
-    fn fields(&self) -> Vec<ArchiveField> {
-        self.inner.fields()
-    }
-    fn grid(&self) -> Grid {
-        self.inner.grid()
-    }
-    fn times(&self) -> Available {
-        self.inner.times()
-    }
-    fn has(&self, time: Timestamp) -> bool {
-        self.inner.has(time) && !self.absent.contains(&time)
-    }
-    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let mut values = self.inner.read(from, time)?;
-        (self.change)(from, time, &mut values);
-        Ok(values)
-    }
-}
-
-fn altered(absent: &[&str], change: impl Fn(&str, Timestamp, &mut Array3<f32>) + Sync + 'static) -> Altered {
+fn altered(absent: &[&str], change: impl Fn(&str, Timestamp, &mut Array3<f32>) + Sync + 'static) -> Faulty {
     let absent = absent.iter().map(|time| at(time)).collect();
-    Altered { inner: Synthetic::new(1), absent, change: Box::new(change) }
+    Faulty { change: Box::new(change), ..faulty(usize::MAX, absent) }
 }
 
 fn unchanged(_: &str, _: Timestamp, _: &mut Array3<f32>) {}

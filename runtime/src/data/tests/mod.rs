@@ -44,12 +44,16 @@ impl Deriver for Geopotential {
     }
 }
 
-/// The synthetic archive with a fault: reading fails after a number of reads, or some hours are absent.
+/// What is done to the values of a field at a time.
+type Change = Box<dyn Fn(&str, Timestamp, &mut Array3<f32>) + Sync>;
+
+/// The synthetic archive with a fault: reading fails after a number of reads, some hours are absent, or values are others.
 struct Faulty {
     inner: Synthetic,
     reads: AtomicUsize,
     limit: usize,
     absent: Vec<Timestamp>,
+    change: Change,
 }
 
 impl Archive for Faulty {
@@ -75,12 +79,15 @@ impl Archive for Faulty {
         if self.reads.fetch_add(1, Ordering::Relaxed) >= self.limit {
             return Err(DataError::Archive("the disk has gone".into()));
         }
-        self.inner.read(from, time)
+        let mut values = self.inner.read(from, time)?;
+        (self.change)(from, time, &mut values);
+        Ok(values)
     }
 }
 
 fn faulty(limit: usize, absent: Vec<Timestamp>) -> Faulty {
-    Faulty { inner: Synthetic::new(1), reads: AtomicUsize::new(0), limit, absent }
+    let change = Box::new(|_: &str, _: Timestamp, _: &mut Array3<f32>| {});
+    Faulty { inner: Synthetic::new(1), reads: AtomicUsize::new(0), limit, absent, change }
 }
 
 fn at(text: &str) -> Timestamp {
