@@ -33,6 +33,8 @@ pub struct Address {
 /// # Errors
 /// What begins as an address and is none.
 pub fn read(location: &str, settings: &Settings) -> Result<Option<Address>, FileError> {
+    let named = bucket(location, settings);
+    let (location, settings) = named.as_ref().map_or((location, settings), |(at, of)| (at.as_str(), of));
     let Some((scheme, rest)) = location.split_once("://") else { return Ok(None) };
     let place = location.trim_end_matches('/').to_string();
     let fail = |place: &str, reason: String| FileError { place: place.into(), path: String::new(), reason };
@@ -68,6 +70,35 @@ pub fn read(location: &str, settings: &Settings) -> Result<Option<Address>, File
         prefix,
         pause,
     }))
+}
+
+/// A bucket that is named by the address of a web page: such an address cannot be asked for a list of what is there.
+fn bucket(location: &str, settings: &Settings) -> Option<(String, Settings)> {
+    let rest = location.strip_prefix("https://")?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let within = |scheme: &str, bucket: &str, path: &str| {
+        (!bucket.is_empty()).then(|| format!("{scheme}://{bucket}/{path}").trim_end_matches('/').to_string())
+    };
+    let first = || path.split_once('/').unwrap_or((path, ""));
+    if host == "storage.googleapis.com" {
+        return Some((within("gs", first().0, first().1)?, settings.clone()));
+    }
+    if let Some(bucket) = host.strip_suffix(".storage.googleapis.com") {
+        return Some((within("gs", bucket, path)?, settings.clone()));
+    }
+    // BUCKET.s3.amazonaws.com, BUCKET.s3.REGION.amazonaws.com, or the same with the bucket in the path.
+    let host = host.strip_suffix(".amazonaws.com")?;
+    let (bucket, region) = match host.strip_prefix("s3") {
+        Some(region) => (None, region),
+        None => host.rsplit_once(".s3").map(|(bucket, region)| (Some(bucket), region))?,
+    };
+    let region = region.strip_prefix(['.', '-']).or(region.is_empty().then_some(""))?;
+    let (bucket, path) = bucket.map_or_else(first, |bucket| (bucket, path));
+    let region = Some(region.to_string()).filter(|region| !region.is_empty());
+    Some((
+        within("s3", bucket, path)?,
+        Settings { region: region.or(settings.region.clone()), ..settings.clone() },
+    ))
 }
 
 type Made = object_store::Result<Arc<dyn ObjectStore>>;
@@ -165,6 +196,32 @@ mod tests {
         assert_eq!(wrong("s3:///y"), "s3:///y/: what follows `s3://` is missing");
         let secret = wrong("https://me:secret@x.test/y");
         assert!(!secret.contains("secret") && secret.contains("do not belong"), "{secret}");
+    }
+
+    /// As browsers and scripts name them.
+    #[test]
+    fn buckets_are_known_by_their_web_addresses() {
+        let of =
+            |location: &str| bucket(location, &Settings::default()).map(|(place, at)| (place, at.region));
+        let place = |text: &str, region: Option<&str>| Some((text.to_string(), region.map(str::to_string)));
+        assert_eq!(of("https://noaa-hrrr-bdp-pds.s3.amazonaws.com/"), place("s3://noaa-hrrr-bdp-pds", None));
+        assert_eq!(
+            of("https://a.b.s3.us-east-1.amazonaws.com/x/y"),
+            place("s3://a.b/x/y", Some("us-east-1"))
+        );
+        assert_eq!(of("https://a.s3-us-west-2.amazonaws.com"), place("s3://a", Some("us-west-2")));
+        assert_eq!(of("https://s3.us-west-2.amazonaws.com/a/x"), place("s3://a/x", Some("us-west-2")));
+        let hrrr = "https://storage.googleapis.com/high-resolution-rapid-refresh/";
+        assert_eq!(of(hrrr), place("gs://high-resolution-rapid-refresh", None));
+        for other in [
+            "https://x.test/a",
+            "https://s3.amazonaws.com",
+            "http://localhost:9000/s3",
+            "s3://a",
+            "https://amazonaws.com/a",
+        ] {
+            assert_eq!(of(other), None, "{other}");
+        }
     }
 
     #[test]
