@@ -6,6 +6,7 @@ use super::*;
 use crate::data::files::Folder;
 use crate::data::synthesize::{Extent, Order};
 
+mod domains;
 mod looks;
 
 /// An archive of some hours from 2020-05-20T00Z on the tile.
