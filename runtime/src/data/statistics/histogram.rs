@@ -98,6 +98,10 @@ impl Histogram {
             let count = *count as f64;
             if below + count >= rank {
                 let (low, high) = edges(*bin);
+                // The bin of zero reaches up to numbers that no field means.
+                if low == 0.0 || high == 0.0 {
+                    return 0.0;
+                }
                 return low + (high - low) * ((rank - below) / count).clamp(0.0, 1.0);
             }
             below += count;
@@ -203,6 +207,14 @@ mod tests {
             }
         }
         assert!(wave(3) < 1.0);
+    }
+
+    #[test]
+    fn the_median_of_nothing_but_zeros_is_zero() {
+        let plane = some(1000, |k| if k < 900 { 0.0 } else { 1.0 });
+        assert_eq!(Histogram::of(plane.view()).quantiles(&[0.01, 0.5]), [0.0, 0.0]);
+        let plane = some(1000, |k| if k < 900 { -0.0 } else { 1.0 });
+        assert_eq!(Histogram::of(plane.view()).quantiles(&[0.5]), [0.0]);
     }
 
     #[test]
