@@ -191,6 +191,44 @@ derive w : temperature on column = tm at 1 km";
     near(&run(&module, "y", &[("pc", &pc), ("tc", &tc)])[..3], &[f(80e3), f(80e3), f(70e3)], 1e-12);
 }
 
+/// Pressure of levels of height, from that at the ground upward: the weight of each layer by the mean of its ends' temperatures.
+/// With it fields of height come to levels of pressure. (The hypsometric equation: Wallace and Hobbs 2006, 3.24.)
+#[test]
+fn pressure_follows_from_height() {
+    let items = "levels agl : height = [2, 500, 1000, 2000, 3000, 4500, 6000, 8000] m
+variable ta : temperature in 170 .. 330 K on agl from \"TMPA\"
+derive pa : pressure on agl
+  = scan agl upward from 0 m {
+        start  p     = sp
+        start  below = t2m
+        warmth = 0.5 * (ta + below)
+        step   p     = p * exp(-9.80665 m/s^2 / 287.05 J/kg/K * (here - previous) / warmth)
+        step   below = ta
+    }
+levels air : index = above_ground(agl) { pressure  join(sp, pa) }
+levels wanted : pressure = [850, 700, 500] hPa
+derive t_air : temperature on air = join(t2m, ta)
+derive x : temperature on wanted = t_air at wanted";
+    let module = module(items);
+    let heights = [2.0, 500.0, 1000.0, 2000.0, 3000.0, 4500.0, 6000.0, 8000.0];
+    let scale = 9.806_65 / 287.05;
+    let (ground, warm) = (97_000.0, 290.0);
+    // As warm everywhere, exact.
+    let same: Vec<f64> = heights.iter().map(|z| ground * f64::exp(-scale * z / warm)).collect();
+    let inputs: [(&str, &[f64]); 3] = [("sp", &[ground]), ("t2m", &[warm]), ("ta", &[warm; 8])];
+    near(&run(&module, "pa", &inputs), &same, 1e-13);
+    // Colder by 6.5 K a kilometre, p = p0 (T/T0)^(g / R / 6.5 K/km): what layers of 2 km make of it adds up to 1.3e-4.
+    let cold: Vec<f64> = heights.iter().map(|z| warm - 0.0065 * z).collect();
+    let exact: Vec<f64> = cold.iter().map(|t| ground * (t / warm).powf(scale / 0.0065)).collect();
+    let inputs: [(&str, &[f64]); 3] = [("sp", &[ground]), ("t2m", &[warm]), ("ta", &cold)];
+    let found = run(&module, "pa", &inputs);
+    near(&found, &exact, 2e-4);
+    // Temperature is a power of pressure: linear in its logarithm to 0.1 K in layers of 2 km.
+    let inputs: [(&str, &[f64]); 4] = [("sp", &[ground]), ("t2m", &[warm]), ("ta", &cold), ("pa", &found)];
+    let expected = [85e3, 70e3, 50e3].map(|p: f64| warm * (p / ground).powf(0.0065 / scale));
+    near(&run(&module, "x", &inputs), &expected, 0.1 / 280.0);
+}
+
 #[test]
 fn slopes_are_exact_for_parabolas_on_uneven_levels() {
     let f = |p: f64| 300.0 + 2e-3 * p - 0.9e-8 * p * p;
