@@ -107,14 +107,13 @@ impl Placed {
             Some(layout) => layout,
             None => self.told(base)?,
         };
-        if self.place.contains("://") && layout != Layout::Hrrr {
-            return Err(DataError::Archive(format!(
-                "{}: archives of the layout `{}` are read from disks only: fetch the files, and name their folder",
-                self.place,
-                if layout == Layout::Cf { "cf" } else { "wrf" }
-            )));
-        }
+        let served = self.place.contains("://");
         match layout {
+            Layout::Wrf if served => Err(DataError::Archive(format!(
+                "{}: archives of the layout `wrf` are read from disks only: fetch the files, and name their folder",
+                self.place
+            ))),
+            Layout::Cf if served => Ok(Box::new(Cf::served(name, self.files(base, cache, connections)?)?)),
             Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
             Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
             Layout::Hrrr => {
@@ -145,7 +144,9 @@ impl Placed {
     /// What lies at the place, by what is there.
     fn told(&self, base: &Path) -> Result<Layout, DataError> {
         if self.place.contains("://") {
-            return Ok(Layout::Hrrr);
+            let last = self.place.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            // Of version 3 some end in `.zarr-v3`.
+            return Ok(if last.contains(".zarr") { Layout::Cf } else { Layout::Hrrr });
         }
         let path = base.join(&self.place);
         let about = std::fs::metadata(&path).map_err(|source| DataError::File {
@@ -176,23 +177,27 @@ impl Placed {
 mod tests {
     use super::*;
 
+    fn placed(place: &str, layout: Option<Layout>) -> Placed {
+        Placed { place: place.into(), layout, domain: None, region: None, endpoint: None }
+    }
+
     #[test]
-    fn only_hrrr_is_read_from_servers() {
-        let place = "gs://gcp-public-data-arco-era5/ar/full.zarr".to_string();
-        for (layout, word) in [(Layout::Cf, "`cf`"), (Layout::Wrf, "`wrf`")] {
-            let placed = Placed {
-                place: place.clone(),
-                layout: Some(layout),
-                domain: None,
-                region: None,
-                endpoint: None,
-            };
-            let said =
-                placed.open("era5", Path::new("."), Path::new("cache"), None).err().unwrap().to_string();
-            assert!(
-                said.contains(&place) && said.contains(word) && said.contains("from disks only"),
-                "{said}"
-            );
+    fn files_of_wrf_are_not_read_from_servers() {
+        let place = "gs://weather/wrfout_d01.nc";
+        let placed = placed(place, Some(Layout::Wrf));
+        let said = placed.open("wrf", Path::new("."), Path::new("cache"), None).err().unwrap().to_string();
+        assert!(said.contains(place) && said.contains("`wrf`") && said.contains("from disks only"), "{said}");
+    }
+
+    #[test]
+    fn a_store_on_a_server_is_told_by_its_name() {
+        for (place, layout) in [
+            ("gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3", Layout::Cf),
+            ("https://example.org/era5.zarr/", Layout::Cf),
+            ("s3://noaa-hrrr-bdp-pds", Layout::Hrrr),
+            ("s3://example.zarr.org/hrrr", Layout::Hrrr),
+        ] {
+            assert_eq!(placed(place, None).told(Path::new(".")).unwrap(), layout, "{place}");
         }
     }
 }

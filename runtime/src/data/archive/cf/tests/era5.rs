@@ -172,7 +172,7 @@ fn degrees_in_single_precision_are_the_recipes() {
     };
     let weights = tempfile::tempdir().unwrap();
     let whole = plan(45.1, rows);
-    let brought = Brought::to_grid(&cf, &whole, weights.path()).unwrap();
+    let brought = Brought::to_grid(&cf, &whole, &whole.fields, weights.path()).unwrap();
     assert_eq!(brought.grid().plan.projection, whole.grid.projection);
     assert_eq!(brought.read("2t", first()).unwrap(), cf.read("2t", first()).unwrap());
     let store = weights.path().join("store.zarr");
@@ -180,7 +180,7 @@ fn degrees_in_single_precision_are_the_recipes() {
     made.unwrap_or_else(|error| panic!("{error}"));
     // Of a part of it, which goes by way of weights, every point is there.
     let part = plan(45.1, rows - 2);
-    let brought = Brought::to_grid(&cf, &part, weights.path()).unwrap();
+    let brought = Brought::to_grid(&cf, &part, &part.fields, weights.path()).unwrap();
     assert!(brought.read("2t", first()).unwrap().iter().all(|value| value.is_finite()));
 }
 
