@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::cf::Cf;
 use super::hrrr::Hrrr;
 use super::hrrr::layout::Domain;
+use super::hrrr_zarr::HrrrZarr;
 use super::{Archive, DataError};
 use crate::data::files::{self, Files};
 use crate::data::netcdf::NetCdf;
@@ -38,6 +39,9 @@ pub enum Layout {
     Wrf,
     /// A file, a folder of NetCDF files or a Zarr store by the CF conventions.
     Cf,
+    /// The University of Utah's HRRR-Zarr.
+    #[serde(rename = "hrrr-zarr")]
+    HrrrZarr,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +120,10 @@ impl Placed {
             Layout::Cf if served => Ok(Box::new(Cf::served(name, self.files(base, cache, connections)?)?)),
             Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
             Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
+            Layout::HrrrZarr if self.domain.is_some_and(|domain| domain != Domain::Conus) => {
+                Err(DataError::Archive(format!("{}: HRRR-Zarr has the domain `conus` only", self.place)))
+            }
+            Layout::HrrrZarr => Ok(Box::new(HrrrZarr::open(name, self.files(base, cache, connections)?)?)),
             Layout::Hrrr => {
                 let domain = self.domain.unwrap_or(Domain::Conus);
                 Ok(Box::new(Hrrr::open(name, self.files(base, cache, connections)?, domain)?))
@@ -145,8 +153,12 @@ impl Placed {
     fn told(&self, base: &Path) -> Result<Layout, DataError> {
         if self.place.contains("://") {
             let last = self.place.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            // Of version 3 some end in `.zarr-v3`.
-            return Ok(if last.contains(".zarr") { Layout::Cf } else { Layout::Hrrr });
+            return Ok(match last {
+                "hrrrzarr" => Layout::HrrrZarr,
+                // Of version 3 some end in `.zarr-v3`.
+                _ if last.contains(".zarr") => Layout::Cf,
+                _ => Layout::Hrrr,
+            });
         }
         let path = base.join(&self.place);
         let about = std::fs::metadata(&path).map_err(|source| DataError::File {
@@ -168,6 +180,10 @@ impl Placed {
             list.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         if names.iter().any(|name| day(name)) {
             return Ok(Layout::Hrrr);
+        }
+        let mark = ["zarr.json", ".zgroup", ".zmetadata"];
+        if names.iter().any(|name| name == "sfc") && !names.iter().any(|name| mark.contains(&name.as_str())) {
+            return Ok(Layout::HrrrZarr);
         }
         Ok(Layout::Cf)
     }
@@ -195,6 +211,7 @@ mod tests {
             ("gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3", Layout::Cf),
             ("https://example.org/era5.zarr/", Layout::Cf),
             ("s3://noaa-hrrr-bdp-pds", Layout::Hrrr),
+            ("s3://hrrrzarr", Layout::HrrrZarr),
             ("s3://example.zarr.org/hrrr", Layout::Hrrr),
         ] {
             assert_eq!(placed(place, None).told(Path::new(".")).unwrap(), layout, "{place}");
