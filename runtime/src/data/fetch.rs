@@ -272,7 +272,9 @@ fn damaged(files: &dyn Files, records: &[Wanted]) -> BTreeMap<String, Vec<(Wante
     damaged
 }
 
-fn is_grib(path: &str) -> bool {
+/// Whether a file is one of GRIB, by its name.
+#[must_use]
+pub fn is_grib(path: &str) -> bool {
     [".grib2", ".grb2", ".grib", ".grb"].iter().any(|end| path.ends_with(end))
 }
 

@@ -5,6 +5,8 @@ mod conversations;
 mod get;
 mod places;
 mod server;
+mod stores;
+mod zarr;
 
 use std::ops::ControlFlow;
 use std::path::Path;

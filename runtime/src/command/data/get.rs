@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::data::archive::DataError;
 use crate::data::fetch::subset::Subset;
-use crate::data::fetch::{Amount, Choice, Outcome, bring, needs};
+use crate::data::fetch::{Amount, Choice, Outcome, bring, is_grib, needs};
 use crate::data::files::{FileError, Files, Progress, Wanted};
 use crate::data::idx::Inventory;
 use crate::run::{Failure, Format, Recipe};
@@ -124,6 +124,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         (Err(DataError::Interrupted), Some(code)) => return Err(Failure::Signal(code)),
         (looked, _) => looked?,
     };
+    if arguments.out.is_some() && needs.records.iter().any(|record| !is_grib(&record.path)) {
+        return Err(Failure::because(format!(
+            "`--out` copies records of GRIB2 files, and the archive `{}` has others: without it they are kept in the cache",
+            data.archive
+        )));
+    }
     let getting = Getting { files, out: arguments.out.as_deref(), interrupt: &interrupt };
     let (wanted, there) = getting.parted(needs.records);
     let (all, missing, present) =

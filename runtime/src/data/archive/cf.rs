@@ -1,5 +1,6 @@
 //! Files of variables by the CF conventions as an archive: one file, a folder of NetCDF files that follow one another in
-//! time, or a Zarr folder (version 2 or 3); ERA5 as the Climate Data Store or ARCO have it, and whatever is like it.
+//! time, or a Zarr store (version 2 or 3), which may lie on a server; ERA5 as the Climate Data Store or ARCO have it, and
+//! whatever is like it.
 //!
 //! What a variable is, where it lies and when is told by its standard name, its own name, its coordinates and units
 //! (`data::source`). It is offered under its own name and, where it is known, under those of ECMWF (`2t`, `z:surface`) and of
@@ -8,12 +9,14 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aurora_compiler::plan::data::{GridPlan, Projection};
 use jiff::Timestamp;
 use ndarray::Array3;
 
 use super::{Archive, ArchiveField, Available, DataError, Request};
+use crate::data::files::{Files, Wanted};
 use crate::data::grid::{EARTH_RADIUS, Grid};
 use crate::data::netcdf::Attribute;
 use crate::data::source::{Coordinates, Found, Offer, Place, Sources, What, Where};
@@ -26,6 +29,8 @@ mod tests;
 pub struct Cf {
     name: String,
     sources: Sources,
+    /// The server it is on.
+    files: Option<Arc<dyn Files>>,
     grid: Grid,
     times: Available,
     present: BTreeSet<Timestamp>,
@@ -71,14 +76,41 @@ impl Cf {
     /// # Errors
     /// What cannot be read, files on different grids, a grid that no recipe can name, uneven times.
     pub fn open(name: &str, path: &Path) -> Result<Cf, DataError> {
-        let fail = |reason: String| DataError::Archive(format!("{}: {reason}", path.display()));
         let sources = Sources::open(&inputs(path)?).map_err(|error| DataError::Archive(error.to_string()))?;
+        Cf::of(name, sources, None, &path.display().to_string())
+    }
+
+    /// A Zarr store on a server.
+    ///
+    /// # Errors
+    /// As [`Cf::open`]; a server that does not tell which arrays it has.
+    pub fn served(name: &str, files: Arc<dyn Files>) -> Result<Cf, DataError> {
+        let sources = Sources::served(&files).map_err(|error| DataError::Archive(error.to_string()))?;
+        let place = files.place();
+        Cf::of(name, sources, Some(files), &place)
+    }
+
+    fn of(name: &str, sources: Sources, files: Option<Arc<dyn Files>>, place: &str) -> Result<Cf, DataError> {
+        let fail = |reason: String| DataError::Archive(format!("{place}: {reason}"));
         let grid = Grid::new(&plan(sources.place()).map_err(fail)?)?;
         let present: BTreeSet<Timestamp> = sources.times().into_iter().collect();
         let times = available(&present).map_err(fail)?;
         let fields = fields(&sources);
         let identity = identity(&sources, &fields, times.from)?;
-        Ok(Cf { name: name.to_string(), sources, grid, times, present, fields, identity })
+        Ok(Cf { name: name.to_string(), sources, files, grid, times, present, fields, identity })
+    }
+
+    fn found(&self, from: &str) -> Result<Found, DataError> {
+        if let Some((_, found)) = self.fields.iter().find(|(field, _)| field.from == from) {
+            return Ok(*found);
+        }
+        let offered: Vec<String> = self.fields.iter().map(|(field, _)| format!("`{}`", field.from)).collect();
+        let left_out: Vec<String> = self.left_out().iter().map(|note| format!("; {note}")).collect();
+        Err(DataError::UnknownField {
+            archive: self.name.clone(),
+            field: from.to_string(),
+            offered: offered.join(", ") + &left_out.concat(),
+        })
     }
 }
 
@@ -334,17 +366,22 @@ impl Archive for Cf {
         Some(format!("the archive `{}` has no `{}` at {time}", self.name, missing.from))
     }
 
+    fn files(&self) -> Option<Arc<dyn Files>> {
+        self.files.clone()
+    }
+
+    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
+        let mut records = Vec::new();
+        for request in wanted {
+            let found = self.found(request.from)?;
+            let of_field = self.sources.stretches(found, Some(time));
+            records.extend(of_field.map_err(|error| DataError::Archive(error.to_string()))?);
+        }
+        Ok(records)
+    }
+
     fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let Some((_, found)) = self.fields.iter().find(|(field, _)| field.from == from) else {
-            let offered: Vec<String> =
-                self.fields.iter().map(|(field, _)| format!("`{}`", field.from)).collect();
-            let left_out: Vec<String> = self.left_out().iter().map(|note| format!("; {note}")).collect();
-            return Err(DataError::UnknownField {
-                archive: self.name.clone(),
-                field: from.to_string(),
-                offered: offered.join(", ") + &left_out.concat(),
-            });
-        };
-        self.sources.read(*found, Some(time)).map_err(|error| DataError::Archive(error.to_string()))
+        let found = self.found(from)?;
+        self.sources.read(found, Some(time)).map_err(|error| DataError::Archive(error.to_string()))
     }
 }

@@ -11,6 +11,7 @@ use super::grid::Grid;
 
 pub mod cf;
 pub mod hrrr;
+pub mod hrrr_zarr;
 pub mod place;
 
 /// What a recipe wants of an archive: one field, some of its levels.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use super::cf::Cf;
 use super::hrrr::Hrrr;
 use super::hrrr::layout::Domain;
+use super::hrrr_zarr::HrrrZarr;
 use super::{Archive, DataError};
 use crate::data::files::{self, Files};
 use crate::data::netcdf::NetCdf;
@@ -38,6 +39,9 @@ pub enum Layout {
     Wrf,
     /// A file, a folder of NetCDF files or a Zarr store by the CF conventions.
     Cf,
+    /// The University of Utah's HRRR-Zarr.
+    #[serde(rename = "hrrr-zarr")]
+    HrrrZarr,
 }
 
 #[derive(Deserialize)]
@@ -107,16 +111,19 @@ impl Placed {
             Some(layout) => layout,
             None => self.told(base)?,
         };
-        if self.place.contains("://") && layout != Layout::Hrrr {
-            return Err(DataError::Archive(format!(
-                "{}: archives of the layout `{}` are read from disks only: fetch the files, and name their folder",
-                self.place,
-                if layout == Layout::Cf { "cf" } else { "wrf" }
-            )));
-        }
+        let served = self.place.contains("://");
         match layout {
+            Layout::Wrf if served => Err(DataError::Archive(format!(
+                "{}: archives of the layout `wrf` are read from disks only: fetch the files, and name their folder",
+                self.place
+            ))),
+            Layout::Cf if served => Ok(Box::new(Cf::served(name, self.files(base, cache, connections)?)?)),
             Layout::Wrf => Ok(Box::new(Wrf::open(&base.join(&self.place))?)),
             Layout::Cf => Ok(Box::new(Cf::open(name, &base.join(&self.place))?)),
+            Layout::HrrrZarr if self.domain.is_some_and(|domain| domain != Domain::Conus) => {
+                Err(DataError::Archive(format!("{}: HRRR-Zarr has the domain `conus` only", self.place)))
+            }
+            Layout::HrrrZarr => Ok(Box::new(HrrrZarr::open(name, self.files(base, cache, connections)?)?)),
             Layout::Hrrr => {
                 let domain = self.domain.unwrap_or(Domain::Conus);
                 Ok(Box::new(Hrrr::open(name, self.files(base, cache, connections)?, domain)?))
@@ -145,7 +152,13 @@ impl Placed {
     /// What lies at the place, by what is there.
     fn told(&self, base: &Path) -> Result<Layout, DataError> {
         if self.place.contains("://") {
-            return Ok(Layout::Hrrr);
+            let last = self.place.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            return Ok(match last {
+                "hrrrzarr" => Layout::HrrrZarr,
+                // Of version 3 some end in `.zarr-v3`.
+                _ if last.contains(".zarr") => Layout::Cf,
+                _ => Layout::Hrrr,
+            });
         }
         let path = base.join(&self.place);
         let about = std::fs::metadata(&path).map_err(|source| DataError::File {
@@ -168,6 +181,10 @@ impl Placed {
         if names.iter().any(|name| day(name)) {
             return Ok(Layout::Hrrr);
         }
+        let mark = ["zarr.json", ".zgroup", ".zmetadata"];
+        if names.iter().any(|name| name == "sfc") && !names.iter().any(|name| mark.contains(&name.as_str())) {
+            return Ok(Layout::HrrrZarr);
+        }
         Ok(Layout::Cf)
     }
 }
@@ -176,23 +193,28 @@ impl Placed {
 mod tests {
     use super::*;
 
+    fn placed(place: &str, layout: Option<Layout>) -> Placed {
+        Placed { place: place.into(), layout, domain: None, region: None, endpoint: None }
+    }
+
     #[test]
-    fn only_hrrr_is_read_from_servers() {
-        let place = "gs://gcp-public-data-arco-era5/ar/full.zarr".to_string();
-        for (layout, word) in [(Layout::Cf, "`cf`"), (Layout::Wrf, "`wrf`")] {
-            let placed = Placed {
-                place: place.clone(),
-                layout: Some(layout),
-                domain: None,
-                region: None,
-                endpoint: None,
-            };
-            let said =
-                placed.open("era5", Path::new("."), Path::new("cache"), None).err().unwrap().to_string();
-            assert!(
-                said.contains(&place) && said.contains(word) && said.contains("from disks only"),
-                "{said}"
-            );
+    fn files_of_wrf_are_not_read_from_servers() {
+        let place = "gs://weather/wrfout_d01.nc";
+        let placed = placed(place, Some(Layout::Wrf));
+        let said = placed.open("wrf", Path::new("."), Path::new("cache"), None).err().unwrap().to_string();
+        assert!(said.contains(place) && said.contains("`wrf`") && said.contains("from disks only"), "{said}");
+    }
+
+    #[test]
+    fn a_store_on_a_server_is_told_by_its_name() {
+        for (place, layout) in [
+            ("gs://gcp-public-data-arco-era5/ar/full_37-1h-0p25deg-chunk-1.zarr-v3", Layout::Cf),
+            ("https://example.org/era5.zarr/", Layout::Cf),
+            ("s3://noaa-hrrr-bdp-pds", Layout::Hrrr),
+            ("s3://hrrrzarr", Layout::HrrrZarr),
+            ("s3://example.zarr.org/hrrr", Layout::Hrrr),
+        ] {
+            assert_eq!(placed(place, None).told(Path::new(".")).unwrap(), layout, "{place}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::{Array2, Array3};
@@ -81,7 +82,7 @@ pub(super) fn open(path: &Path) -> Result<BatchSource, String> {
             place,
             cell: None,
             along_grid: false,
-            times: if axes == 2 { Vec::new() } else { times.clone() },
+            times: Arc::new(if axes == 2 { Vec::new() } else { times.clone() }),
         });
         ways.push(name.to_string());
     }

@@ -5,6 +5,7 @@
 //! one entry. Coordinates are found by their units (`degrees_north`, `Pa`), as CF section 4 has it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::{Array3, Axis, Ix1, Ix3};
@@ -14,6 +15,7 @@ use super::table::{Table, clocks, reference};
 use super::units::{ToSi, WATER, in_si, to_si};
 use super::what::{Hint, What, Where, by_name, by_standard_name};
 use super::{Offer, Place, Source};
+use crate::data::files::Wanted;
 use crate::data::netcdf::Variable;
 
 #[derive(Debug)]
@@ -34,12 +36,26 @@ pub(super) struct Cf<T> {
 struct Way {
     variable: String,
     /// The axis of time, and its instants.
-    time: Option<(usize, Vec<Timestamp>)>,
+    time: Option<(usize, Arc<Vec<Timestamp>>)>,
     /// The axis of levels.
     level: Option<usize>,
     to: ToSi,
     /// What `to` brings values to.
     units: String,
+}
+
+impl Way {
+    /// The place of a time; nothing for what does not change.
+    fn index(&self, time: Option<Timestamp>) -> Result<Option<usize>, String> {
+        match (&self.time, time) {
+            (Some((_, times)), Some(time)) => {
+                let place = times.iter().position(|known| *known == time);
+                place.map(Some).ok_or_else(|| "it is not there at that time".into())
+            }
+            (Some(_), None) => Ok(Some(0)),
+            (None, _) => Ok(None),
+        }
+    }
 }
 
 /// Depths of water that files give in metres, by their names: ECMWF's precipitation of each kind, run-off, snow.
@@ -109,7 +125,7 @@ impl<T: Table> Cf<T> {
     fn understand(
         &self,
         variable: &Variable,
-        clocks: &BTreeMap<String, Vec<Timestamp>>,
+        clocks: &BTreeMap<String, Arc<Vec<Timestamp>>>,
     ) -> Result<(Offer, Way), String> {
         let leading = variable.dimensions.len() - 2;
         let (mut time, mut level) = (None, None);
@@ -118,7 +134,7 @@ impl<T: Table> Cf<T> {
             if let Some(instants) = clocks.get(dimension)
                 && time.is_none()
             {
-                time = Some((axis, instants.clone()));
+                time = Some((axis, Arc::clone(instants)));
             } else if let Some(found) = self.levels(dimension)
                 && level.is_none()
             {
@@ -161,7 +177,7 @@ impl<T: Table> Cf<T> {
             place,
             cell: variable.text("cell_methods").filter(|text| interval(text)).map(str::to_string),
             along_grid,
-            times: time.as_ref().map(|(_, times)| times.clone()).unwrap_or_default(),
+            times: time.as_ref().map(|(_, times)| Arc::clone(times)).unwrap_or_default(),
         };
         let way = Way {
             variable: variable.name.clone(),
@@ -303,16 +319,18 @@ impl<T: Table> Source for Cf<T> {
         self.notes.clone()
     }
 
+    fn stretches(&self, offer: usize, time: Option<Timestamp>) -> Result<Vec<Wanted>, String> {
+        let way = &self.ways[offer];
+        let index = match (&way.time, way.index(time)?) {
+            (Some((0, _)), Some(index)) => Some(index as u64),
+            _ => None,
+        };
+        self.table.stretches(&way.variable, index)
+    }
+
     fn read(&self, offer: usize, time: Option<Timestamp>) -> Result<Array3<f32>, String> {
         let way = &self.ways[offer];
-        let index = match (&way.time, time) {
-            (Some((_, times)), Some(time)) => {
-                Some(times.iter().position(|known| *known == time).ok_or("it is not there at that time")?)
-            }
-            (Some(_), None) => Some(0),
-            (None, _) => None,
-        };
-        let raw = self.raw(way, index)?;
+        let raw = self.raw(way, way.index(time)?)?;
         let mut values = raw.mapv(|value| way.to.apply(value) as f32);
         if self.flipped.0 {
             values.invert_axis(Axis(1));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::{Array3, ArrayView2, Axis, stack};
@@ -79,7 +80,7 @@ pub(super) fn open(path: &Path) -> Result<GribSource, String> {
             place,
             cell: key.cell.clone(),
             along_grid: wind && grid.winds_along_grid == Some(true),
-            times: held.keys().flatten().copied().collect(),
+            times: Arc::new(held.keys().flatten().copied().collect()),
         });
         let to = first.units().and_then(to_si).unwrap_or(ToSi { factor: 1.0, offset: 0.0 });
         layers.push((held, to));

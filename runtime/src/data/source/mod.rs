@@ -5,20 +5,26 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::Array3;
+
+use crate::data::files::{Files, Wanted};
 
 mod batch;
 mod cf;
 mod grib;
 mod grid;
+pub(in crate::data) mod hierarchy;
 pub mod place;
+pub(in crate::data) mod storage;
 mod table;
 pub mod units;
+pub(in crate::data) mod values;
 pub mod what;
 mod wrf;
-mod zarr;
+pub(in crate::data) mod zarr;
 
 pub use place::{Coordinates, Mapping, Place};
 pub use what::{What, Where};
@@ -35,7 +41,7 @@ pub struct Offer {
     /// Winds along the rows and columns of the grid, not towards east and north.
     pub along_grid: bool,
     /// When it is there. Empty if it does not change in time.
-    pub times: Vec<Timestamp>,
+    pub times: Arc<Vec<Timestamp>>,
 }
 
 /// One file or folder.
@@ -60,6 +66,14 @@ pub trait Source: std::fmt::Debug + Send + Sync {
     /// What a person should know: what was left out, and why.
     fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The bytes that reading a field needs, of files that are fetched for it; none where they are read where they lie.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    fn stretches(&self, _offer: usize, _time: Option<Timestamp>) -> Result<Vec<Wanted>, String> {
+        Ok(Vec::new())
     }
 
     /// The field `offers()[offer]` at a time, (levels, H, W), levels in the order of [`Where`], missing values as NaN.
@@ -111,6 +125,21 @@ impl Sources {
             true => Err(SourceError("no input was given".into())),
             false => Ok(Sources { list }),
         }
+    }
+
+    /// A Zarr store at any place.
+    ///
+    /// # Errors
+    /// What is none, or cannot be read.
+    pub fn served(files: &Arc<dyn Files>) -> Result<Sources, SourceError> {
+        let place = files.place();
+        let source = zarr::served(files).map_err(|reason| {
+            SourceError(match reason.starts_with(&place) {
+                true => reason,
+                false => format!("{place}: {reason}"),
+            })
+        })?;
+        Ok(Sources { list: vec![(PathBuf::from(place), Box::new(source))] })
     }
 
     pub fn place(&self) -> &Place {
@@ -166,8 +195,14 @@ impl Sources {
     /// Every time at which something is there that changes, in order; if nothing does, every time.
     pub fn times(&self) -> Vec<Timestamp> {
         let of = |fixed: bool| -> BTreeSet<Timestamp> {
-            let chosen = self.all().filter(|(found, _)| fixed || !self.is_fixed(*found));
-            chosen.flat_map(|(_, offer)| offer.times.iter().copied()).collect()
+            // Of years of hours all fields share one list.
+            let mut lists: Vec<&Arc<Vec<Timestamp>>> = Vec::new();
+            for (_, offer) in self.all().filter(|(found, _)| fixed || !self.is_fixed(*found)) {
+                if !lists.iter().any(|known| Arc::ptr_eq(known, &offer.times)) {
+                    lists.push(&offer.times);
+                }
+            }
+            lists.into_iter().flat_map(|times| times.iter().copied()).collect()
         };
         let changing = of(false);
         let all = if changing.is_empty() { of(true) } else { changing };
@@ -206,6 +241,19 @@ impl Sources {
             )));
         }
         Ok(values)
+    }
+
+    /// The bytes that reading a field needs, of files that are fetched for it.
+    ///
+    /// # Errors
+    /// As [`Sources::read`].
+    pub fn stretches(&self, found: Found, time: Option<Timestamp>) -> Result<Vec<Wanted>, SourceError> {
+        let Some(holder) = self.holder(found, time) else { return Ok(Vec::new()) };
+        let time = time.filter(|time| is_there(self.offer(holder), Some(*time)));
+        let (path, source) = &self.list[holder.source];
+        source
+            .stretches(holder.offer, time)
+            .map_err(|problem| SourceError(format!("{}: {problem}", path.display())))
     }
 
     /// The same field where it is there at a time; any time will do for what the file has at one time only, if it

@@ -1,10 +1,12 @@
 //! A file of named variables with dimensions, before anybody knows what they are; and when its times are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::ArrayD;
 
+use crate::data::files::Wanted;
 use crate::data::netcdf::{NetCdf, Variable};
 
 /// A file of variables.
@@ -18,6 +20,11 @@ pub(super) trait Table: std::fmt::Debug + Send + Sync {
 
     /// The values at one index of the first dimension, which is dropped.
     fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String>;
+
+    /// The bytes that reading all of a variable, or one index of it, needs; none where they are read where they lie.
+    fn stretches(&self, _name: &str, _index: Option<u64>) -> Result<Vec<Wanted>, String> {
+        Ok(Vec::new())
+    }
 
     /// The instants of a coordinate of time.
     fn times(&self, name: &str) -> Result<Vec<Timestamp>, String>;
@@ -53,7 +60,7 @@ impl Table for Netcdf {
 }
 
 /// Coordinates of time by the dimension they count.
-pub(super) fn clocks(table: &dyn Table) -> BTreeMap<String, Vec<Timestamp>> {
+pub(super) fn clocks(table: &dyn Table) -> BTreeMap<String, Arc<Vec<Timestamp>>> {
     let is_clock = |variable: &&Variable| {
         variable.dimensions.len() <= 2
             && (variable.name == "Times" || variable.text("units").is_some_and(|units| units.contains(" since ")))
@@ -68,7 +75,7 @@ pub(super) fn clocks(table: &dyn Table) -> BTreeMap<String, Vec<Timestamp>> {
             continue;
         }
         if let Ok(times) = table.times(&variable.name) {
-            clocks.insert(dimension.clone(), times);
+            clocks.insert(dimension.clone(), Arc::new(times));
         }
     }
     clocks

@@ -2,6 +2,7 @@
 //! north here, for these files say by which angle.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use ndarray::{Array2, Array3, Axis, Ix2, Ix3, s};
@@ -109,7 +110,7 @@ impl Model {
             place,
             cell: None,
             along_grid: false,
-            times: self.times.clone(),
+            times: Arc::new(self.times.clone()),
         });
         self.ways.push(way);
     }
@@ -212,7 +213,7 @@ pub(super) fn metgrid(file: NetCdf) -> Result<impl Source, String> {
                 place,
                 cell: None,
                 along_grid: wind,
-                times: times.clone(),
+                times: Arc::new(times.clone()),
             });
             ways.push((name, first));
         }

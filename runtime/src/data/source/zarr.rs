@@ -1,7 +1,7 @@
-//! A Zarr folder, version 2 or 3, as a table of variables with CF attributes.
+//! A Zarr store, version 2 or 3, in a folder or on a server, as a table of variables with CF attributes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -9,46 +9,67 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use ndarray::{ArrayD, IxDyn};
 use serde_json::Value;
-use zarrs::array::{Array, ArraySubset, ElementOwned};
-use zarrs::filesystem::FilesystemStore;
-use zarrs::group::Group;
+use zarrs::array::{Array, ArraySubset};
 
 use super::cf::Cf;
+use super::hierarchy::{Described, Hierarchy};
+use super::storage::Storage;
 use super::table::Table;
+use super::values::{Trouble, chunks, opened, values};
+use crate::data::files::{Files, Folder, Wanted};
 use crate::data::netcdf::{Attribute, MOST_VALUES, Variable, instants};
 
+/// Of a folder.
 pub(super) fn open(path: &Path) -> Result<Cf<Zarr>, String> {
-    Cf::new(Zarr::open(path)?)
+    served(&(Arc::new(Folder::new(path)) as Arc<dyn Files>))
+}
+
+/// Of any place.
+pub(super) fn served(files: &Arc<dyn Files>) -> Result<Cf<Zarr>, String> {
+    Cf::new(Zarr::open(files)?)
 }
 
 #[derive(Debug)]
 pub(super) struct Zarr {
-    store: Arc<FilesystemStore>,
+    storage: Arc<Storage>,
     three: bool,
     variables: Vec<Variable>,
+    /// By name; what cannot be opened is an error when it is read.
+    arrays: BTreeMap<String, Result<Array<Storage>, String>>,
 }
 
 impl Zarr {
-    fn open(path: &Path) -> Result<Zarr, String> {
-        let has = |name: &str| path.join(name).is_file();
-        if !["zarr.json", ".zgroup", ".zmetadata"].iter().any(|name| has(name)) {
-            return Err("a folder, but not a Zarr store: it has neither `zarr.json` nor `.zgroup`".into());
+    fn open(files: &Arc<dyn Files>) -> Result<Zarr, String> {
+        let Hierarchy { three, arrays: described } = Hierarchy::of(files)?;
+        let storage = Arc::new(Storage::new(Arc::clone(files), ""));
+        let (mut variables, mut arrays) = (Vec::new(), BTreeMap::new());
+        for (name, array) in described {
+            let Some(variable) = describe(&name, &array) else { continue };
+            variables.push(variable);
+            arrays.insert(name.clone(), opened(&storage, &name, array.metadata));
         }
-        let store = Arc::new(FilesystemStore::new(path).map_err(|error| error.to_string())?);
-        let group = Group::open(store.clone(), "/").map_err(|error| format!("not a Zarr group: {error}"))?;
-        let mut paths: Vec<String> = group
-            .child_array_paths()
-            .map_err(|error| format!("cannot be listed: {error}"))?
-            .iter()
-            .map(|array| array.as_str().trim_start_matches('/').to_string())
-            .collect();
-        paths.sort();
-        let variables = paths.iter().filter_map(|name| describe(&path.join(name), name)).collect();
-        Ok(Zarr { store, three: has("zarr.json"), variables })
+        Ok(Zarr { storage, three, variables, arrays })
     }
 
-    fn array(&self, name: &str) -> Result<Array<FilesystemStore>, String> {
-        Array::open(self.store.clone(), &format!("/{name}")).map_err(|error| error.to_string())
+    /// Where all of an array begins and how far it reaches, or one entry of its first dimension.
+    fn slice(&self, name: &str, index: Option<u64>) -> Result<(Vec<u64>, Vec<u64>), String> {
+        let mut shape = self.variable(name).map(|variable| variable.shape.clone()).unwrap_or_default();
+        let mut start = vec![0; shape.len()];
+        match (index, shape.first_mut(), start.first_mut()) {
+            (None, ..) => {}
+            (Some(index), Some(size), Some(first)) if index < *size => (*size, *first) = (1, index),
+            (Some(index), ..) => return Err(format!("`{name}` has no entry {}", index + 1)),
+        }
+        Ok((start, shape))
+    }
+
+    /// An array, and a part of it.
+    fn of(&self, name: &str, start: &[u64], shape: &[u64]) -> Result<(&Array<Storage>, ArraySubset), String> {
+        let array = self.arrays.get(name).ok_or_else(|| format!("there is no array `{name}`"))?;
+        let array = array.as_ref().map_err(String::clone)?;
+        let subset = ArraySubset::new_with_start_shape(start.to_vec(), shape.to_vec())
+            .map_err(|error| error.to_string())?;
+        Ok((array, subset))
     }
 
     /// The values of a part, unpacked, missing ones as NaN; its shape is the subset's.
@@ -57,22 +78,8 @@ impl Zarr {
         if shape.iter().copied().fold(1u64, u64::saturating_mul) > MOST_VALUES {
             return Err(format!("`{name}` has too many values"));
         }
-        let array = self.array(name)?;
-        let subset = ArraySubset::new_with_start_shape(start.to_vec(), shape.to_vec())
-            .map_err(|error| error.to_string())?;
-        let values = match variable.kind.as_str() {
-            "float32" => read::<f32>(&array, &subset, f64::from),
-            "float64" => read::<f64>(&array, &subset, |value| value),
-            "int8" => read::<i8>(&array, &subset, f64::from),
-            "int16" => read::<i16>(&array, &subset, f64::from),
-            "int32" => read::<i32>(&array, &subset, f64::from),
-            "int64" => read::<i64>(&array, &subset, |value| value as f64),
-            "uint8" => read::<u8>(&array, &subset, f64::from),
-            "uint16" => read::<u16>(&array, &subset, f64::from),
-            "uint32" => read::<u32>(&array, &subset, f64::from),
-            "uint64" => read::<u64>(&array, &subset, |value| value as f64),
-            other => Err(format!("values of type {other} are not read")),
-        }?;
+        let (array, subset) = self.of(name, start, shape)?;
+        let values = values(&self.storage, array, &subset, &variable.kind).map_err(Trouble::told)?;
         let number = |name: &str| variable.attributes.get(name).and_then(Attribute::number);
         // A mark that single precision cannot hold stands in the array as the nearest number that it can.
         let held = |mark: f64| if variable.kind == "float32" { f64::from(mark as f32) } else { mark };
@@ -96,18 +103,24 @@ impl Table for Zarr {
     }
 
     fn read(&self, name: &str) -> Result<ArrayD<f64>, String> {
-        let shape = self.variable(name).map(|variable| variable.shape.clone()).unwrap_or_default();
-        self.part(name, &vec![0; shape.len()], &shape)
+        let (start, shape) = self.slice(name, None)?;
+        self.part(name, &start, &shape)
     }
 
     fn read_at(&self, name: &str, index: u64) -> Result<ArrayD<f64>, String> {
-        let mut shape = self.variable(name).map(|variable| variable.shape.clone()).unwrap_or_default();
-        let mut start = vec![0; shape.len()];
-        match (shape.first_mut(), start.first_mut()) {
-            (Some(size), Some(first)) if index < *size => (*size, *first) = (1, index),
-            _ => return Err(format!("`{name}` has no entry {}", index + 1)),
-        }
+        let (start, shape) = self.slice(name, Some(index))?;
         Ok(self.part(name, &start, &shape)?.index_axis_move(ndarray::Axis(0), 0))
+    }
+
+    fn stretches(&self, name: &str, index: Option<u64>) -> Result<Vec<Wanted>, String> {
+        let (start, shape) = self.slice(name, index)?;
+        let (array, subset) = self.of(name, &start, &shape)?;
+        let mut wanted = Vec::new();
+        for key in chunks(array, &subset)? {
+            // A chunk that is not there is fill values.
+            wanted.extend(self.storage.stretch(&key).map_err(|error| error.to_string())?);
+        }
+        Ok(wanted)
     }
 
     fn times(&self, name: &str) -> Result<Vec<Timestamp>, String> {
@@ -117,21 +130,9 @@ impl Table for Zarr {
     }
 }
 
-fn read<T: ElementOwned>(
-    array: &Array<FilesystemStore>,
-    subset: &ArraySubset,
-    convert: impl Fn(T) -> f64,
-) -> Result<Vec<f64>, String> {
-    let values: Vec<T> = array.retrieve_array_subset(subset).map_err(|error| error.to_string())?;
-    Ok(values.into_iter().map(convert).collect())
-}
-
-/// An array by its own metadata; nothing if it is listed but not in the folder.
-fn describe(folder: &Path, name: &str) -> Option<Variable> {
-    let json = |file: PathBuf| -> Option<Value> { serde_json::from_slice(&std::fs::read(file).ok()?).ok() };
-    let metadata = json(folder.join("zarr.json")).or_else(|| json(folder.join(".zarray")))?;
-    let attributes = metadata.get("attributes").cloned().or_else(|| json(folder.join(".zattrs")));
-    let attributes = attributes.unwrap_or_default();
+/// An array as a variable; nothing if its metadata are none.
+pub(in crate::data) fn describe(name: &str, array: &Described) -> Option<Variable> {
+    let Described { metadata, attributes } = array;
     let shape: Vec<u64> = metadata.get("shape")?.as_array()?.iter().filter_map(Value::as_u64).collect();
     let names = metadata.get("dimension_names").or_else(|| attributes.get("_ARRAY_DIMENSIONS"));
     let mut dimensions: Vec<String> = names
@@ -142,7 +143,7 @@ fn describe(folder: &Path, name: &str) -> Option<Variable> {
     let kind = metadata.get("data_type").or_else(|| metadata.get("dtype")).and_then(Value::as_str);
     let kind = plain_kind(kind.unwrap_or_default());
     let mut known: BTreeMap<String, Attribute> = BTreeMap::new();
-    for (name, value) in attributes.as_object()? {
+    for (name, value) in attributes {
         known.extend(attribute(value).map(|value| (name.clone(), value)));
     }
     let float = kind.starts_with("float");
@@ -183,9 +184,10 @@ fn attribute(value: &Value) -> Option<Attribute> {
 }
 
 /// `<f4` of version 2 is `float32` of version 3.
-fn plain_kind(kind: &str) -> String {
+pub(in crate::data) fn plain_kind(kind: &str) -> String {
     let short = kind.trim_start_matches(['<', '>', '|', '=']);
     match short {
+        "f2" => "float16",
         "f4" => "float32",
         "f8" => "float64",
         "i1" => "int8",

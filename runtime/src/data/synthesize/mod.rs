@@ -21,7 +21,7 @@ use crate::durable;
 use hour::Hour;
 use inventory::{LEVELS, Line, SURFACE, UPPER};
 
-mod hour;
+pub(in crate::data) mod hour;
 pub mod inventory;
 
 /// On which grid.

@@ -3,16 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+use ndarray::ArrayViewMut2;
+
 use super::index::{Index, Record};
-use super::layout::Product;
-use crate::data::archive::ArchiveField;
+use super::layout::{Days, FileOf, Product, before};
+use crate::data::archive::{ArchiveField, DataError, Request};
 use crate::data::grib::names;
 use crate::data::grib::product::{Cell, Code};
-use crate::data::grib::words::Level;
+use crate::data::grib::words::{Level, When};
 use crate::data::source::units::{ToSi, to_si};
 
 const PRESSURE: u8 = 100;
 const HYBRID: u8 = 105;
+/// The longest period in hours: beyond it not every run goes.
+const LONGEST: i64 = 18;
 
 /// A field, and where its layers are.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +98,66 @@ impl Catalogue {
         })
     }
 
+    /// The field that a request is for, the period, and how many hours before its time the run began; `archive` is the
+    /// name in errors.
+    ///
+    /// # Errors
+    /// A period that no run has, a field that the archive lacks.
+    pub fn asked(
+        &self,
+        archive: &str,
+        from: &str,
+        cell: Option<&str>,
+    ) -> Result<(&Entry, Option<Cell>, u8), DataError> {
+        let cell = match cell {
+            None => None,
+            Some(text) => {
+                let cell = Cell::read(text).filter(|cell| cell.seconds > 0 && cell.seconds % 3600 == 0);
+                let cell = cell.filter(|cell| cell.seconds <= LONGEST * 3600);
+                Some(cell.ok_or_else(|| {
+                    DataError::Archive(format!(
+                        "`{from}`, {text}: of HRRR whole hours up to {LONGEST} are read; shorter periods lie in its wrfsubh files, which are not"
+                    ))
+                })?)
+            }
+        };
+        let entry = self.find(from, cell.is_some()).ok_or_else(|| {
+            let offered: Vec<String> =
+                self.fields().iter().map(|field| format!("`{}`", field.from)).collect();
+            DataError::UnknownField {
+                archive: archive.to_string(),
+                field: from.to_string(),
+                offered: offered.join(", "),
+            }
+        })?;
+        Ok((entry, cell, cell.map_or(entry.lead, |cell| (cell.seconds / 3600) as u8)))
+    }
+
+    /// The period over which a field comes that nobody asked for over one: none, unless it is only there over one.
+    pub fn period(&self, from: &str) -> Option<Cell> {
+        match self.find(from, false) {
+            Some(_) => None,
+            None => self.find(from, true).and_then(|entry| entry.cell),
+        }
+    }
+
+    /// The first file that is not there of those that hold what is wanted at a time.
+    pub fn absent(&self, days: &Days, wanted: &[Request<'_>], time: Timestamp) -> Option<FileOf> {
+        wanted.iter().find_map(|request| {
+            let (entry, _, lead) = self.asked("", request.from, request.cell).ok()?;
+            let run = before(time, lead)?;
+            let layers = entry.layers.iter().enumerate();
+            let mut products: Vec<Product> = layers
+                .filter(|(place, _)| request.levels.is_none_or(|levels| levels.contains(place)))
+                .map(|(_, (product, _))| *product)
+                .collect();
+            products.sort_unstable();
+            products.dedup();
+            let file = |product: Product| FileOf { run, product, lead };
+            products.into_iter().map(file).find(|file| matches!(days.has(file), Ok(false)))
+        })
+    }
+
     /// Every name once; layers under both orders of their bounds.
     pub fn fields(&self) -> Vec<ArchiveField> {
         let mut fields: Vec<ArchiveField> = Vec::new();
@@ -120,6 +185,40 @@ impl Catalogue {
 }
 
 impl Entry {
+    /// The layers that a request is for.
+    ///
+    /// # Errors
+    /// A level that the field does not have.
+    pub fn layers(&self, wanted: &Request<'_>) -> Result<Vec<(Product, Level)>, DataError> {
+        let Some(places) = wanted.levels else { return Ok(self.layers.clone()) };
+        let layers = places.iter().map(|place| self.layers.get(*place).copied()).collect::<Option<_>>();
+        layers.ok_or_else(|| {
+            DataError::Archive(format!("`{}` has {} levels only", wanted.from, self.layers.len()))
+        })
+    }
+
+    /// What a record of it is called in errors.
+    pub fn record(&self, level: &Level, when: When) -> String {
+        let name = match level.words(false) {
+            Some(level) if self.on_levels => format!("{}:{level}", self.from),
+            None if self.on_levels => format!("{}:?", self.from),
+            _ => self.from.clone(),
+        };
+        format!("the record {name}:{}", when.words())
+    }
+
+    /// Brings the values of a record to SI; what stands for nothing becomes missing.
+    pub fn finish(&self, mut plane: ArrayViewMut2<'_, f32>) {
+        if let Some(nothing) = nothing(&self.parameter) {
+            // Packing may move it by a step of the field, which is less than a metre.
+            plane.mapv_inplace(|value| if (value - nothing).abs() < 1.0 { f32::NAN } else { value });
+        }
+        let to = self.to;
+        if to.factor != 1.0 || to.offset != 0.0 {
+            plane.mapv_inplace(|value| to.apply(f64::from(value)) as f32);
+        }
+    }
+
     /// Codes by which other years call it.
     fn answer_to(&mut self, codes: &[Code]) {
         for code in codes {
@@ -152,8 +251,7 @@ pub fn blank_at_start(parameter: &str, level: &str) -> bool {
 
 /// What stands in a field's values for none, where its messages have no bitmap: HRRR's radar sees no top where it sees no
 /// echo.
-#[must_use]
-pub fn nothing(parameter: &str) -> Option<f32> {
+fn nothing(parameter: &str) -> Option<f32> {
     (parameter == "RETOP").then_some(-999.0)
 }
 

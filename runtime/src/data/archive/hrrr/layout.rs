@@ -64,7 +64,7 @@ impl Domain {
     }
 
     /// The day before which there is nothing: NOAA's archive begins then, Alaska's forecasts in July of 2018.
-    fn since(self) -> Date {
+    fn first(self) -> Date {
         match self {
             Domain::Conus => jiff::civil::date(2014, 9, 30),
             Domain::Alaska => jiff::civil::date(2018, 7, 1),
@@ -115,17 +115,51 @@ impl FileOf {
     }
 }
 
+/// How the files of an archive of HRRR are called.
+pub trait Naming: std::fmt::Debug + Send + Sync {
+    /// The day before which there is nothing.
+    fn since(&self) -> Date;
+
+    /// The days that have a folder, in order.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    fn days(&self, files: &Arc<dyn Files>) -> Result<Vec<Date>, FileError>;
+
+    /// The files of a day.
+    ///
+    /// # Errors
+    /// The place cannot be asked.
+    fn of(&self, files: &Arc<dyn Files>, date: Date) -> Result<BTreeSet<FileOf>, FileError>;
+}
+
+impl Naming for Domain {
+    fn since(&self) -> Date {
+        self.first()
+    }
+
+    fn days(&self, files: &Arc<dyn Files>) -> Result<Vec<Date>, FileError> {
+        let folders = files.folders("")?;
+        Ok(folders.iter().filter_map(|name| Date::strptime("hrrr.%Y%m%d", name).ok()).collect())
+    }
+
+    fn of(&self, files: &Arc<dyn Files>, date: Date) -> Result<BTreeSet<FileOf>, FileError> {
+        let list = files.list(&format!("hrrr.{}/{}", date.strftime("%Y%m%d"), self.name()))?;
+        Ok(list.iter().filter_map(|(path, _)| FileOf::read(path, *self)).collect())
+    }
+}
+
 /// Which files are there, day by day, as far as it has been asked.
 #[derive(Debug)]
 pub struct Days {
     files: Arc<dyn Files>,
-    domain: Domain,
+    naming: Box<dyn Naming>,
     known: Mutex<BTreeMap<Date, Arc<BTreeSet<FileOf>>>>,
 }
 
 impl Days {
-    pub fn new(files: Arc<dyn Files>, domain: Domain) -> Self {
-        Self { files, domain, known: Mutex::default() }
+    pub fn new(files: Arc<dyn Files>, naming: impl Naming + 'static) -> Self {
+        Self { files, naming: Box::new(naming), known: Mutex::default() }
     }
 
     /// Whether a file is there.
@@ -145,9 +179,7 @@ impl Days {
         if let Some(known) = lock().get(&date) {
             return Ok(Arc::clone(known));
         }
-        let folder = format!("hrrr.{}/{}", date.strftime("%Y%m%d"), self.domain.name());
-        let list = self.files.list(&folder)?;
-        let found = Arc::new(list.iter().filter_map(|(path, _)| FileOf::read(path, self.domain)).collect());
+        let found = Arc::new(self.naming.of(&self.files, date)?);
         lock().insert(date, Arc::clone(&found));
         Ok(found)
     }
@@ -190,10 +222,9 @@ impl Days {
     /// # Errors
     /// The place cannot be asked.
     pub fn reach(&self) -> Result<Option<(Timestamp, Timestamp)>, FileError> {
-        let since = self.domain.since();
-        let folders = self.files.folders("")?;
-        let days = folders.iter().filter_map(|name| Date::strptime("hrrr.%Y%m%d", name).ok());
-        let days: Vec<Date> = days.filter(|day| *day >= since).collect();
+        let since = self.naming.since();
+        let days: Vec<Date> =
+            self.naming.days(&self.files)?.into_iter().filter(|day| *day >= since).collect();
         // On a server each day is a request: where so many are empty the domain is not kept.
         let most = if self.files.place().contains("://") { MOST_EMPTY } else { usize::MAX };
         let ends = (
@@ -220,7 +251,7 @@ impl Days {
     }
 }
 
-fn start(date: Date) -> Option<Timestamp> {
+pub(in crate::data::archive) fn start(date: Date) -> Option<Timestamp> {
     date.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 

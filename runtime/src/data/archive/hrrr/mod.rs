@@ -43,8 +43,6 @@ const NCEP: u16 = 7;
 const KEPT: usize = 64;
 /// Counts what reading a field means: a store that was made of another meaning is not taken for one of this.
 const MEANING: u32 = 2;
-/// The longest period in hours: beyond it not every run goes.
-const LONGEST: i64 = 18;
 
 /// The archive.
 #[derive(Debug)]
@@ -136,56 +134,13 @@ impl Hrrr {
         Ok(Hrrr { name, files, domain, days, catalogue, times, shape, grid, identity, indexes })
     }
 
-    /// The field, the period and how many hours before its time the run began.
-    fn asked(&self, from: &str, cell: Option<&str>) -> Result<(&Entry, Option<Cell>, u8), DataError> {
-        let cell = match cell {
-            None => None,
-            Some(text) => {
-                let cell = Cell::read(text).filter(|cell| cell.seconds > 0 && cell.seconds % 3600 == 0);
-                let cell = cell.filter(|cell| cell.seconds <= LONGEST * 3600);
-                Some(cell.ok_or_else(|| {
-                    DataError::Archive(format!(
-                        "`{from}`, {text}: of HRRR whole hours up to {LONGEST} are read; shorter periods lie in its wrfsubh files, which are not"
-                    ))
-                })?)
-            }
-        };
-        let entry = self.catalogue.find(from, cell.is_some()).ok_or_else(|| {
-            let offered: Vec<String> =
-                self.catalogue.fields().iter().map(|field| format!("`{}`", field.from)).collect();
-            DataError::UnknownField {
-                archive: self.name.clone(),
-                field: from.to_string(),
-                offered: offered.join(", "),
-            }
-        })?;
-        Ok((entry, cell, cell.map_or(entry.lead, |cell| (cell.seconds / 3600) as u8)))
-    }
-
     /// The layers of a field that are wanted at a time.
     fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
-        let (entry, cell, lead) = self.asked(wanted.from, wanted.cell)?;
+        let (entry, cell, lead) = self.catalogue.asked(&self.name, wanted.from, wanted.cell)?;
         let run = before(time, lead)
             .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
-        let layers: Vec<&(Product, Level)> = match wanted.levels {
-            None => entry.layers.iter().collect(),
-            Some(places) => {
-                places.iter().map(|place| entry.layers.get(*place)).collect::<Option<_>>().ok_or_else(
-                    || {
-                        let count = entry.layers.len();
-                        DataError::Archive(format!("`{}` has {count} levels only", wanted.from))
-                    },
-                )?
-            }
-        };
-        let asks = layers
-            .into_iter()
-            .map(|(product, level)| {
-                let file = FileOf { run, product: *product, lead };
-                Ask { entry, cell, level: *level, file, time }
-            })
-            .collect();
-        Ok(asks)
+        let ask = |(product, level)| Ask { entry, cell, level, file: FileOf { run, product, lead }, time };
+        Ok(entry.layers(wanted)?.into_iter().map(ask).collect())
     }
 
     fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
@@ -273,14 +228,7 @@ impl Hrrr {
             return Err(damaged(format!("it lies on another grid than the archive: {}", field.grid.name())));
         }
         message.image_into(field, plane.view_mut()).map_err(|error| damaged(error.problem.to_string()))?;
-        if let Some(nothing) = catalogue::nothing(&ask.entry.parameter) {
-            // Packing may move it by a step of the field, which is less than a metre.
-            plane.mapv_inplace(|value| if (value - nothing).abs() < 1.0 { f32::NAN } else { value });
-        }
-        let to = ask.entry.to;
-        if to.factor != 1.0 || to.offset != 0.0 {
-            plane.mapv_inplace(|value| to.apply(f64::from(value)) as f32);
-        }
+        ask.entry.finish(plane);
         Ok(())
     }
 
@@ -343,14 +291,8 @@ impl Ask<'_> {
     }
 
     fn name(&self) -> String {
-        let level = self.level.words(false).unwrap_or_else(|| "?".into());
-        let when = When { ahead: self.time.as_second() - self.file.run.as_second(), cell: self.cell };
-        let name = if self.entry.on_levels {
-            format!("{}:{level}", self.entry.from)
-        } else {
-            self.entry.from.clone()
-        };
-        format!("the record {name}:{}", when.words())
+        let ahead = self.time.as_second() - self.file.run.as_second();
+        self.entry.record(&self.level, When { ahead, cell: self.cell })
     }
 }
 
@@ -390,31 +332,13 @@ impl Archive for Hrrr {
     }
 
     fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
-        wanted.iter().find_map(|request| {
-            let (entry, _, lead) = self.asked(request.from, request.cell).ok()?;
-            let run = before(time, lead)?;
-            let layers = entry.layers.iter().enumerate();
-            let mut products: Vec<Product> = layers
-                .filter(|(place, _)| request.levels.is_none_or(|levels| levels.contains(place)))
-                .map(|(_, (product, _))| *product)
-                .collect();
-            products.sort_unstable();
-            products.dedup();
-            let missing = |product: &Product| {
-                let file = FileOf { run, product: *product, lead };
-                matches!(self.days.has(&file), Ok(false))
-                    .then(|| format!("{} is not there", file.path(self.domain)))
-            };
-            products.iter().find_map(missing)
-        })
+        let file = self.catalogue.absent(&self.days, wanted, time)?;
+        Some(format!("{} is not there", file.path(self.domain)))
     }
 
     /// A field that is only there over a period comes over the one its records have.
     fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let cell = match self.catalogue.find(from, false) {
-            Some(_) => None,
-            None => self.catalogue.find(from, true).and_then(|entry| entry.cell).map(|cell| cell.to_string()),
-        };
+        let cell = self.catalogue.period(from).map(|cell| cell.to_string());
         self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
     }
 
