@@ -3,6 +3,7 @@
 
 mod conversations;
 mod get;
+mod hrrr_zarr;
 mod places;
 mod server;
 mod stores;

@@ -157,42 +157,36 @@ fn faults_give_errors_or_right_values() {
         let (mut right, mut refused) = (0, 0);
         for end in [metadata, chunk, shard] {
             for fault in &faults {
-                for ahead in 0..2 {
-                    for times in [1, 6] {
-                        let mut list = vec![Fault::None; ahead];
-                        list.extend(std::iter::repeat_n(fault.clone(), times));
-                        server.fault(end, list);
-                        let cache = tempfile::tempdir().expect("a folder");
-                        let read = || -> Result<Vec<u32>, String> {
-                            let opened = Cf::served("era", over_http(&server, cache.path()));
-                            both(&opened.map_err(|error| error.to_string())?)
-                        };
-                        match read() {
-                            Ok(bits) => {
-                                assert!(
-                                    bits == expected,
-                                    "version {version}, {end}: {fault:?} {times} times"
-                                );
-                                right += 1;
-                            }
-                            Err(error) => {
-                                // What is no fault of the line is not asked for again.
-                                let plain = matches!(
-                                    fault,
-                                    Fault::Status(403) | Fault::More(_) | Fault::Misplaced(_)
-                                );
-                                assert!(error.contains("era.zarr"), "{error}");
-                                assert!(times > 1 || plain, "{end}: {fault:?}: {error}");
-                                refused += 1;
-                            }
+                // One length asked well, then a bad answer; or nothing but bad ones.
+                for (ahead, times) in [(1, 1), (0, 6)] {
+                    let mut list = vec![Fault::None; ahead];
+                    list.extend(std::iter::repeat_n(fault.clone(), times));
+                    server.fault(end, list);
+                    let cache = tempfile::tempdir().expect("a folder");
+                    let read = || -> Result<Vec<u32>, String> {
+                        let opened = Cf::served("era", over_http(&server, cache.path()));
+                        both(&opened.map_err(|error| error.to_string())?)
+                    };
+                    match read() {
+                        Ok(bits) => {
+                            assert!(bits == expected, "version {version}, {end}: {fault:?} {times} times");
+                            right += 1;
                         }
-                        server.well();
-                        // What was wrong stays nowhere.
-                        assert!(read().expect("well") == expected, "version {version}, {end}: {fault:?}");
+                        Err(error) => {
+                            // What is no fault of the line is not asked for again.
+                            let plain =
+                                matches!(fault, Fault::Status(403) | Fault::More(_) | Fault::Misplaced(_));
+                            assert!(error.contains("era.zarr"), "{error}");
+                            assert!(times > 1 || plain, "{end}: {fault:?}: {error}");
+                            refused += 1;
+                        }
                     }
+                    server.well();
+                    // What was wrong stays nowhere.
+                    assert!(read().expect("well") == expected, "version {version}, {end}: {fault:?}");
                 }
             }
         }
-        assert!(right > 100 && refused > 20, "{right} right, {refused} refused");
+        assert!(right > 30 && refused > 10, "{right} right, {refused} refused");
     }
 }
