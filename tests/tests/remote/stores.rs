@@ -93,15 +93,25 @@ impl Store<'_> {
                     "8"
                 }
             );
+            // Those that zarr-python has written by default over the years, and gzip.
+            let compressor = match name {
+                "t2m" => json!({"id": "zlib", "level": 1}),
+                "lsm" => json!({"id": "zstd", "level": 1}),
+                "level" => json!({"id": "gzip", "level": 1}),
+                _ => json!({"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}),
+            };
             json!({"zarr_format": 2, "shape": shape, "chunks": chunk, "dtype": short, "fill_value": fill, "order": "C",
-                "compressor": {"id": "blosc", "cname": "lz4", "clevel": 5, "shuffle": 1, "blocksize": 0}, "filters": null})
+                "compressor": compressor, "filters": null})
         } else {
-            let squeezed =
-                json!([{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]);
+            let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
+            let (plain, sum) = (json!([bytes, {"name": "crc32c"}]), json!({"name": "crc32c"}));
             let codecs = match within {
-                None => squeezed,
+                None => {
+                    json!([bytes, {"name": "zstd", "configuration": {"level": 1, "checksum": false}}, sum])
+                }
                 Some(within) => json!([{"name": "sharding_indexed", "configuration": {"chunk_shape": within,
-                    "codecs": squeezed, "index_codecs": squeezed, "index_location": "end"}}]),
+                    "codecs": [bytes, {"name": "gzip", "configuration": {"level": 1}}, sum],
+                    "index_codecs": plain, "index_location": "end"}}]),
             };
             json!({"zarr_format": 3, "node_type": "array", "shape": shape, "data_type": kind, "fill_value": fill,
                 "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunk}},

@@ -14,7 +14,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use serde::Serialize;
 
-use crate::data::archive::DataError;
+use aurora_compiler::plan::data::{DataPlan, DebiasPlan, FieldPlan};
+
+use crate::data::archive::{Archive, DataError};
 use crate::data::fetch::subset::Subset;
 use crate::data::fetch::{Amount, Choice, Outcome, bring, is_grib, needs};
 use crate::data::files::{FileError, Files, Progress, Wanted};
@@ -60,6 +62,9 @@ struct Account {
     absent: Vec<Missing>,
     failed: Vec<Missing>,
     interrupted: bool,
+    /// Of the archives that `debias` compares with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Account>,
 }
 
 /// A time or a record that did not come.
@@ -108,34 +113,90 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
             data.archive
         )));
     };
-    let choice = Choice { from: arguments.from, to: arguments.to, only: arguments.only.clone() };
+    let out = arguments.out.as_deref();
+    let mut account = fetched(
+        arguments,
+        arguments.only.clone(),
+        data,
+        &*archive,
+        Getting { files, out, interrupt: &interrupt },
+    )?;
+    for better in compared_with(data, &arguments.only) {
+        let archive = recipe.site.open_archive(&better.archive)?;
+        match archive.files().filter(|_| !account.interrupted) {
+            Some(_) if out.is_some() => say(&format!(
+                "what `debias` compares with lies in the archive `{}`, of which nothing is written to the folder",
+                better.archive
+            )),
+            Some(files) => {
+                let getting = Getting { files, out: None, interrupt: &interrupt };
+                account.others.push(fetched(arguments, Vec::new(), &better, &*archive, getting)?);
+            }
+            None => {}
+        }
+    }
+    account.say(arguments.format)?;
+    let accounts = || std::iter::once(&account).chain(&account.others);
+    match interrupt.code() {
+        Some(code) if accounts().any(|account| account.interrupted) => Err(Failure::Signal(code)),
+        _ if accounts().any(|account| !account.failed.is_empty()) => Err(Failure::Code(1)),
+        _ => Ok(()),
+    }
+}
+
+/// What is read of the archives that `debias` compares with: one field each, over `train`.
+fn compared_with(data: &DataPlan, only: &[String]) -> Vec<DataPlan> {
+    let wanted = data.repair.debias.iter().filter(|one| only.is_empty() || only.contains(&one.field));
+    let plan = |debias: &DebiasPlan| {
+        let field = data.fields.iter().find(|field| field.name == debias.field)?;
+        Some(DataPlan {
+            archive: debias.against_archive.clone(),
+            fields: vec![FieldPlan { from: debias.against_from.clone(), ..field.clone() }],
+            derived: Vec::new(),
+            validate: None,
+            test: None,
+            ..data.clone()
+        })
+    };
+    wanted.filter_map(plan).collect()
+}
+
+/// Fetches what a plan reads of an archive.
+fn fetched(
+    arguments: &Arguments,
+    only: Vec<String>,
+    data: &DataPlan,
+    archive: &dyn Archive,
+    getting: Getting<'_>,
+) -> Result<Account, Failure> {
+    let choice = Choice { from: arguments.from, to: arguments.to, only };
     let bar = bar("looking  {bar:32} {pos}/{len} times  {eta} left");
-    let looked = needs(data, &*archive, &choice, &|done, total| {
+    let looked = needs(data, archive, &choice, &|done, total| {
         if let Some(bar) = &bar {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         }
-        stopped(&interrupt)
+        stopped(getting.interrupt)
     });
     if let Some(bar) = &bar {
         bar.finish_and_clear();
     }
-    let needs = match (looked, interrupt.code()) {
+    let needs = match (looked, getting.interrupt.code()) {
         (Err(DataError::Interrupted), Some(code)) => return Err(Failure::Signal(code)),
         (looked, _) => looked?,
     };
-    if arguments.out.is_some() && needs.records.iter().any(|record| !is_grib(&record.path)) {
+    if getting.out.is_some() && needs.records.iter().any(|record| !is_grib(&record.path)) {
         return Err(Failure::because(format!(
             "`--out` copies records of GRIB2 files, and the archive `{}` has others: without it they are kept in the cache",
             data.archive
         )));
     }
-    let getting = Getting { files, out: arguments.out.as_deref(), interrupt: &interrupt };
     let (wanted, there) = getting.parted(needs.records);
     let (all, missing, present) =
         (Amount::of(wanted.iter().chain(&there)), Amount::of(&wanted), Amount::of(&there));
     say(&format!(
-        "{} times: {} files, {} records, {}; already there {}, to fetch {}",
+        "{}: {} times: {} files, {} records, {}; already there {}, to fetch {}",
+        data.archive,
         needs.times,
         all.files,
         all.records,
@@ -153,7 +214,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         reason: error.to_string(),
     };
     let failed = needs.failed.into_iter().map(time);
-    let account = Account {
+    Ok(Account {
         archive: data.archive.clone(),
         place: getting.files.place(),
         times: needs.times,
@@ -162,13 +223,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         absent: needs.absent.into_iter().map(time).collect(),
         failed: failed.chain(outcome.failed.into_iter().map(record)).collect(),
         interrupted: !outcome.left.is_empty(),
-    };
-    account.say(arguments.format)?;
-    match interrupt.code() {
-        Some(code) if account.interrupted => Err(Failure::Signal(code)),
-        _ if !account.failed.is_empty() => Err(Failure::Code(1)),
-        _ => Ok(()),
-    }
+        others: Vec::new(),
+    })
 }
 
 fn bar(template: &str) -> Option<ProgressBar> {
@@ -347,7 +403,10 @@ impl Account {
             text.push_str("interrupted: the same command goes on from here\n");
         }
         tell(&text);
-        Ok(())
+        self.others.iter().try_for_each(|other| {
+            tell(&format!("of `{}`, for `debias`:\n", other.archive));
+            other.say(format)
+        })
     }
 }
 
