@@ -244,8 +244,13 @@ impl Recipe {
         let digest = digest(data, &archive, &derived);
         let path = stores.join(format!("{}-{}.zarr", data.archive, &digest[..8]));
         match (run(&archive, &derived, &path), interrupt.code()) {
-            (Err(_), Some(code)) => {
-                say("stopped; what is written is kept, and the same command goes on from there");
+            (Err(error), Some(code)) => {
+                match error {
+                    DataError::Interrupted => {
+                        say("stopped; what is written is kept, and the same command goes on from there");
+                    }
+                    other => say(&other.to_string()),
+                }
                 Err(Failure::Signal(code))
             }
             (result, _) => Ok((path, result?)),

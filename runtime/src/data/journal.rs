@@ -175,7 +175,8 @@ impl Journal {
     /// A file that cannot be written.
     pub fn clear(&mut self) -> Result<(), DataError> {
         self.written = Written::default();
-        let cleared = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
+        let emptied = self.file.set_len(0).and_then(|()| self.file.sync_data());
+        let cleared = emptied.and_then(|()| self.file.seek(SeekFrom::Start(0)));
         cleared.map(drop).map_err(|source| self.error(source))
     }
 

@@ -81,8 +81,10 @@ pub fn save(
         state.digests.insert(STATE.to_string(), bare);
         fs::write(inside.join(STATE), text(&state)?).map_err(named(STATE))
     })?;
-    // Whatever lies there under a later name, what has just been written stays.
-    for old in list(folder)?.into_iter().filter(|old| *old != path).skip(KEPT - 1) {
+    // Those of later steps were passed over when training went on from an earlier one.
+    let (later, earlier): (Vec<PathBuf>, Vec<PathBuf>) =
+        list(folder)?.into_iter().filter(|old| *old != path).partition(|old| *old > path);
+    for old in later.into_iter().chain(earlier.into_iter().skip(KEPT - 1)) {
         durable::remove(&old)?;
     }
     Ok(path)

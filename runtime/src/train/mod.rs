@@ -51,6 +51,11 @@ pub enum TrainError {
          the grid's own spacing is known; minimise that in a phase without `scale`"
     )]
     Differences { phase: String, kilometres: f64 },
+    #[error(
+        "phase `{phase}` learns at {kilometres} km, where the grid has {rows} by {columns} points, which are no whole patches of {patch}: \
+         give the phase a `tile`"
+    )]
+    Patches { phase: String, kilometres: f64, rows: usize, columns: usize, patch: usize },
     #[error("phase `{phase}` has {samples} samples, fewer than one batch of {batch}")]
     TooFewSamples { phase: String, samples: usize, batch: usize },
 }

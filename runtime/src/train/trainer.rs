@@ -132,7 +132,7 @@ impl Trainer<'_> {
             within.map_or_else(|| self.plan.model.clone(), |phase| learning::model_plan(self.plan, phase));
         let mut model = Aurora::new(&plan, self.seed, &device)?;
         let mut started = None;
-        let (optimiser, position) = match newest {
+        let (optimiser, mut position) = match newest {
             Some((path, position)) => {
                 self.same_run(&path, &position)?;
                 checkpoint::load(&path, &mut model, &self.device)?
@@ -144,7 +144,9 @@ impl Trainer<'_> {
         };
         if position.total_steps > 0 && !position.finished {
             say(&format!("resuming after step {}", position.total_steps));
-            if position.content != self.store.inventory().content {
+            let content = &self.store.inventory().content;
+            let known = std::mem::replace(&mut position.content, content.clone());
+            if !known.is_empty() && known != *content {
                 say(
                     "the training store holds other times than when this run was stopped: from here on samples come in another \
                      order, and an epoch may be longer or shorter",
@@ -319,7 +321,11 @@ impl Trainer<'_> {
                 }
             };
             let favoured = Favoured::new(sampler.steps(), sampler.places(), factor, favour.share, blocks)?;
-            Ok(sampler.favouring(favoured)?)
+            // A tile of a coarse scale shows so much that what is rare on others is common on it.
+            match factor > 1 && favoured.occurrence(sampler.places().len()) >= favour.share {
+                true => Ok(sampler),
+                false => Ok(sampler.favouring(favoured)?),
+            }
         };
         let factor = |spacing: f64| (spacing / self.plan.data.grid.spacing).round().max(1.0) as usize;
         let Some((first, others)) = phase.scales.split_first() else { return Ok(sampler(1)?.into()) };
@@ -331,14 +337,23 @@ impl Trainer<'_> {
         Ok(mix)
     }
 
-    /// Refuses phases, before the first of them is run, whose losses are not what they seem at a coarser scale.
+    /// Refuses phases, before the first of them is run, whose losses are not what they seem at a coarser scale, or whose grid
+    /// no patches divide there.
     fn check_scales(&self) -> Result<(), TrainError> {
-        let native = self.plan.data.grid.spacing;
+        let grid = &self.plan.data.grid;
         let scalings = scalings(self.plan, &self.store);
         for phase in &self.plan.training.phases {
-            let Some(coarse) = phase.scales.iter().find(|scale| scale.spacing > 1.5 * native) else {
-                continue;
-            };
+            for scale in phase.scales.iter().filter(|_| phase.tile.is_none()) {
+                let factor = (scale.spacing / grid.spacing).round().max(1.0) as usize;
+                let (rows, columns) = (grid.height / factor, grid.width / factor);
+                let patch = self.plan.model.patch.max(1);
+                if columns % patch != 0 || rows % patch > 1 || rows < patch {
+                    let (phase, kilometres) = (phase.name.clone(), scale.spacing / 1000.0);
+                    return Err(TrainError::Patches { phase, kilometres, rows, columns, patch });
+                }
+            }
+            let coarse = phase.scales.iter().find(|scale| scale.spacing > 1.5 * grid.spacing);
+            let Some(coarse) = coarse else { continue };
             let spreads = spreads(self.plan, &self.store);
             if Objective::new(self.plan, phase, self.kernels, &scalings, &spreads)?.has_stencils() {
                 let (phase, kilometres) = (phase.name.clone(), coarse.spacing / 1000.0);

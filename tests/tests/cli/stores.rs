@@ -165,3 +165,31 @@ fn tiles_are_trained_and_evaluated() {
     let said = place.done(&["train", "tiny.aurora"]);
     assert!(said.stdout.contains("CSI") && !said.stdout.contains("NaN"), "{said:#?}");
 }
+
+/// What a coarser scale cannot be is said before anything is learnt.
+#[test]
+fn scales_that_do_not_fit_are_refused_at_once() {
+    let place = Place::tiny();
+    let plain = place.text("tiny.aurora").replace("40 steps", "1 steps");
+    let refused = |change: &dyn Fn(&str) -> String| {
+        place.write("tiny.aurora", change(&plain));
+        let said = place.run(&["train", "tiny.aurora"]);
+        assert_eq!(said.status.code(), Some(1), "{said:#?}");
+        assert!(!said.stdout.contains("CSI"), "{said:#?}");
+        said.stderr
+    };
+    // 64 points at 12 km are 21 at 36 km.
+    let said = refused(&|text| text.replace("phase second {\n", "phase second {\n    scale  [12, 36] km\n"));
+    assert!(said.contains("no whole patches of 8") && said.contains("tile"), "{said}");
+    let said = refused(&|text| {
+        let winds =
+            "use std.physics   (g0, wind_x)\n\nderive crossing : index on surface = 1 km / 1 K * ddx(t2m)";
+        let text = text.replace("use std.physics   (g0)", winds);
+        let text = text
+            .replace("loss water   = mae(pwat)", "loss water   = mae(pwat)\nloss fronts  = mae(crossing)");
+        let second = "phase second {\n    scale  [12, 24] km\n";
+        let text = text.replace("phase second {\n", second);
+        text.replace("    minimise    weather\n}", "    minimise    weather + 0.1 * fronts\n}")
+    });
+    assert!(said.contains("differences between neighbouring points"), "{said}");
+}

@@ -153,7 +153,7 @@ pub fn prepare_share(
     begin(directory, &description, &work, &mut statics)?;
     let store = work::Store::open(directory, &description)?;
     std::thread::scope(|scope| {
-        let writer = Writer::start(scope, directory);
+        let writer = Writer::start(scope, directory, work.largest());
         let written = fill(&work, &store, &writer, share, statics, progress);
         writer.finish(written)
     })

@@ -102,6 +102,12 @@ impl<'a> Work<'a> {
         Ok(self.fixed(store).iter().all(|index| written.fields.contains_key(&self.fields[*index].name)))
     }
 
+    /// Bytes of the largest field over a stretch, before it is compressed.
+    pub(super) fn largest(&self) -> usize {
+        let deepest = self.depths.iter().copied().max().unwrap_or(1);
+        deepest * self.plan.grid.width * self.plan.grid.height * 4 * self.shard()
+    }
+
     /// Writes what does not change.
     pub(super) fn write_statics(&self, store: &Store<'_>, statics: &Values) -> Result<(), DataError> {
         let mut journal = match Journal::open(store.directory, STATIC) {
@@ -135,10 +141,11 @@ impl<'a> Work<'a> {
             if self.archive.absence(&self.requests(), record.time).is_some() {
                 continue;
             }
-            // Its files are there; it lacks something still if they cannot be read.
-            let statics = self.known(statics)?;
-            if matches!(self.hour(record.time, statics)?, Read::Whole(_)) {
-                return Ok(false);
+            // Its files are there; whatever keeps them from being read, the store stays what it is.
+            match self.known(statics).and_then(|statics| self.hour(record.time, statics)) {
+                Ok(Read::Whole(_)) => return Ok(false),
+                Err(DataError::Interrupted) => return Err(DataError::Interrupted),
+                Ok(Read::Absent(_)) | Err(_) => {}
             }
         }
         Ok(true)
@@ -175,11 +182,11 @@ impl<'a> Work<'a> {
             records.push(TimeRecord { time: *time, status, findings: judged.findings.clone() });
         }
         let became = became(&records);
-        if journal.written.times.is_some() {
+        // What was written when other times were there is written again, and nothing speaks of it meanwhile.
+        let stale = journal.written.fields.values().any(|field| field.times != became);
+        if stale || journal.written.times.is_some() {
             journal.clear()?;
         }
-        // What was written when other times were there is written again.
-        journal.written.fields.retain(|_, field| field.times == became);
         let stretch =
             Stretch { number, times, hours: &hours, records: &records, lead: lead.as_ref(), became: &became };
         self.write(store, writer, &stretch, journal)?;

@@ -12,9 +12,11 @@ use crate::data::archive::DataError;
 use crate::data::journal::{FOLDER, FieldRecord, Journal, Line, TimesRecord};
 use crate::durable;
 
-/// Threads, and files that wait for one of them: a disk that is asked to be sure of one file at a time is idle between two.
+/// Threads: a disk that is asked to be sure of one file at a time is idle between two.
 const THREADS: usize = 4;
+/// Files that wait for one of them, at most, and what they may take in memory if they could not be compressed.
 const WAITING: usize = 16;
+const MEMORY: usize = 1 << 30;
 
 /// A field over a stretch of times, ready to be written.
 #[derive(Debug)]
@@ -72,8 +74,13 @@ impl Lacking {
 }
 
 impl<'scope> Writer<'scope> {
-    pub(super) fn start<'env>(scope: &'scope Scope<'scope, 'env>, directory: &'env Path) -> Self {
-        let (sender, receiver) = sync_channel(WAITING);
+    /// For files of `largest` bytes and less.
+    pub(super) fn start<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        directory: &'env Path,
+        largest: usize,
+    ) -> Self {
+        let (sender, receiver) = sync_channel((MEMORY / largest.max(1)).min(WAITING));
         let receiver = Arc::new(Mutex::new(receiver));
         let thread = |_| {
             let receiver = Arc::clone(&receiver);
@@ -84,8 +91,11 @@ impl<'scope> Writer<'scope> {
 
     pub(super) fn hand(&self, stretch: &Arc<Stretch>, packed: Packed) -> Result<(), DataError> {
         // The threads end early only by an error, which `finish` gives.
-        let handed = self.sender.send((Arc::clone(stretch), packed));
-        handed.map_err(|_| DataError::Archive("the store is no longer written".into()))
+        let failed = || DataError::Archive("the store is no longer written".into());
+        if self.threads.iter().any(ScopedJoinHandle::is_finished) {
+            return Err(failed());
+        }
+        self.sender.send((Arc::clone(stretch), packed)).map_err(|_| failed())
     }
 
     /// Waits until all is written. An error of the work itself counts if writing has none.
