@@ -220,6 +220,29 @@ fn what_is_missing_or_refused_is_said() {
     assert_eq!(sentence, "the recipe reads no field `cape`; it reads orog, refc, t, t2m, uh");
 }
 
+/// Of the archive that a field is compared with, that field comes over the training split.
+#[test]
+fn what_debias_compares_with_is_fetched_too() {
+    let place = Place::empty();
+    let server = bucket(&place);
+    let at =
+        |name: &str| format!("{name} = {{ place = \"s3://bucket\", endpoint = \"{}\" }}\n", server.address);
+    site(&place, &(at("hrrr") + &at("better")));
+    let debias = "T02:00Z\n    debias      t2m against better.t2m by quantiles(20)\n}";
+    place.write("fetched.aurora", RECIPE.replace("T02:00Z\n}", debias));
+    let (said, account) = get(&place, &["--only", "uh,t2m", "--to", "2020-05-20T01:00Z"]);
+    assert_eq!(said.status.code(), Some(0), "{said:#?}");
+    assert_eq!(account["archive"], "hrrr");
+    let other = &account["others"][0];
+    assert_eq!((&other["archive"], &other["times"]), (&Value::from("better"), &Value::from(2)), "{account}");
+    let (fetched, there) = records(other);
+    assert_eq!(fetched + there, 2, "{account}");
+    let (_, account) = get(&place, &["--only", "uh"]);
+    assert!(account.get("others").is_none(), "{account}");
+    let said = run(command(&place, &["data", "get", "fetched.aurora"]));
+    assert!(said.stderr.contains("of `better`, for `debias`"), "{said:#?}");
+}
+
 #[test]
 fn interrupted_it_goes_on() {
     let place = Place::empty();
