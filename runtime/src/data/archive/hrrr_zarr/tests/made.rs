@@ -110,8 +110,8 @@ impl Hierarchy {
         let hours = json!({"units": "hours since 1970-01-01 00:00:00"});
         let run = vec![self.run.as_second() / 3600];
         self.array(&format!("{outer}/forecast_reference_time"), &[1], &[1], "<i8", run, hours);
-        // Of a forecast 18 hours, of which the first is the one that counts.
-        let leads = if self.lead == 0 { 1 } else { 18 };
+        // Of a forecast some hours, of which the first is the one that counts.
+        let leads = if self.lead == 0 { 1 } else { 3 };
         let all: Vec<f32> =
             (0..leads).flat_map(|lead| values.iter().map(move |value| value + lead as f32)).collect();
         let (shape, chunks) = match self.lead {
@@ -143,7 +143,7 @@ impl Hierarchy {
     ) {
         let float = kind.starts_with("<f");
         // Coordinates as they come, fields compressed.
-        let squeezed = json!({"id": "blosc", "cname": "lz4", "clevel": 9, "shuffle": 1, "blocksize": 0});
+        let squeezed = json!({"id": "blosc", "cname": "lz4", "clevel": 1, "shuffle": 1, "blocksize": 0});
         let metadata = json!({"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": kind, "order": "C",
             "fill_value": if float { json!("NaN") } else { json!(0) }, "filters": null,
             "compressor": if shape.len() > 1 { squeezed } else { Value::Null }});
