@@ -26,14 +26,14 @@ pub(super) fn page(report: &DataReport) -> Result<Markup, ReportError> {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { "Data of " (report.title) }
+                title { (report.title) " · data" }
                 style { (PreEscaped(STYLE)) (PreEscaped(OWN)) }
             }
             body {
                 main {
                     header {
-                        h1 { "Data of " (report.title) }
-                        p.identity { "Archive " code { (report.archive) } " · " (report.grid) }
+                        h1 { (report.title) }
+                        p.identity { "Data of the archive " code { (report.archive) } " · " (report.grid) }
                     }
                     (answer(report))
                     (warnings(&report.warnings))
@@ -71,9 +71,18 @@ fn warnings(warnings: &[String]) -> Markup {
         @if !warnings.is_empty() {
             section.problems {
                 h2 { "To look at" }
-                ul { @for warning in warnings.iter().take(SHOWN) { li { (warning) } } }
+                ul { @for warning in warnings.iter().take(SHOWN) { li { (prose(warning)) } } }
                 @if warnings.len() > SHOWN { p.note { (warnings.len() - SHOWN) " more are in the JSON." } }
             }
+        }
+    }
+}
+
+/// Text with names between backticks.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (number, part) in text.split('`').enumerate() {
+            @if number % 2 == 1 { code { (part) } } @else { (part) }
         }
     }
 }

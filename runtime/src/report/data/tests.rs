@@ -103,7 +103,7 @@ fn the_page_says_what_is_and_what_is_not() {
         "1 absent, 1 rejected, 1 filled",
         "a.grib2 is not there",
         "superadiabatic of t at 850 hPa (12 points)",
-        "`t`: 3 of 2000 values are missing.",
+        "<code>t</code>: 3 of 2000 values are missing.",
         "2020-05-21: 21 of 24 times present, 1 filled, 1 rejected, 1 absent",
         "data:image/png;base64,",
         "class=\"number far\"",
