@@ -8,13 +8,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aurora_compiler::plan::data::{DataPlan, DebiasPlan, FieldPlan};
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use serde::Serialize;
-
-use aurora_compiler::plan::data::{DataPlan, DebiasPlan, FieldPlan};
 
 use crate::data::archive::{Archive, DataError};
 use crate::data::fetch::subset::Subset;

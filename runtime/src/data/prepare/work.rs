@@ -11,7 +11,7 @@ use zarrs::array::Array;
 use zarrs::filesystem::FilesystemStore;
 
 use super::hour::{Hour, Judged, Read, Values};
-use super::write::{self, Packed, Writer, land};
+use super::write::{Packed, Writer, Writing, land};
 use super::{Deriver, check, within};
 use crate::data::archive::{Archive, DataError};
 use crate::data::journal::{
@@ -269,7 +269,7 @@ impl<'a> Work<'a> {
             .filter(|i| !journal.written.fields.contains_key(&self.fields[*i].name))
             .collect();
         let times = TimesRecord { times: stretch.records.to_vec() };
-        let writing = write::Stretch::new(journal, wanted.len(), times)?;
+        let writing = Writing::new(journal, wanted.len(), times)?;
         wanted.into_par_iter().try_for_each(|index| {
             let shown =
                 |place: usize| stretch.hours[place].as_ref().and_then(|hour| hour.values[index].as_deref());

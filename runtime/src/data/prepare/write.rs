@@ -29,7 +29,7 @@ pub(super) struct Packed {
 
 /// A stretch of times whose fields are being written.
 #[derive(Debug)]
-pub(super) struct Stretch(Mutex<Lacking>);
+pub(super) struct Writing(Mutex<Lacking>);
 
 #[derive(Debug)]
 struct Lacking {
@@ -39,7 +39,7 @@ struct Lacking {
     times: Option<TimesRecord>,
 }
 
-type Handed = (Arc<Stretch>, Packed);
+type Handed = (Arc<Writing>, Packed);
 
 /// The threads that write.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) struct Writer<'scope> {
     threads: Vec<ScopedJoinHandle<'scope, Result<(), DataError>>>,
 }
 
-impl Stretch {
+impl Writing {
     /// Of which so many fields will be handed over.
     pub(super) fn new(journal: Journal, fields: usize, times: TimesRecord) -> Result<Arc<Self>, DataError> {
         let mut lacking = Lacking { journal, fields, times: Some(times) };
@@ -89,7 +89,7 @@ impl<'scope> Writer<'scope> {
         Self { sender, threads: (0..THREADS).map(thread).collect() }
     }
 
-    pub(super) fn hand(&self, stretch: &Arc<Stretch>, packed: Packed) -> Result<(), DataError> {
+    pub(super) fn hand(&self, stretch: &Arc<Writing>, packed: Packed) -> Result<(), DataError> {
         // The threads end early only by an error, which `finish` gives.
         let failed = || DataError::Archive("the store is no longer written".into());
         if self.threads.iter().any(ScopedJoinHandle::is_finished) {

@@ -16,20 +16,19 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-use ndarray::parallel::prelude::*;
-use ndarray::{Array3, ArrayViewMut2, Axis};
+use ndarray::ArrayViewMut2;
 
-use self::catalogue::{Catalogue, Entry};
+use self::analyses::{Analyses, Ask, Common, unread};
+use self::catalogue::Catalogue;
 use self::index::{Index, Record};
-use self::layout::{Days, Domain, FileOf, PRODUCTS, Product, before};
-use super::{Archive, ArchiveField, Available, DataError, Request};
+use self::layout::{Days, Domain, FileOf, Product};
+use super::{Available, DataError};
 use crate::data::files::{FileError, Files, Wanted};
-use crate::data::grib::product::Cell;
-use crate::data::grib::words::{Level, When};
+use crate::data::grib::words::Level;
 use crate::data::grib::{self, Grib};
 use crate::data::grid::Grid;
 
+pub mod analyses;
 pub mod catalogue;
 pub mod index;
 pub mod layout;
@@ -47,26 +46,11 @@ const MEANING: u32 = 2;
 /// The archive.
 #[derive(Debug)]
 pub struct Hrrr {
-    name: String,
-    files: Arc<dyn Files>,
+    common: Common,
     domain: Domain,
-    days: Days,
-    catalogue: Catalogue,
-    times: Available,
-    /// As its messages describe it, and as a recipe does.
+    /// The grid as its messages describe it.
     shape: grib::Grid,
-    grid: Grid,
-    identity: String,
     indexes: Mutex<BTreeMap<String, Arc<Index>>>,
-}
-
-/// One layer of a field at one time.
-struct Ask<'a> {
-    entry: &'a Entry,
-    cell: Option<Cell>,
-    level: Level,
-    file: FileOf,
-    time: Timestamp,
 }
 
 /// Why a record cannot be had.
@@ -128,19 +112,11 @@ impl Hrrr {
         let grid = Grid::new(&shape::plan(&shape, domain).map_err(|reason| {
             DataError::Archive(format!("{}/{}: {reason}", files.place(), newest.path(domain)))
         })?)?;
+        // Where the records of the first hour lie depends on every packed byte.
         let identity = format!("hrrr {MEANING} {} since {from} {digest}", domain.name());
         let times = Available { from, to, every: 3600 };
-        let (name, indexes) = (name.to_string(), Mutex::default());
-        Ok(Hrrr { name, files, domain, days, catalogue, times, shape, grid, identity, indexes })
-    }
-
-    /// The layers of a field that are wanted at a time.
-    fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
-        let (entry, cell, lead) = self.catalogue.asked(&self.name, wanted.from, wanted.cell)?;
-        let run = before(time, lead)
-            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
-        let ask = |(product, level)| Ask { entry, cell, level, file: FileOf { run, product, lead }, time };
-        Ok(entry.layers(wanted)?.into_iter().map(ask).collect())
+        let common = Common { name: name.to_string(), files, days, catalogue, times, grid, identity };
+        Ok(Hrrr { common, domain, shape, indexes: Mutex::default() })
     }
 
     fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
@@ -148,7 +124,7 @@ impl Hrrr {
         if let Some(known) = lock().get(path) {
             return Ok(Arc::clone(known));
         }
-        let found = Arc::new(index(&self.files, path)?);
+        let found = Arc::new(index(&self.common.files, path)?);
         let mut kept = lock();
         if kept.len() >= KEPT {
             kept.pop_first();
@@ -159,25 +135,13 @@ impl Hrrr {
 
     fn forget(&self, path: &str) {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-        self.files.forget(path);
-        self.files.forget(&format!("{path}.idx"));
-    }
-
-    /// One layer into its plane; what proves damaged is fetched once more.
-    fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
-        match self.attempt(ask, plane.view_mut()) {
-            Ok(()) => Ok(()),
-            Err(Trouble::Damaged(_)) => {
-                self.forget(&ask.file.path(self.domain));
-                self.attempt(ask, plane).map_err(Trouble::error)
-            }
-            Err(trouble) => Err(trouble.error()),
-        }
+        self.common.files.forget(path);
+        self.common.files.forget(&format!("{path}.idx"));
     }
 
     fn attempt(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), Trouble> {
-        let path = ask.file.path(self.domain);
-        let file = format!("{}/{path}", self.files.place());
+        let path = self.path(&ask.file);
+        let file = format!("{}/{path}", self.common.files.place());
         let index = self.index(&path).map_err(|error| match error {
             DataError::Record { .. } => Trouble::Damaged(error),
             _ => Trouble::Unread(error),
@@ -189,6 +153,7 @@ impl Hrrr {
             Trouble::Damaged(DataError::Record { file: file.clone(), record: record.name(), reason })
         };
         let bytes = self
+            .common
             .files
             .read(&path, record.bytes.clone())
             .map_err(|error| self.unread(&path, record, &error, damaged))?;
@@ -242,11 +207,11 @@ impl Hrrr {
     ) -> Trouble {
         let (start, end) = (record.bytes.start, record.bytes.end);
         let reason = format!("{} ({} bytes from byte {start})", error.reason, end - start);
-        match self.files.length(path) {
+        match self.common.files.length(path) {
             Ok(length) if length.is_none_or(|length| length < end) => damaged(reason),
             _ => Trouble::Unread(DataError::Archive(format!(
                 "{}/{path}: {}: {reason}",
-                self.files.place(),
+                self.common.files.place(),
                 record.name()
             ))),
         }
@@ -259,7 +224,7 @@ impl Hrrr {
             && let Some(last) = index.records.last()
         {
             let head = last.bytes.start..last.bytes.end.min(last.bytes.start + 16);
-            let head = match self.files.read(path, head) {
+            let head = match self.common.files.read(path, head) {
                 Ok(head) => head,
                 Err(error) => return Trouble::Unread(unread(error)),
             };
@@ -277,10 +242,9 @@ impl Hrrr {
 
 impl Ask<'_> {
     fn is(&self, record: &Record) -> bool {
-        let when = When { ahead: self.time.as_second() - self.file.run.as_second(), cell: self.cell };
         record.codes.iter().any(|code| self.entry.codes.contains(code))
             && record.level.is_some_and(|level| level.same(&self.level))
-            && record.when == Some(when)
+            && record.when == Some(self.when())
     }
 
     fn means(&self, field: &grib::Field) -> bool {
@@ -288,11 +252,6 @@ impl Ask<'_> {
             && Level::of(&field.product).is_some_and(|level| level.same(&self.level))
             && field.product.cell == self.cell
             && field.product.kind.is_none()
-    }
-
-    fn name(&self) -> String {
-        let ahead = self.time.as_second() - self.file.run.as_second();
-        self.entry.record(&self.level, When { ahead, cell: self.cell })
     }
 }
 
@@ -302,84 +261,42 @@ fn said(field: &grib::Field) -> String {
     format!("{} ({}) at {}{cell}", field.name(), field.product.code, field.product.level_name())
 }
 
-impl Archive for Hrrr {
-    fn name(&self) -> &str {
-        &self.name
+impl Analyses for Hrrr {
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    /// Of the first hour only, so that it stays when later ones come: where its records lie (which depends on every
-    /// packed byte) and its first message.
-    fn identity(&self) -> String {
-        self.identity.clone()
+    fn path(&self, file: &FileOf) -> String {
+        file.path(self.domain)
     }
 
-    fn fields(&self) -> Vec<ArchiveField> {
-        self.catalogue.fields()
+    fn look(&self, file: &FileOf) {
+        let _ = self.index(&self.path(file));
     }
 
-    fn grid(&self) -> Grid {
-        self.grid.clone()
-    }
-
-    fn times(&self) -> Available {
-        self.times
-    }
-
-    fn has(&self, time: Timestamp) -> bool {
-        // What cannot be asked is not absent: reading it will say why.
-        let there = |product| self.days.has(&FileOf { run: time, product, lead: 0 }).unwrap_or(true);
-        self.times.contains(time) && PRODUCTS.into_iter().any(there)
-    }
-
-    fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
-        let file = self.catalogue.absent(&self.days, wanted, time)?;
-        Some(format!("{} is not there", file.path(self.domain)))
-    }
-
-    /// A field that is only there over a period comes over the one its records have.
-    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let cell = self.catalogue.period(from).map(|cell| cell.to_string());
-        self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
-    }
-
-    fn files(&self) -> Option<Arc<dyn Files>> {
-        Some(Arc::clone(&self.files))
-    }
-
-    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
-        let mut records = Vec::new();
-        for request in wanted {
-            for ask in self.asks(request, time)? {
-                let path = ask.file.path(self.domain);
-                let index = self.index(&path)?;
-                let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
-                    let file = format!("{}/{path}", self.files.place());
-                    return Err(self.lacks(&ask, &path, file, &index).error());
-                };
-                records.push(Wanted { path, start: record.bytes.start, end: record.bytes.end });
+    fn stretches(&self, ask: &Ask<'_>) -> Result<Vec<Wanted>, DataError> {
+        let path = self.path(&ask.file);
+        let index = self.index(&path)?;
+        match index.records.iter().find(|record| ask.is(record)) {
+            Some(record) => Ok(vec![Wanted { path, start: record.bytes.start, end: record.bytes.end }]),
+            None => {
+                let file = format!("{}/{path}", self.common.files.place());
+                Err(self.lacks(ask, &path, file, &index).error())
             }
         }
-        Ok(records)
     }
 
-    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let asks = self.asks(wanted, time)?;
-        for ask in &asks {
-            // Once, before all layers want it at the same time; an error here comes again with its record.
-            let _ = self.index(&ask.file.path(self.domain));
+    /// What proves damaged is fetched once more.
+    fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
+        match self.attempt(ask, plane.view_mut()) {
+            Ok(()) => Ok(()),
+            Err(Trouble::Damaged(_)) => {
+                self.forget(&self.path(&ask.file));
+                self.attempt(ask, plane).map_err(Trouble::error)
+            }
+            Err(trouble) => Err(trouble.error()),
         }
-        let mut planes = Array3::zeros((asks.len(), self.grid.plan.height, self.grid.plan.width));
-        planes
-            .axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .zip(asks.par_iter())
-            .try_for_each(|(plane, ask)| self.plane(ask, plane))?;
-        Ok(planes)
     }
-}
-
-fn unread(error: FileError) -> DataError {
-    DataError::Archive(error.to_string())
 }
 
 /// The first of these files whose inventory is sound; nothing if there are none.

@@ -1,8 +1,10 @@
 use std::ops::Range;
 
-use ndarray::Array2;
+use jiff::Timestamp;
+use ndarray::{Array2, Axis};
 
 use super::*;
+use crate::data::archive::{Archive, ArchiveField, Request};
 use crate::data::files::Folder;
 use crate::data::synthesize::{Extent, Order};
 

@@ -17,21 +17,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-use ndarray::parallel::prelude::*;
-use ndarray::{Array3, ArrayViewMut2, Axis};
+use ndarray::ArrayViewMut2;
 
 use self::array::{Layer, coordinate, run};
 use self::contents::{COORDINATES, Contents};
 use self::layout::Utah;
-use super::hrrr::catalogue::{Catalogue, Entry};
+use super::hrrr::analyses::{Analyses, Ask, Common, unread};
+use super::hrrr::catalogue::Catalogue;
 use super::hrrr::index::Index;
-use super::hrrr::layout::{Days, FileOf, PRODUCTS, Product, before};
-use super::{Archive, ArchiveField, Available, DataError, Request};
-use crate::data::files::{FileError, Files, Wanted};
-use crate::data::grib::product::Cell;
-use crate::data::grib::words::{Level, When};
-use crate::data::grid::Grid;
+use super::hrrr::layout::{Days, FileOf, Product};
+use super::{Available, DataError};
+use crate::data::files::{Files, Wanted};
+use crate::data::grib::words::When;
 use crate::data::source::values::Trouble;
 
 mod array;
@@ -49,22 +46,8 @@ const MEANING: u32 = 1;
 /// The archive.
 #[derive(Debug)]
 pub struct HrrrZarr {
-    name: String,
-    files: Arc<dyn Files>,
-    days: Days,
-    catalogue: Catalogue,
-    times: Available,
-    grid: Grid,
-    identity: String,
+    common: Common,
     contents: Mutex<BTreeMap<String, Arc<Contents>>>,
-}
-
-/// One layer of a field at one time.
-struct Ask<'a> {
-    entry: &'a Entry,
-    cell: Option<Cell>,
-    level: Level,
-    file: FileOf,
 }
 
 impl HrrrZarr {
@@ -103,17 +86,8 @@ impl HrrrZarr {
             .map_err(|reason| DataError::Archive(format!("{}/{}: {reason}", files.place(), newest.path)))?;
         let identity = format!("hrrr-zarr {MEANING} since {from} {}", digest(&files, oldest)?);
         let times = Available { from, to, every: 3600 };
-        let (name, contents) = (name.to_string(), Mutex::default());
-        Ok(HrrrZarr { name, files, days, catalogue, times, grid, identity, contents })
-    }
-
-    /// The layers of a field that are wanted at a time.
-    fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
-        let (entry, cell, lead) = self.catalogue.asked(&self.name, wanted.from, wanted.cell)?;
-        let run = before(time, lead)
-            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
-        let ask = |(product, level)| Ask { entry, cell, level, file: FileOf { run, product, lead } };
-        Ok(entry.layers(wanted)?.into_iter().map(ask).collect())
+        let common = Common { name: name.to_string(), files, days, catalogue, times, grid, identity };
+        Ok(HrrrZarr { common, contents: Mutex::default() })
     }
 
     fn contents(&self, file: &FileOf) -> Result<Arc<Contents>, DataError> {
@@ -123,7 +97,7 @@ impl HrrrZarr {
             return Ok(Arc::clone(known));
         }
         let first = FileOf { lead: file.lead.min(1), ..*file };
-        let found = Arc::new(Contents::of(&self.files, &first)?);
+        let found = Arc::new(Contents::of(&self.common.files, &first)?);
         let mut kept = lock();
         if kept.len() >= KEPT {
             kept.pop_first();
@@ -134,8 +108,9 @@ impl HrrrZarr {
 
     /// The layer in its array, held to what was asked for.
     fn layer(&self, ask: &Ask<'_>) -> Result<Layer, DataError> {
+        let Common { files, grid, .. } = &self.common;
         let contents = self.contents(&ask.file)?;
-        let fail = |reason: String| ask.error(&self.files, reason);
+        let fail = |reason: String| record(files, ask, reason);
         let unread = |reason: String| DataError::Archive(format!("{}: {reason}", ask.name()));
         let found = contents.index.records.iter().position(|record| {
             let when = When { ahead: i64::from(ask.file.lead.min(1)) * 3600, cell: ask.cell };
@@ -145,42 +120,25 @@ impl HrrrZarr {
         });
         let lacks = || fail("the hierarchy is there but has no such array".into());
         let path = found.and_then(|place| contents.arrays.get(place)).ok_or_else(lacks)?;
-        let described = contents.described(&self.files, path).map_err(unread)?.ok_or_else(lacks)?;
+        let described = contents.described(files, path).map_err(unread)?.ok_or_else(lacks)?;
         let outer = path.rsplitn(3, '/').last().unwrap_or_default();
-        let named = run(&self.files, &contents, &format!("{outer}/{}", COORDINATES[2])).map_err(unread)?;
+        let named = run(files, &contents, &format!("{outer}/{}", COORDINATES[2])).map_err(unread)?;
         if let Some(named) = named.filter(|named| *named != ask.file.run) {
             return Err(fail(format!("it is of the run {named}, not of {}", ask.file.run)));
         }
-        let size = (self.grid.plan.height, self.grid.plan.width);
-        let layer =
-            Layer::open(&self.files, &contents, path, described, ask.file.lead, size).map_err(fail)?;
+        let size = (grid.plan.height, grid.plan.width);
+        let layer = Layer::open(files, &contents, path, described, ask.file.lead, size).map_err(fail)?;
         match layer.written().map_err(unread)? {
             true => Ok(layer),
             false => Err(fail("the array is named but none of its chunks is there".into())),
         }
     }
-
-    /// One layer into its plane.
-    fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
-        self.layer(ask)?.read(plane.view_mut()).map_err(|trouble| match trouble {
-            Trouble::Unread(reason) => DataError::Archive(format!("{}: {reason}", ask.name())),
-            damaged => ask.error(&self.files, damaged.told()),
-        })?;
-        ask.entry.finish(plane);
-        Ok(())
-    }
 }
 
-impl Ask<'_> {
-    fn name(&self) -> String {
-        let ahead = i64::from(self.file.lead) * 3600;
-        self.entry.record(&self.level, When { ahead, cell: self.cell })
-    }
-
-    fn error(&self, files: &Arc<dyn Files>, reason: String) -> DataError {
-        let file = format!("{}/{}", files.place(), Utah::path(&self.file));
-        DataError::Record { file, record: self.name(), reason }
-    }
+/// Of what is not there or not what it should be.
+fn record(files: &Arc<dyn Files>, ask: &Ask<'_>, reason: String) -> DataError {
+    let file = format!("{}/{}", files.place(), Utah::path(&ask.file));
+    DataError::Record { file, record: ask.name(), reason }
 }
 
 /// What tells an hour from any other: its arrays, and the bytes of the first.
@@ -201,75 +159,29 @@ fn digest(files: &Arc<dyn Files>, contents: &Contents) -> Result<String, DataErr
     Ok(hash.finalize().to_hex().to_string())
 }
 
-fn unread(error: FileError) -> DataError {
-    DataError::Archive(error.to_string())
-}
-
-impl Archive for HrrrZarr {
-    fn name(&self) -> &str {
-        &self.name
+impl Analyses for HrrrZarr {
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    /// Of the first hour only, so that it stays when later ones come.
-    fn identity(&self) -> String {
-        self.identity.clone()
+    fn path(&self, file: &FileOf) -> String {
+        Utah::path(file)
     }
 
-    fn fields(&self) -> Vec<ArchiveField> {
-        self.catalogue.fields()
+    fn look(&self, file: &FileOf) {
+        let _ = self.contents(file);
     }
 
-    fn grid(&self) -> Grid {
-        self.grid.clone()
+    fn stretches(&self, ask: &Ask<'_>) -> Result<Vec<Wanted>, DataError> {
+        self.layer(ask)?.stretches().map_err(DataError::Archive)
     }
 
-    fn times(&self) -> Available {
-        self.times
-    }
-
-    fn has(&self, time: Timestamp) -> bool {
-        // What cannot be asked is not absent: reading it will say why.
-        let there = |product| self.days.has(&FileOf { run: time, product, lead: 0 }).unwrap_or(true);
-        self.times.contains(time) && PRODUCTS.into_iter().any(there)
-    }
-
-    fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
-        let file = self.catalogue.absent(&self.days, wanted, time)?;
-        Some(format!("{} is not there", Utah::path(&file)))
-    }
-
-    /// A field that is only there over a period comes over the one its arrays have.
-    fn read(&self, from: &str, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let cell = self.catalogue.period(from).map(|cell| cell.to_string());
-        self.fetch(&Request { from, cell: cell.as_deref(), levels: None }, time)
-    }
-
-    fn files(&self) -> Option<Arc<dyn Files>> {
-        Some(Arc::clone(&self.files))
-    }
-
-    fn records(&self, wanted: &[Request<'_>], time: Timestamp) -> Result<Vec<Wanted>, DataError> {
-        let mut records = Vec::new();
-        for request in wanted {
-            for ask in self.asks(request, time)? {
-                records.extend(self.layer(&ask)?.stretches().map_err(DataError::Archive)?);
-            }
-        }
-        Ok(records)
-    }
-
-    fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
-        let asks = self.asks(wanted, time)?;
-        for ask in &asks {
-            // Once, before all layers want it at the same time; an error here comes again with its array.
-            let _ = self.contents(&ask.file);
-        }
-        let mut planes = Array3::zeros((asks.len(), self.grid.plan.height, self.grid.plan.width));
-        planes
-            .axis_iter_mut(Axis(0))
-            .into_par_iter()
-            .zip(asks.par_iter())
-            .try_for_each(|(plane, ask)| self.plane(ask, plane))?;
-        Ok(planes)
+    fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
+        self.layer(ask)?.read(plane.view_mut()).map_err(|trouble| match trouble {
+            Trouble::Unread(reason) => DataError::Archive(format!("{}: {reason}", ask.name())),
+            damaged => record(&self.common.files, ask, damaged.told()),
+        })?;
+        ask.entry.finish(plane);
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::data::grib::encode::{About, Lambert, Packing, message};
 use crate::data::grib::product::Code;
+use crate::data::grib::words::When;
 
 /// Where latitudes of the first point begin in a message of HRRR: after section 0 and 1, octet 39 of section 3.
 const LA1: usize = 16 + 21 + 38;
