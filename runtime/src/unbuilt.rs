@@ -37,7 +37,10 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
     if let Some(ensemble) = &plan.ensemble {
         add(true, format!("the ensemble `{}`", ensemble.name));
     }
-    region_of(plan, &mut add);
+    let no_tile = plan.training.phases.iter().filter(|phase| phase.tile.is_none());
+    for phase in no_tile.filter(|_| !plan.data.sampling.regions.is_empty()) {
+        add(true, format!("a `region` in the phase `{}`, which has no `tile`", phase.name));
+    }
     let used = |name: &str| plan.training.phases.iter().any(|p| p.minimise.iter().any(|(_, n)| n == name));
     for (name, loss) in plan.training.losses.iter().filter(|(name, _)| used(name)) {
         for term in &loss.terms {
@@ -62,17 +65,6 @@ fn unbuilt(plan: &Plan) -> Vec<String> {
         levels_of(&plan.data, evaluation, &mut add);
     }
     list
-}
-
-/// Part of a grid is learnt from in tiles; whether scores should be of that part only is not decided.
-fn region_of(plan: &Plan, add: &mut impl FnMut(bool, String)) {
-    if plan.data.sampling.regions.is_empty() {
-        return;
-    }
-    for phase in plan.training.phases.iter().filter(|phase| phase.tile.is_none()) {
-        add(true, format!("a `region` in the phase `{}`, which has no `tile`", phase.name));
-    }
-    add(!plan.evaluations.is_empty(), "the evaluation of a recipe with a `region`".into());
 }
 
 /// `lora`: the model has low-rank updates of its own.

@@ -5,15 +5,16 @@
 //! cargo bench -p aurora-runtime --bench data -- RECIPE [samples]
 //! ```
 //!
-//! In one run, on the recipe's archive: every record read and decoded and nothing else; the whole of `data prepare`, from
-//! the same records; samples of 512 by 512 points read from the store; before all that, without a recipe, the checks of
+//! In one run, on the recipe's archive: every record read and decoded and nothing else, by aurorac and by the crates
+//! gribberish and grib; the whole of `data prepare`, from the same records; samples of 512 by 512 points read from the store; before all that, without a recipe, the checks of
 //! `data/quality` on fields that are made up. Peak memory is the kernel's own count of the process.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aurora_runtime::data::archive::Request;
+use aurora_runtime::data::archive::{Archive, Request};
+use aurora_runtime::data::files::Wanted;
 use aurora_runtime::data::layout::size_on_disk;
 use aurora_runtime::data::of_grid;
 use aurora_runtime::data::prefetch::{Ahead, Prefetch};
@@ -22,6 +23,7 @@ use aurora_runtime::data::sample::{Cut, Mix, Sampler, Split};
 use aurora_runtime::run::{Format, Recipe};
 use aurora_runtime::train::batch::selection;
 use aurora_runtime::train::interrupt::Interrupt;
+use jiff::Timestamp;
 use rayon::prelude::*;
 
 mod judge;
@@ -41,14 +43,23 @@ fn main() {
     };
     let Ok(recipe) = Recipe::open(Path::new(recipe), Format::Human) else { return };
     let samples = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(40);
-    let decoded = decode(&recipe);
+    let decoded = [
+        ("aurorac", decode(&recipe)),
+        ("gribberish", peer(&recipe, "gribberish", gribberish)),
+        ("grib", peer(&recipe, "grib", grib)),
+    ];
     let prepared = prepare(&recipe);
-    println!("prepare goes at {:.0} % of the speed of decoding alone", 100.0 * decoded / prepared);
+    for (name, decoded) in decoded {
+        println!(
+            "prepare goes at {:.0} % of the speed at which {name} decodes alone",
+            100.0 * decoded / prepared
+        );
+    }
     load(&recipe, samples);
 }
 
-/// Seconds to read and decode every record that the recipe wants.
-fn decode(recipe: &Recipe) -> f64 {
+/// What a recipe wants of each time, and of which times its archive has it.
+fn wanted<T>(recipe: &Recipe, work: impl FnOnce(&dyn Archive, &[Request<'_>], &[Timestamp]) -> T) -> T {
     let data = &recipe.plan.data;
     let archive = recipe.site.open_archive(&data.archive).expect("the archive");
     let offered = archive.fields();
@@ -73,22 +84,51 @@ fn decode(recipe: &Recipe) -> f64 {
             levels: levels.as_deref(),
         })
         .collect();
-    let times: Vec<_> =
-        selected_times(data).into_iter().filter(|time| archive.absence(&requests, *time).is_none()).collect();
+    let times = selected_times(data).into_iter().filter(|time| archive.absence(&requests, *time).is_none());
+    work(&*archive, &requests, &times.collect::<Vec<_>>())
+}
+
+/// Seconds to read and decode every record that the recipe wants.
+fn decode(recipe: &Recipe) -> f64 {
+    wanted(recipe, |archive, requests, times| {
+        let one = |request: &Request<'_>, time| archive.fetch(request, time).expect("a record").len();
+        let all = |time: &Timestamp| requests.par_iter().map(|request| one(request, *time)).sum::<usize>();
+        timed("decode", times.len(), || times.iter().map(all).sum())
+    })
+}
+
+/// The same by a crate that decodes a message from its bytes.
+fn peer(recipe: &Recipe, name: &str, decode: fn(&[u8]) -> Option<usize>) -> f64 {
+    wanted(recipe, |archive, requests, times| {
+        let files = archive.files().expect("an archive of files");
+        let all = |time: &Timestamp| {
+            let records = archive.records(requests, *time).expect("records");
+            let one = |record: &Wanted| {
+                let bytes = files.read(&record.path, record.range()).expect("bytes");
+                decode(&bytes).expect("a message")
+            };
+            records.par_iter().map(one).sum::<usize>()
+        };
+        timed(name, times.len(), || times.iter().map(all).sum())
+    })
+}
+
+fn gribberish(bytes: &[u8]) -> Option<usize> {
+    Some(gribberish::message::read_message(bytes, 0)?.data().ok()?.len())
+}
+
+fn grib(bytes: &[u8]) -> Option<usize> {
+    let file = grib::from_reader(std::io::Cursor::new(bytes)).ok()?;
+    let (_, part) = file.iter().next()?;
+    Some(grib::Grib2SubmessageDecoder::from(part).ok()?.dispatch().ok()?.collect::<Vec<f32>>().len())
+}
+
+fn timed(name: &str, times: usize, work: impl FnOnce() -> usize) -> f64 {
     let began = Instant::now();
-    let values: usize = times
-        .iter()
-        .map(|time| {
-            let one = |request: &Request<'_>| archive.fetch(request, *time).expect("a record").len();
-            requests.par_iter().map(one).sum::<usize>()
-        })
-        .sum();
+    let values = work();
     let seconds = began.elapsed().as_secs_f64();
-    println!(
-        "decode   {} times, {values} values: {seconds:.1} s, {:.0} million values a second",
-        times.len(),
-        values as f64 / seconds / 1e6
-    );
+    let speed = values as f64 / seconds / 1e6;
+    println!("{name:8} {times} times, {values} values: {seconds:.1} s, {speed:.0} million values a second");
     seconds
 }
 

@@ -3,12 +3,15 @@
 //! Any reader of blosc reads what is written here. Beside the library this goes from the lines of an array straight to the
 //! frame and back, and decodes the blocks alone that a window touches: no tile is laid out on the way.
 //!
-//! A frame is a head of 16 bytes, the offsets of its blocks (32 bits each, little endian), and for each block its length and
-//! its bytes, which are those of the shuffled block itself where zstd would not make them fewer.
+//! A frame is a head of 16 bytes, the offsets of its blocks (32 bits each, little endian), and the blocks. A whole block is split
+//! into a stream for each byte of its values, whose bytes are alike, so that zstd makes a tenth less of them than of all at
+//! once; a shorter last one is a single stream. A stream is its length and its bytes, which are those of the shuffled
+//! block itself where zstd would not make them fewer.
 
 use std::cell::RefCell;
 use std::ops::Range;
 
+use multiversion::multiversion;
 use ndarray::ArrayViewMut2;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -16,8 +19,12 @@ use zstd::bulk::{Compressor, Decompressor};
 pub(super) const LEVEL: u8 = 1;
 /// Bytes that a block is to have.
 const BLOCK: usize = 128 << 10;
-/// Format 2, zstd's 1; bytes shuffled, streams not split, zstd; four bytes a value.
-const HEAD: [u8; 4] = [2, 1, 0x01 | 0x10 | 4 << 5, 4];
+/// Format 2, zstd's 1; bytes shuffled, zstd; four bytes a value.
+const HEAD: [u8; 4] = [2, 1, 0x01 | 4 << 5, 4];
+/// In the third byte of the head: blocks are not split.
+const WHOLE: u8 = 0x10;
+/// A stream of fewer bytes is not worth its length.
+const SHORTEST: usize = 128;
 
 /// How lines of equally many values lie in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +78,22 @@ impl Frame {
         self.lines * self.width * 4
     }
 
+    /// Whether whole blocks are split into streams.
+    fn splits(&self) -> bool {
+        self.step * self.width >= SHORTEST
+    }
+
+    fn head(&self) -> [u8; 4] {
+        let [format, codec, flags, size] = HEAD;
+        [format, codec, if self.splits() { flags } else { flags | WHOLE }, size]
+    }
+
+    /// Bytes of a stream of a block of so many lines, before they are compressed.
+    fn stream(&self, lines: usize) -> usize {
+        let values = lines * self.width;
+        if self.splits() && lines == self.step { values } else { 4 * values }
+    }
+
     /// The lines of a block.
     fn span(&self, block: usize) -> Range<usize> {
         block * self.step..((block + 1) * self.step).min(self.lines)
@@ -87,7 +110,7 @@ impl Frame {
         with_scratch(|scratch| {
             let Scratch { compressor, block, frame, .. } = scratch;
             frame.clear();
-            frame.extend_from_slice(&HEAD);
+            frame.extend_from_slice(&self.head());
             frame.extend_from_slice(&bytes.to_le_bytes());
             frame.extend_from_slice(&(self.block() as u32).to_le_bytes());
             frame.resize(16 + 4 * blocks, 0);
@@ -96,15 +119,9 @@ impl Frame {
                 shuffle(span.clone().map(&line), span.len(), self.width, block);
                 let place = frame.len();
                 frame[16 + 4 * number..20 + 4 * number].copy_from_slice(&(place as u32).to_le_bytes());
-                frame.resize(place + 4 + block.len(), 0);
-                // What does not fit where the block itself would is not smaller.
-                let packed = compressor.compress_to_buffer(block, &mut frame[place + 4..]);
-                let length = packed.ok().filter(|length| *length < block.len()).unwrap_or(block.len());
-                if length == block.len() {
-                    frame[place + 4..].copy_from_slice(block);
+                for stream in block.chunks_exact(self.stream(span.len()).max(1)) {
+                    append(stream, compressor, frame);
                 }
-                frame[place..place + 4].copy_from_slice(&(length as u32).to_le_bytes());
-                frame.truncate(place + 4 + length);
             }
             let length = frame.len() as u32;
             frame[12..16].copy_from_slice(&length.to_le_bytes());
@@ -153,7 +170,7 @@ impl Frame {
         let number = |at: usize| word(frame, at);
         let blocks = self.lines.div_ceil(self.step);
         let agrees = frame.len() >= 16 + 4 * blocks
-            && frame[..4] == HEAD
+            && frame[..4] == self.head()
             && number(4) == Some(self.bytes())
             && number(8) == Some(self.block())
             && number(12) == Some(frame.len());
@@ -168,21 +185,41 @@ impl Frame {
         block: &mut Vec<u8>,
     ) -> Result<(), String> {
         let short = || format!("block {number} reaches out of its chunk");
-        let place = word(frame, 16 + 4 * number).ok_or_else(short)?;
-        let length = word(frame, place).ok_or_else(short)?;
-        let packed = frame[place + 4..].get(..length).ok_or_else(short)?;
-        let expected = self.span(number).len() * self.width * 4;
-        block.resize(expected, 0);
-        if length == expected {
-            block.copy_from_slice(packed);
-            return Ok(());
+        let mut place = word(frame, 16 + 4 * number).ok_or_else(short)?;
+        let lines = self.span(number).len();
+        block.resize(lines * self.width * 4, 0);
+        for stream in block.chunks_exact_mut(self.stream(lines).max(1)) {
+            let length = word(frame, place).ok_or_else(short)?;
+            let packed = frame[place + 4..].get(..length).ok_or_else(short)?;
+            place += 4 + length;
+            if length == stream.len() {
+                stream.copy_from_slice(packed);
+                continue;
+            }
+            match decompressor.decompress_to_buffer(packed, &mut *stream) {
+                Ok(found) if found == stream.len() => {}
+                Ok(found) => {
+                    return Err(format!("block {number} has {found} bytes instead of {}", stream.len()));
+                }
+                Err(error) => return Err(format!("block {number} cannot be decompressed: {error}")),
+            }
         }
-        match decompressor.decompress_to_buffer(packed, &mut block[..]) {
-            Ok(found) if found == expected => Ok(()),
-            Ok(found) => Err(format!("block {number} has {found} bytes instead of {expected}")),
-            Err(error) => Err(format!("block {number} cannot be decompressed: {error}")),
-        }
+        Ok(())
     }
+}
+
+/// Adds a stream to a frame: its length and its bytes, compressed if that makes them fewer.
+fn append(stream: &[u8], compressor: &mut Compressor<'static>, frame: &mut Vec<u8>) {
+    let place = frame.len();
+    frame.resize(place + 4 + stream.len(), 0);
+    // What does not fit where the stream itself would is not smaller.
+    let packed = compressor.compress_to_buffer(stream, &mut frame[place + 4..]);
+    let length = packed.ok().filter(|length| *length < stream.len()).unwrap_or(stream.len());
+    if length == stream.len() {
+        frame[place + 4..].copy_from_slice(stream);
+    }
+    frame[place..place + 4].copy_from_slice(&(length as u32).to_le_bytes());
+    frame.truncate(place + 4 + length);
 }
 
 /// Four bytes as a number, if they are there.
@@ -205,31 +242,40 @@ fn shuffle<'a>(lines: impl Iterator<Item = &'a [f32]>, count: usize, width: usiz
             &mut third[place.clone()],
             &mut fourth[place],
         ];
-        let [first, second, third, fourth] = planes;
-        let places = first.iter_mut().zip(second).zip(third).zip(fourth);
-        let values = line.iter().copied().chain(std::iter::repeat(f32::NAN));
         if line.len() == width {
-            places.zip(line).for_each(|(place, value)| split(place, *value));
+            split(line, planes);
         } else {
-            places.zip(values).for_each(|(place, value)| split(place, value));
+            let mut line = line.to_vec();
+            line.resize(width, f32::NAN);
+            split(&line, planes);
         }
     }
 }
 
-#[inline(always)]
-fn split((((first, second), third), fourth): (((&mut u8, &mut u8), &mut u8), &mut u8), value: f32) {
-    let bits = value.to_bits();
-    *first = bits as u8;
-    *second = (bits >> 8) as u8;
-    *third = (bits >> 16) as u8;
-    *fourth = (bits >> 24) as u8;
+/// The bytes of values, each kind for itself.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn split(line: &[f32], [first, second, third, fourth]: [&mut [u8]; 4]) {
+    let places = first.iter_mut().zip(second).zip(third).zip(fourth);
+    for ((((first, second), third), fourth), value) in places.zip(line) {
+        let bits = value.to_bits();
+        *first = bits as u8;
+        *second = (bits >> 8) as u8;
+        *third = (bits >> 16) as u8;
+        *fourth = (bits >> 24) as u8;
+    }
 }
 
 /// The values of a shuffled block from number `from` on.
 fn unshuffle(block: &[u8], from: usize, out: &mut [f32]) {
     let all = block.len() / 4;
     let plane = |number: usize| &block[number * all + from..][..out.len()];
-    let bytes = plane(0).iter().zip(plane(1)).zip(plane(2)).zip(plane(3));
+    joined([plane(0), plane(1), plane(2), plane(3)], out);
+}
+
+/// The values of their bytes, each kind for itself.
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512vl", "x86_64+avx2"))]
+fn joined([first, second, third, fourth]: [&[u8]; 4], out: &mut [f32]) {
+    let bytes = first.iter().zip(second).zip(third).zip(fourth);
     for (value, (((first, second), third), fourth)) in out.iter_mut().zip(bytes) {
         let low = u32::from(*first) | u32::from(*second) << 8;
         *value = f32::from_bits(low | u32::from(*third) << 16 | u32::from(*fourth) << 24);

@@ -29,7 +29,7 @@ use super::journal::{Status, TimeRecord};
 use super::shard::TileCodec;
 
 /// Changes whenever what this module writes changes; part of a store's digest.
-pub const FORMAT: &str = "aurorac training store 3";
+pub const FORMAT: &str = "aurorac training store 4";
 /// Sides of an inner chunk in points: the longest, and what is aimed at where a side is longer than that.
 const LONGEST: usize = 384;
 const SIDE: usize = 256;

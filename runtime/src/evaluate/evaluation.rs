@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use ndarray::{Array2, ArrayView2, Zip};
+use ndarray::{Array2, ArrayView2, Zip, s};
 
 use super::contingency::{Contingency, Counts, finite};
 use super::fss::{EventTables, Fss, Padding};
@@ -42,6 +42,7 @@ pub struct Evaluation {
     padding: Padding,
     thresholds: BTreeMap<String, Thresholds>,
     weights: Option<Array2<f64>>,
+    within: Option<Array2<bool>>,
     fields: BTreeMap<FieldKey, Field>,
 }
 
@@ -75,13 +76,20 @@ impl Evaluation {
             return Err(EvaluateError::Spacing { spacing_km });
         }
         thresholds.values().flat_map(|set| &set.values).try_for_each(|threshold| finite(*threshold))?;
-        Ok(Self { spacing_km, padding, thresholds, weights: None, fields: BTreeMap::new() })
+        Ok(Self { spacing_km, padding, thresholds, weights: None, within: None, fields: BTreeMap::new() })
     }
 
     /// Weights of the cells (relative area) for the continuous scores; event scores stay unweighted counts.
     #[must_use]
     pub fn with_weights(mut self, weights: Array2<f64>) -> Self {
         self.weights = Some(weights);
+        self
+    }
+
+    /// Only these cells of the grid (rows, columns) are scored; in neighbourhoods nothing happens at the others.
+    #[must_use]
+    pub fn within(mut self, cells: Array2<bool>) -> Self {
+        self.within = Some(cells);
         self
     }
 
@@ -99,7 +107,8 @@ impl Evaluation {
         if forecasts.is_empty() {
             return Ok(());
         }
-        let masked = common_mask(observation, forecasts)?;
+        let mut masked = common_mask(observation, forecasts)?;
+        let cells = self.only_within(&mut masked)?;
         let set = self.thresholds.get(&key.variable).cloned().unwrap_or_default();
         let mut field = self.fields.get(key).cloned().unwrap_or_default();
         for (name, forecast) in forecasts {
@@ -112,10 +121,23 @@ impl Evaluation {
             statistics.add(forecast.view(), masked.view(), self.weights.as_ref())?;
         }
         field.samples += 1;
-        field.cells += observation.len() as u64;
+        field.cells += cells;
         field.valid += masked.iter().filter(|value| value.is_finite()).count() as u64;
         self.fields.insert(key.clone(), field);
         Ok(())
+    }
+
+    /// Takes away the cells that are not scored; how many are. A field may have fewer rows than the grid, the southern ones.
+    fn only_within(&self, masked: &mut Array2<f32>) -> Result<u64, EvaluateError> {
+        let Some(within) = &self.within else { return Ok(masked.len() as u64) };
+        let within = within.slice(s![..within.nrows().min(masked.nrows()), ..]);
+        same_shape(&within, &masked.view(), "the cells to be scored")?;
+        Zip::from(masked).and(within).for_each(|value, scored| {
+            if !scored {
+                *value = f32::NAN;
+            }
+        });
+        Ok(within.iter().filter(|scored| **scored).count() as u64)
     }
 
     /// All scores, ordered by variable, level, lead, then score.
@@ -343,6 +365,41 @@ mod tests {
             rows.iter().filter(|row| row.score == "fss").filter_map(|row| row.scale_km).collect();
         assert_eq!(scales, [3.0, 9.0, 3.0, 9.0], "8 and 9.5 km are both 3 cells of 3 km");
         assert_eq!(rows.iter().filter(|row| row.lead_hours == 3.0).count(), rows.len());
+    }
+
+    /// As if the grid ended where the region does. Neighbourhoods of more than a point reach beyond it, where nothing happens:
+    /// theirs are the scores of fields that are missing there.
+    #[test]
+    fn what_lies_outside_the_region_does_not_count() {
+        let field = |seed: usize| {
+            Array2::from_shape_fn((9, 11), |(row, column)| ((row * 31 + column * 17 + seed * 7) % 83) as f32)
+        };
+        let (observation, model) = (field(1), field(4));
+        let inside = s![2..7, 3..9];
+        let mut cells = Array2::from_elem((10, 11), false);
+        cells.slice_mut(inside).fill(true);
+        let scored =
+            |evaluation: Evaluation, observation: ArrayView2<'_, f32>, model: ArrayView2<'_, f32>| {
+                let mut evaluation = evaluation;
+                let forecasts = BTreeMap::from([("model".to_owned(), model)]);
+                evaluation.add(&key(1.0), observation, &forecasts).unwrap();
+                evaluation.rows()
+            };
+        let mut missing = observation.clone();
+        Zip::from(&mut missing).and(cells.slice(s![..9, ..])).for_each(|value, scored| {
+            *value = if *scored { *value } else { f32::NAN };
+        });
+        let near = |row: &ScoreRow| row.scale_km.is_some_and(|scale| scale > 3.0);
+        let values = |row: &ScoreRow| (row.score.clone(), row.forecasts.clone(), row.counts.clone());
+        let part = scored(evaluation().within(cells), observation.view(), model.view());
+        let alone = scored(evaluation(), observation.slice(inside), model.slice(inside));
+        let masked = scored(evaluation(), missing.view(), model.view());
+        assert!(part.iter().zip(&alone).all(|(one, other)| near(one) || one == other));
+        assert!(part.iter().zip(&masked).all(|(one, other)| values(one) == values(other)));
+        assert!(part.iter().any(near) && part.iter().all(|row| row.valid == 30 && row.coverage == 1.0));
+        let narrow = evaluation().within(Array2::from_elem((9, 3), true));
+        let forecasts = BTreeMap::from([("model".to_owned(), model.view())]);
+        assert!(narrow.clone().add(&key(1.0), observation.view(), &forecasts).is_err());
     }
 
     #[test]

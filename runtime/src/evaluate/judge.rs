@@ -8,12 +8,13 @@ use aurora_compiler::plan::data::SupportPlan;
 use aurora_compiler::plan::evaluation::{EvaluationPlan, Score, ScorePlan};
 use burn::tensor::Device;
 use jiff::Timestamp;
-use ndarray::{Array4, ArrayView2};
+use ndarray::{Array2, Array4, ArrayView2, Zip};
 
 use super::evaluation::{Evaluation, FieldKey, Thresholds, odd_width};
 use super::forecasts::{Forecasts, tiling};
 use super::fss::Padding;
 use super::scores::ScoreRow;
+use crate::data::sample::window::inside;
 use crate::data::sample::{Batch as Samples, Cut, Sampler, Selection, Split, load_batch};
 use crate::data::store::Store;
 use crate::predict::Forecaster;
@@ -55,6 +56,9 @@ pub fn judge(
     let fields = scored(plan, evaluation);
     let selection = selection(plan, &fields);
     let mut scores = accumulator(plan, evaluation)?;
+    if let Some(cells) = cells_within(store) {
+        scores = scores.within(cells);
+    }
     let mut maps = Maps::new(plan, &fields);
     let tiling = tiling(plan, store)?;
     let forecasts = Forecasts { plan, kernels, store, forecaster, device, fields: &fields, tiling };
@@ -130,6 +134,14 @@ fn selection(plan: &Plan, fields: &[ScoredField]) -> Selection {
         }
     }
     selection
+}
+
+/// The cells of the grid that lie in a region of the data, if there are regions: training saw only these.
+fn cells_within(store: &Store) -> Option<Array2<bool>> {
+    let regions = &store.plan().sampling.regions;
+    let cell =
+        |latitude: &f32, longitude: &f32| regions.iter().any(|region| inside(region, *latitude, *longitude));
+    (!regions.is_empty()).then(|| Zip::from(store.latitude()).and(store.longitude()).map_collect(cell))
 }
 
 fn accumulator(plan: &Plan, evaluation: &EvaluationPlan) -> Result<Evaluation, Failure> {

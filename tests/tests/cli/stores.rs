@@ -166,6 +166,31 @@ fn tiles_are_trained_and_evaluated() {
     assert!(said.stdout.contains("CSI") && !said.stdout.contains("NaN"), "{said:#?}");
 }
 
+/// Tiles lie in the region, and what is told of the model is told of it alone. The plains are 64 by 64 points of 12 km about
+/// 38.5 degrees north and 97.5 west.
+#[test]
+fn a_region_is_learnt_and_scored() {
+    let scores = |region: &str| {
+        let place = Place::tiny();
+        let text = place.text("tiny.aurora").replace("data {\n", &format!("data {{\n{region}"));
+        let text = text.replace("phase first {\n", "phase first {\n    tile  32 by 32\n");
+        let text = text.replace("phase second {\n", "phase second {\n    tile  32 by 32\n");
+        place.write("tiny.aurora", text.replace("40 steps", "2 steps"));
+        place.done(&["train", "tiny.aurora"]);
+        let run =
+            place.files("runs").into_iter().find(|path| path.ends_with("/scores.jsonl")).expect("scores");
+        let text = place.text(&format!("runs/{run}"));
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect::<Vec<Value>>()
+    };
+    let (everywhere, south) = (scores(""), scores("    region  lat 20 .. 38.5 deg, lon -110 .. -85 deg\n"));
+    assert!(everywhere.len() == south.len() && !south.is_empty());
+    for (all, part) in everywhere.iter().zip(&south) {
+        let points = |row: &Value| row["valid"].as_u64().unwrap_or(0) / row["samples"].as_u64().unwrap_or(1);
+        assert_eq!((points(all), all["coverage"].as_f64()), (64 * 64, Some(1.0)));
+        assert!(points(part).abs_diff(64 * 32) <= 64 * 3 && part["coverage"] == 1.0, "{part}");
+    }
+}
+
 /// What a coarser scale cannot be is said before anything is learnt.
 #[test]
 fn scales_that_do_not_fit_are_refused_at_once() {

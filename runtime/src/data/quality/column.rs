@@ -1,28 +1,19 @@
 //! Checks that look at more than one field or level of a point: supersaturation, superadiabatic layers, speed of the wind.
+//!
+//! A row is looked at as a whole first, without a branch that depends on a value; point by point only if something fails in it.
 
-use std::sync::LazyLock;
-
+use multiversion::multiversion;
 use ndarray::ArrayView2;
 
-/// Temperatures of the table of saturation, in K, and its steps per kelvin.
+/// Temperatures in K between which saturation is computed; beyond them it is that of the nearer one.
 const COLDEST: f32 = 150.0;
 const WARMEST: f32 = 350.0;
-const STEPS: f32 = 4.0;
 /// Below this it is rounding of packed humidity.
 const ROUNDED: f32 = 1e-5;
 /// Ratio of vapour to its saturation beyond which air is not air.
 const SUPERSATURATED: f32 = 2.0;
-
-/// Saturation pressure over water in Pa at every quarter of a kelvin; between them linear, to 1e-4 of it. The formula is
-/// `std.physics`'s: Bolton 1980, equation 10.
-static SATURATION: LazyLock<Vec<f32>> = LazyLock::new(|| {
-    let steps = ((WARMEST - COLDEST) * STEPS) as usize;
-    let celsius = |step: usize| f64::from(COLDEST) + step as f64 / f64::from(STEPS) - 273.15;
-    (0..=steps + 1)
-        .map(|step| 611.2 * (17.67 * celsius(step) / (celsius(step) + 243.5)).exp())
-        .map(|e| e as f32)
-        .collect()
-});
+/// A fall of potential temperature from a level to the next higher one, in K at 1000 hPa, that no air keeps up.
+const FALL: f32 = 10.0;
 
 /// Points that fail, and the worst number of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -45,22 +36,48 @@ pub(super) enum Pressure<'a> {
     Field(ArrayView2<'a, f32>),
 }
 
-impl Pressure<'_> {
-    fn at(&self, row: usize, column: usize) -> f32 {
-        match self {
-            Pressure::Level(pressure) => *pressure,
-            Pressure::Field(field) => field[(row, column)],
-        }
-    }
-}
-
-/// Rows of equally shaped planes, index by index; a plane of another shape ends it.
-fn rows<'a>(plane: &'a ArrayView2<'_, f32>, row: usize) -> &'a [f32] {
+/// A row of a plane whose rows are contiguous.
+fn row<'a>(plane: &'a ArrayView2<'_, f32>, row: usize) -> &'a [f32] {
     // Only planes that the caller has made standard come here; others are empty and thereby unjudged.
     plane.as_slice().map_or(&[], |all| {
         let width = plane.ncols();
         all.get(row * width..(row + 1) * width).unwrap_or(&[])
     })
+}
+
+/// Whether any of the tests holds; all are made.
+#[inline(always)]
+fn any(tests: impl Iterator<Item = bool>) -> bool {
+    tests.fold(0, |any, one| any | u32::from(one)) != 0
+}
+
+/// Saturation pressure over water in Pa, to 1e-5 of it: the formula of `std.physics`, Bolton 1980, equation 10, whose power of
+/// two is split into a whole one, made of the bits of the number, and the series of the rest. NaN of NaN.
+#[inline(always)]
+fn saturation(temperature: f32) -> f32 {
+    /// Adding it leaves no places after the point.
+    const WHOLE: f32 = 12_582_912.0;
+    let celsius = temperature.clamp(COLDEST, WARMEST) - 273.15;
+    let power = 17.67 * std::f32::consts::LOG2_E * celsius / (celsius + 243.5);
+    let whole = power + WHOLE;
+    let rest = power - (whole - WHOLE);
+    let series = 1.0
+        + rest
+            * (std::f32::consts::LN_2
+                + rest * (0.240_226_5 + rest * (0.055_504_11 + rest * (0.009_618_13 + rest * 0.001_333_36))));
+    let exponent = whole.to_bits().wrapping_sub(WHOLE.to_bits()).wrapping_add(127);
+    611.2 * series * f32::from_bits(exponent << 23)
+}
+
+#[inline(always)]
+fn is_supersaturated(temperature: f32, humidity: f32, pressure: f32) -> bool {
+    (humidity - ROUNDED) * pressure > SUPERSATURATED * saturation(temperature) * (0.622 + 0.378 * humidity)
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn any_supersaturated(temperature: &[f32], humidity: &[f32], pressure: &[f32]) -> bool {
+    let points = temperature.iter().zip(humidity).zip(pressure);
+    any(points.map(|((&t, &q), &p)| is_supersaturated(t, q, p)))
 }
 
 /// Air above the ground with more than twice the vapour of saturation. The worst is the relative humidity over water.
@@ -70,31 +87,35 @@ pub(super) fn supersaturation(
     pressure: Pressure<'_>,
     ground: Option<&ArrayView2<'_, f32>>,
 ) -> Failed {
-    let table = &*SATURATION;
+    let level = match pressure {
+        Pressure::Level(pressure) => vec![pressure; temperature.ncols()],
+        Pressure::Field(_) => Vec::new(),
+    };
     let mut failed = Failed::default();
-    for row in 0..temperature.nrows() {
-        let pairs = rows(temperature, row).iter().zip(rows(humidity, row)).enumerate();
-        for (column, (&t, &q)) in pairs {
-            let place = (t.clamp(COLDEST, WARMEST) - COLDEST) * STEPS;
-            let step = place as usize;
-            // Of NaN the step is 0, but the saturation NaN, for which the comparison fails.
-            let (here, next) = (table[step], table[step + 1]);
-            let saturation = here + (next - here) * (place - step as f32);
-            let pressure = pressure.at(row, column);
-            if (q - ROUNDED) * pressure > SUPERSATURATED * saturation * (0.622 + 0.378 * q)
-                && ground.is_none_or(|ground| pressure <= ground[(row, column)])
-            {
-                failed.add(q * pressure / (0.622 + 0.378 * q) / saturation);
+    for number in 0..temperature.nrows() {
+        let pressure = match &pressure {
+            Pressure::Level(_) => &level,
+            Pressure::Field(field) => row(field, number),
+        };
+        let (t, q) = (row(temperature, number), row(humidity, number));
+        if !any_supersaturated(t, q, pressure) {
+            continue;
+        }
+        for (column, ((&t, &q), &p)) in t.iter().zip(q).zip(pressure).enumerate() {
+            if is_supersaturated(t, q, p) && ground.is_none_or(|ground| p <= ground[(number, column)]) {
+                failed.add(q * p / (0.622 + 0.378 * q) / saturation(t));
             }
         }
     }
     failed
 }
 
-/// A fall of potential temperature from a level to the next higher one, in K at 1000 hPa, that no air keeps up.
-const FALL: f32 = 10.0;
+#[multiversion(targets("x86_64+avx2"))]
+fn any_falls(lower: &[f32], upper: &[f32], below: f32, above: f32) -> bool {
+    any(lower.iter().zip(upper).map(|(&low, &high)| low * below - high * above > FALL))
+}
 
-/// Points above the ground where it falls so. The worst is the fall.
+/// Points above the ground where potential temperature falls so. The worst is the fall.
 pub(super) fn superadiabatic(
     lower: (&ArrayView2<'_, f32>, f32),
     upper: (&ArrayView2<'_, f32>, f32),
@@ -103,10 +124,14 @@ pub(super) fn superadiabatic(
     let exner = |pressure: f32| (1e5 / pressure).powf(0.2857);
     let (below, above) = (exner(lower.1), exner(upper.1));
     let mut failed = Failed::default();
-    for row in 0..lower.0.nrows() {
-        for (column, (&low, &high)) in rows(lower.0, row).iter().zip(rows(upper.0, row)).enumerate() {
+    for number in 0..lower.0.nrows() {
+        let (low, high) = (row(lower.0, number), row(upper.0, number));
+        if !any_falls(low, high, below, above) {
+            continue;
+        }
+        for (column, (&low, &high)) in low.iter().zip(high).enumerate() {
             let fall = low * below - high * above;
-            if fall > FALL && ground.is_none_or(|ground| lower.1 <= ground[(row, column)]) {
+            if fall > FALL && ground.is_none_or(|ground| lower.1 <= ground[(number, column)]) {
                 failed.add(fall);
             }
         }
@@ -114,25 +139,30 @@ pub(super) fn superadiabatic(
     failed
 }
 
+/// Whether any of these winds, one of whose components may be missing, is faster than the limit.
+#[multiversion(targets("x86_64+avx2"))]
+fn any_faster(along: &[f32], across: Option<&[f32]>, limit: f32) -> bool {
+    match across {
+        Some(across) => any(along.iter().zip(across).map(|(&u, &v)| u * u + v * v > limit * limit)),
+        None => any(along.iter().map(|&speed| speed > limit)),
+    }
+}
+
 /// Points where the wind, given by its two components or by its speed alone, is faster than the limit. The worst is the speed.
 pub(super) fn windy(along: &ArrayView2<'_, f32>, across: Option<&ArrayView2<'_, f32>>, limit: f32) -> Failed {
     let mut failed = Failed::default();
-    for row in 0..along.nrows() {
-        match across {
-            Some(across) => {
-                for (&u, &v) in rows(along, row).iter().zip(rows(across, row)) {
-                    let square = u * u + v * v;
-                    if square > limit * limit && square < f32::INFINITY {
-                        failed.add(square.sqrt());
-                    }
-                }
-            }
-            None => {
-                for &speed in rows(along, row) {
-                    if speed > limit && speed < f32::INFINITY {
-                        failed.add(speed);
-                    }
-                }
+    for number in 0..along.nrows() {
+        let (along, across) = (row(along, number), across.map(|across| row(across, number)));
+        if !any_faster(along, across, limit) {
+            continue;
+        }
+        for (column, &u) in along.iter().enumerate() {
+            let speed = match across {
+                Some(across) => across.get(column).map_or(0.0, |v| (u * u + v * v).sqrt()),
+                None => u,
+            };
+            if speed > limit && speed < f32::INFINITY {
+                failed.add(speed);
             }
         }
     }
@@ -163,6 +193,35 @@ mod tests {
         assert_eq!(judged(f32::NAN, None).points, 0);
         let cold = supersaturation(&plane(f32::NAN).view(), &plane(0.01).view(), Pressure::Level(1e5), None);
         assert_eq!(cold.points, 0);
+    }
+
+    #[test]
+    fn saturation_is_that_of_the_formula() {
+        for step in 0..=20_000 {
+            let kelvin = COLDEST + (WARMEST - COLDEST) * step as f32 / 20_000.0;
+            let celsius = f64::from(kelvin) - 273.15;
+            let exact = 611.2 * (17.67 * celsius / (celsius + 243.5)).exp();
+            assert!((f64::from(saturation(kelvin)) / exact - 1.0).abs() < 1e-5, "{kelvin}");
+        }
+        assert!(saturation(f32::NAN).is_nan());
+        assert_eq!(saturation(20.0), saturation(COLDEST));
+    }
+
+    /// One point that fails, wherever it lies in its row, whatever is missing beside it.
+    #[test]
+    fn a_single_point_is_found() {
+        for width in [1, 7, 64, 101] {
+            for place in 0..width {
+                let mut fast = Array2::from_elem((3, width), f32::NAN);
+                fast[(1, place)] = 160.0;
+                let still = Array2::zeros((3, width));
+                assert_eq!(
+                    windy(&fast.view(), Some(&still.view()), 150.0),
+                    Failed { points: 1, worst: 160.0 }
+                );
+                assert_eq!(windy(&fast.view(), None, 150.0).points, 1);
+            }
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One pass over the values of a plane: what is missing, what lies outside, the ends. No branch depends on a value, so that the
 //! compiler makes vectors of it.
 
+use multiversion::multiversion;
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayView2, Axis};
 
@@ -64,16 +65,8 @@ pub fn outside_and_missing(values: &Array3<f32>, range: (Option<f64>, Option<f64
 
 impl Scan {
     fn add(&mut self, values: &[f32], low: f32, high: f32) {
-        let mut lanes = Lanes {
-            missing: [0; LANES],
-            outside: [0; LANES],
-            least: [f32::INFINITY; LANES],
-            most: [f32::NEG_INFINITY; LANES],
-        };
         let (whole, rest) = values.as_chunks::<LANES>();
-        for chunk in whole {
-            lanes.take(chunk, low, high);
-        }
+        let mut lanes = lanes(whole, low, high);
         if !rest.is_empty() {
             // Made whole by its own first value, of which the surplus is taken off again.
             let mut chunk = [rest[0]; LANES];
@@ -88,6 +81,20 @@ impl Scan {
         self.least = lanes.least.iter().copied().fold(self.least, f32::min);
         self.most = lanes.most.iter().copied().fold(self.most, f32::max);
     }
+}
+
+#[multiversion(targets("x86_64+avx2"))]
+fn lanes(chunks: &[[f32; LANES]], low: f32, high: f32) -> Lanes {
+    let mut lanes = Lanes {
+        missing: [0; LANES],
+        outside: [0; LANES],
+        least: [f32::INFINITY; LANES],
+        most: [f32::NEG_INFINITY; LANES],
+    };
+    for chunk in chunks {
+        lanes.take(chunk, low, high);
+    }
+    lanes
 }
 
 impl Lanes {

@@ -237,8 +237,8 @@ fn windows(store: &Store, cut: &Cut) -> Result<Vec<Window>, DataError> {
     let regions = &store.plan().sampling.regions;
     let tile = match cut.tile {
         Some(tile) => tile,
-        None if regions.is_empty() => return Ok(vec![Window::whole(shape)]),
-        None => [shape.0, shape.1],
+        // Whole fields, of which whoever wants them chooses points.
+        None => return Ok(vec![Window::whole(shape)]),
     };
     let latitude = coarse(store.latitude(), cut.factor);
     let longitude = coarse_longitude(store.longitude(), cut.factor);

@@ -1,5 +1,6 @@
 //! Count, mean, spread and extremes of a plane's values.
 
+use multiversion::multiversion;
 use serde::{Deserialize, Serialize};
 
 /// Sums are kept in this many lanes, whatever the machine, so that every machine gives the same bits.
@@ -84,6 +85,13 @@ impl Default for Sums {
     }
 }
 
+/// The sums with further values. They are given and returned, that the compiler keeps them in registers.
+#[multiversion(targets("x86_64+avx2"))]
+fn taken(mut sums: Sums, chunks: &[[f32; LANES]]) -> Sums {
+    chunks.iter().for_each(|chunk| sums.take(chunk));
+    sums
+}
+
 impl Sums {
     /// Adds further values; all chunks but the last have a multiple of `LANES`. At most 2³² values a lane.
     pub(super) fn add(&mut self, values: &[f32]) {
@@ -93,9 +101,7 @@ impl Sums {
         }
         self.values += values.len() as u64;
         let (whole, rest) = values.as_chunks::<LANES>();
-        // Sums of its own, that the compiler keeps them in registers.
-        let mut sums = self.clone();
-        whole.iter().for_each(|chunk| sums.take(chunk));
+        let mut sums = taken(self.clone(), whole);
         if !rest.is_empty() {
             let mut chunk = [f32::NAN; LANES];
             chunk[..rest.len()].copy_from_slice(rest);
