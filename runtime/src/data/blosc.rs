@@ -23,6 +23,8 @@ const BLOCK: usize = 128 << 10;
 const HEAD: [u8; 4] = [2, 1, 0x01 | 4 << 5, 4];
 /// In the third byte of the head: blocks are not split.
 const WHOLE: u8 = 0x10;
+/// Bytes of a stream that are looked at to tell whether it is noise.
+const SAMPLE: usize = 2048;
 /// A stream of fewer bytes is not worth its length.
 const SHORTEST: usize = 128;
 
@@ -208,9 +210,33 @@ impl Frame {
     }
 }
 
+/// Whether the bytes of a stream look as if drawn at random, as the last ones of computed values do, so that zstd would try in
+/// vain: in a sample of them all of 256 bytes are about equally frequent, and neighbours do not repeat.
+fn is_noise(stream: &[u8]) -> bool {
+    let Some(sample) = stream.get(stream.len() / 2..).and_then(|rest| rest.first_chunk::<SAMPLE>()) else {
+        return false;
+    };
+    let (mut counts, mut pairs) = ([0_u32; 256], [0_u32; 256]);
+    for [one, other] in sample.as_chunks::<2>().0 {
+        counts[usize::from(*one)] += 1;
+        counts[usize::from(*other)] += 1;
+        pairs[usize::from(one.wrapping_sub(*other))] += 1;
+    }
+    // Sums of squares; of random bytes n + n²/256, to a few per cent.
+    let even = |counts: &[u32; 256], drawn: usize| {
+        let squares: u32 = counts.iter().map(|count| count * count).sum();
+        f64::from(squares) < 1.12 * (drawn as f64 + (drawn * drawn) as f64 / 256.0)
+    };
+    even(&counts, SAMPLE) && even(&pairs, SAMPLE / 2)
+}
+
 /// Adds a stream to a frame: its length and its bytes, compressed if that makes them fewer.
 fn append(stream: &[u8], compressor: &mut Compressor<'static>, frame: &mut Vec<u8>) {
     let place = frame.len();
+    if is_noise(stream) {
+        frame.extend_from_slice(&(stream.len() as u32).to_le_bytes());
+        return frame.extend_from_slice(stream);
+    }
     frame.resize(place + 4 + stream.len(), 0);
     // What does not fit where the stream itself would is not smaller.
     let packed = compressor.compress_to_buffer(stream, &mut frame[place + 4..]);

@@ -5,8 +5,11 @@
 //! difference; the groups' references; their widths; their lengths; the values.
 
 use super::Problem;
-use super::octets::{bits, signed, unsigned};
+use super::octets::{all_bits, bits, signed, unsigned};
 use super::packing::{Number, Scale, enough};
+
+/// Values of a group that are unpacked in one go.
+const PART: usize = 256;
 
 /// What section 5 says about the groups.
 #[derive(Clone, Debug)]
@@ -92,14 +95,16 @@ pub(super) fn unpack<N: Number>(groups: &Groups, scale: Scale, data: &[u8]) -> R
     let after_extra = data.get((usize::from(groups.order) + usize::from(groups.order > 0)) * groups.extra..);
     let lists = Lists::check(groups, after_extra.unwrap_or(&[]))?;
     let mut out = Vec::with_capacity(groups.values as usize);
+    let (mut whole, mut values) = ([0; PART], [N::MISSING; PART]);
     let mut position = 0;
     for index in 0..groups.count {
         let group = lists.group(index);
         let length = group.length as usize;
-        let stored = Stored { values: lists.values, position, group: &group };
+        let from = position;
         position += group.width as usize * length;
         // The first values stand for themselves, so the groups they are in take the long way.
         if groups.missing > 0 || differences.seen < differences.order {
+            let stored = Stored { values: lists.values, position: from, group: &group };
             for n in 0..length {
                 let value = stored.get(n);
                 out.push(match stored.is_missing(groups, value) {
@@ -108,27 +113,12 @@ pub(super) fn unpack<N: Number>(groups: &Groups, scale: Scale, data: &[u8]) -> R
                 });
             }
         } else {
-            let base = i64::from(group.reference).wrapping_add(differences.least);
-            let count = 0..length;
-            match groups.order {
-                0 => out.extend(
-                    count.map(|n| scale.of::<N>((i64::from(group.reference) + stored.get(n)) as f64)),
-                ),
-                1 => out.extend(count.map(|n| {
-                    differences.last = differences.last.wrapping_add(base.wrapping_add(stored.get(n)));
-                    scale.of::<N>(differences.last as f64)
-                })),
-                _ => {
-                    let mut last = differences.last;
-                    let mut slope = last.wrapping_sub(differences.before);
-                    out.extend(count.map(|n| {
-                        slope = slope.wrapping_add(base.wrapping_add(stored.get(n)));
-                        last = last.wrapping_add(slope);
-                        scale.of::<N>(last as f64)
-                    }));
-                    differences.before = last.wrapping_sub(slope);
-                    differences.last = last;
-                }
+            for start in (0..length).step_by(PART) {
+                let whole = &mut whole[..PART.min(length - start)];
+                let values = &mut values[..whole.len()];
+                all_bits(lists.values, from + start * group.width as usize, group.width, whole);
+                differences.undo_all(group.reference, whole, scale, values);
+                out.extend_from_slice(values);
             }
         }
     }
@@ -246,6 +236,32 @@ impl Differences {
         let at = usize::from(groups.order) * groups.extra;
         differences.least = signed(data, at, groups.extra).ok_or_else(short)?;
         Ok(differences)
+    }
+
+    /// The same for many values of one group, brought to scale.
+    fn undo_all<N: Number>(&mut self, reference: u32, stored: &[u32], scale: Scale, values: &mut [N]) {
+        let base = i64::from(reference).wrapping_add(self.least);
+        let (mut last, mut slope) = (self.last, self.last.wrapping_sub(self.before));
+        let places = values.iter_mut().zip(stored);
+        match self.order {
+            0 => places.for_each(|(value, stored)| {
+                *value = scale.of((i64::from(reference) + i64::from(*stored)) as f64);
+            }),
+            1 => {
+                for (value, stored) in places {
+                    last = last.wrapping_add(base.wrapping_add(i64::from(*stored)));
+                    *value = scale.of(last as f64);
+                }
+            }
+            _ => {
+                for (value, stored) in places {
+                    slope = slope.wrapping_add(base.wrapping_add(i64::from(*stored)));
+                    last = last.wrapping_add(slope);
+                    *value = scale.of(last as f64);
+                }
+            }
+        }
+        (self.last, self.before) = (last, last.wrapping_sub(slope));
     }
 
     /// Sums wrap: in a sound file they never come near the ends, in a damaged one they may do as they like.

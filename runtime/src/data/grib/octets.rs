@@ -1,5 +1,7 @@
 //! Numbers in a section's bytes. Offsets count from 0; a read past the end is `None`, never a panic.
 
+use multiversion::multiversion;
+
 /// Unsigned, `count` bytes (1 to 8), most significant first.
 pub fn unsigned(bytes: &[u8], offset: usize, count: usize) -> Option<u64> {
     let part = bytes.get(offset..offset.checked_add(count)?)?;
@@ -43,6 +45,23 @@ pub fn bits(bytes: &[u8], position: usize, count: u32) -> u32 {
     if count == 0 { 0 } else { (word << (position % 8) >> (64 - count)) as u32 }
 }
 
+/// [`bits`] one after another.
+#[multiversion(targets("x86_64+bmi2"))]
+pub fn all_bits(bytes: &[u8], position: usize, count: u32, out: &mut [u32]) {
+    if count == 0 {
+        return out.fill(0);
+    }
+    let rest = bytes.get(position / 8..).unwrap_or(&[]);
+    let mut at = position % 8;
+    for place in out {
+        *place = match rest.get(at / 8..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(eight) => (u64::from_be_bytes(*eight) << (at % 8) >> (64 - count)) as u32,
+            None => bits(rest, at, count),
+        };
+        at += count as usize;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +91,13 @@ mod tests {
                     slow(position, count),
                     "{position} {count}"
                 );
+            }
+            for count in 0..=32 {
+                let there = (bytes.len() * 8 - position) / (count as usize).max(1);
+                let mut all = vec![1; there.min(9)];
+                all_bits(&bytes, position, count, &mut all);
+                let one = |index: usize| slow(position + index * count as usize, count);
+                assert!(all.iter().enumerate().all(|(index, value)| u64::from(*value) == one(index)));
             }
         }
     }
