@@ -16,7 +16,7 @@ use super::grid::Grid;
 use super::journal::{self, FOLDER};
 use super::prefetch::{Ahead, Prefetch};
 use super::prepare::{Deriver, NoDeriver, Share, merge, prepare, prepare_share, selected_times};
-use super::sample::{Cut, Favoured, Mix, Sampler, Selection, Split, Window, favour, load, load_batch};
+use super::sample::{Cut, Held, Mix, Sampler, Selection, Split, Window, favour, load, load_batch};
 use super::store::Store;
 use super::synthetic::{Synthetic, plains};
 

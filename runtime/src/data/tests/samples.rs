@@ -236,10 +236,10 @@ fn favoured_samples_come_as_often_as_asked() {
         let plane = echo.index_axis(Axis(0), 0).mapv(|echo| f32::from(u8::from(echo >= 57.0)));
         Ok(favour::Blocks::of(&plane))
     };
-    let favoured = Favoured::new(plain.steps(), plain.places(), 1, 0.7, strong).unwrap();
-    let occurrence = favoured.occurrence(plain.places().len());
+    let held = Held::new(("echo", 0.7), plain.steps(), plain.places(), 1, strong).unwrap();
+    let occurrence = held.occurrence();
     assert!((0.01..0.6).contains(&occurrence), "{occurrence}");
-    let sampler = Sampler::new(&store, cut).unwrap().favouring(favoured).unwrap();
+    let sampler = Sampler::new(&store, cut).unwrap().favouring(vec![held]).unwrap();
     let (mut held, mut all) = (0, 0);
     for epoch in 0..20 {
         for place in 0..sampler.len() {
