@@ -293,8 +293,11 @@ mod tests {
         assert!(blocks.touched(Window::whole((40, 50))));
     }
 
+    /// A condition's name, its share, and at which times and places it holds.
+    type Asked<'a> = (&'a str, f64, &'a dyn Fn(usize, usize) -> bool);
+
     /// Of 40 times with ten places each.
-    fn of(conditions: &[(&str, f64, &dyn Fn(usize, usize) -> bool)]) -> Favoured {
+    fn of(conditions: &[Asked<'_>]) -> Favoured {
         let samples = steps(40);
         let windows: Vec<Window> =
             (0..10).map(|k| Window { row: 0, column: 16 * k, height: 16, width: 16 }).collect();
@@ -357,7 +360,7 @@ mod tests {
     }
 
     /// How often each sample is drawn, by the definition: Σ s_k / n_k over the conditions that hold, else the rest evenly.
-    fn probabilities(conditions: &[(&str, f64, &dyn Fn(usize, usize) -> bool)]) -> Vec<f64> {
+    fn probabilities(conditions: &[Asked<'_>]) -> Vec<f64> {
         let all = || (0..40).flat_map(|time| (0..10).map(move |place| (time, place)));
         let count =
             |holds: &dyn Fn(usize, usize) -> bool| all().filter(|at| holds(at.0, at.1)).count() as f64;
@@ -375,7 +378,7 @@ mod tests {
     /// Conditions that lie within one another and across: every sample comes as often as the definition says.
     #[test]
     fn several_conditions_have_their_shares() {
-        let conditions: [(&str, f64, &dyn Fn(usize, usize) -> bool); 3] =
+        let conditions: [Asked<'_>; 3] =
             [("rather", 0.4, &rather_rare), ("rare", 0.1, &rare), ("early", 0.2, &early)];
         let favoured = of(&conditions);
         let expected = probabilities(&conditions);
@@ -407,12 +410,11 @@ mod tests {
     /// probability × correction × value, to rounding.
     #[test]
     fn corrections_undo_the_choice() {
-        let across: [(&str, f64, &dyn Fn(usize, usize) -> bool); 3] =
+        let across: [Asked<'_>; 3] =
             [("rather", 0.4, &rather_rare), ("rare", 0.1, &rare), ("early", 0.2, &early)];
         // Nothing left but rounding: 0.7 + 0.2 + 0.1 < 1 in binary.
         let late = |time: usize, _: usize| time >= 5;
-        let full: [(&str, f64, &dyn Fn(usize, usize) -> bool); 3] =
-            [("late", 0.7, &late), ("early", 0.2, &early), ("rare", 0.1, &rare)];
+        let full: [Asked<'_>; 3] = [("late", 0.7, &late), ("early", 0.2, &early), ("rare", 0.1, &rare)];
         for conditions in [&across[..], &across[..2], &across[2..], &full[..]] {
             let favoured = of(conditions);
             let value = |time: usize, place: usize| (time as f64).sqrt() - 0.3 * place as f64;
