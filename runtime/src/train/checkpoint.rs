@@ -200,9 +200,9 @@ mod tests {
 
     fn model() -> Aurora {
         let mut plan = ModelPlan::small();
-        (plan.height, plan.width, plan.patch, plan.window) = (6, 6, 3, [2, 2, 2]);
-        (plan.encoder_depths, plan.decoder_depths) = (vec![1], vec![1]);
-        (plan.encoder_heads, plan.decoder_heads) = (vec![1], vec![1]);
+        (plan.height, plan.width, plan.patch, plan.window) = (18, 12, 3, [2, 2, 2]);
+        (plan.encoder_depths, plan.decoder_depths) = (vec![1, 1], vec![1, 1]);
+        (plan.encoder_heads, plan.decoder_heads) = (vec![1, 2], vec![2, 1]);
         (plan.embed_dim, plan.num_heads, plan.wrap) = (8, 2, false);
         Aurora::new(&plan, 3, &Device::flex()).unwrap()
     }
