@@ -75,7 +75,6 @@ fn phase_of(phase: &PhasePlan, lora: bool, add: &mut impl FnMut(bool, String)) {
     part(!phase.adapters.iter().all(one_for_all), "low-rank updates of some steps only (`steps`)");
     part(!phase.adapters.is_empty() && lora, "low-rank updates beside those of the architecture");
     part(!phase.optimisers.is_empty(), "an optimiser for one group");
-    part(phase.favour.len() > 1, "`favour` of several conditions");
     part(phase.stop.is_some(), "`stop`");
     part(phase.average.is_some(), "`average`");
     part(

@@ -272,6 +272,7 @@ fn a_spoilt_newest_checkpoint_is_passed_over() {
         assert!(said.stderr.contains(&format!("resuming after step {previous}\n")), "{what}: {said:#?}");
         if what != "deleted" {
             assert!(said.stderr.contains("cannot be used"), "{what}: {said:#?}");
+            assert!(said.stderr.contains("looking for the one before it"), "{what}: {said:#?}");
         }
         same_results(&place);
     }

@@ -27,6 +27,8 @@ pub mod quality;
 pub mod regrid;
 pub mod sample;
 pub mod shard;
+#[cfg(test)]
+mod shared;
 pub mod sounding;
 pub mod source;
 pub mod statistics;

@@ -50,16 +50,24 @@ impl Prefetch {
                 sampler.len()
             )));
         }
-        let workers = ahead.workers.max(1);
+        Self::of(numbers, ahead, move |number| load_batch(&store, &sampler.batch(size, number), &selection))
+    }
+
+    /// Starts the threads, which make batches of numbers.
+    fn of(
+        numbers: Range<u64>,
+        ahead: Ahead,
+        make: impl Fn(u64) -> Result<Batch, DataError> + Send + Sync + 'static,
+    ) -> Result<Self, DataError> {
+        let (make, workers) = (Arc::new(make), ahead.workers.max(1));
         let left = numbers.end.saturating_sub(numbers.start);
         let mut this = Self { batches: Vec::new(), next: 0, left, threads: Vec::new() };
         for worker in 0..workers {
             let (sender, batches) = sync_channel((ahead.batches / workers).max(1));
-            let (store, sampler) = (Arc::clone(&store), Arc::clone(&sampler));
-            let (selection, numbers) = (selection.clone(), numbers.clone());
+            let (make, numbers) = (Arc::clone(&make), numbers.clone());
             let thread = std::thread::Builder::new().name(format!("batches {worker}")).spawn(move || {
                 for number in numbers.skip(worker).step_by(workers) {
-                    let batch = load_batch(&store, &sampler.batch(size, number), &selection);
+                    let batch = make(number);
                     let failed = batch.is_err();
                     if sender.send(batch).is_err() || failed {
                         return;
@@ -97,6 +105,49 @@ impl Drop for Prefetch {
         self.batches.clear();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn batch(number: u64) -> Batch {
+        Batch {
+            times: vec![Timestamp::from_second(number as i64).unwrap()],
+            windows: Vec::new(),
+            factor: 1,
+            corrections: Vec::new(),
+            inputs: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            statics: BTreeMap::new(),
+        }
+    }
+
+    /// A thread that fails or dies is an error in its batch's place, after what came before it, and the end: nobody waits for it,
+    /// nor for the others, which may be far ahead.
+    #[test]
+    fn a_thread_that_dies_is_an_error() {
+        for (workers, dies) in [(1, 0), (1, 5), (3, 4)] {
+            for (panics, said) in [(true, "has failed"), (false, "the disk has gone")] {
+                let make = move |number| match number == dies {
+                    true if panics => panic!("as asked"),
+                    true => Err(DataError::Archive("the disk has gone".into())),
+                    false => Ok(batch(number)),
+                };
+                let mut batches = Prefetch::of(0..1000, Ahead { workers, batches: 6 }, make).unwrap();
+                for number in 0..dies {
+                    assert_eq!(batches.next().unwrap().unwrap(), batch(number));
+                }
+                let error = batches.next().unwrap().unwrap_err().to_string();
+                assert!(error.contains(said), "{error}");
+                assert!(batches.next().is_none());
+            }
         }
     }
 }

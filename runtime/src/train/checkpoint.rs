@@ -191,3 +191,65 @@ fn write_tensors(path: &Path, tensors: &BTreeMap<String, HostTensor>) -> io::Res
     let file = safetensors::serialize(views, None).map_err(io::Error::other)?;
     fs::write(path, file)
 }
+
+#[cfg(test)]
+mod tests {
+    use aurora_compiler::plan::model::ModelPlan;
+
+    use super::*;
+
+    fn model() -> Aurora {
+        let mut plan = ModelPlan::small();
+        (plan.height, plan.width, plan.patch, plan.window) = (18, 12, 3, [2, 2, 2]);
+        (plan.encoder_depths, plan.decoder_depths) = (vec![1, 1], vec![1, 1]);
+        (plan.encoder_heads, plan.decoder_heads) = (vec![1, 2], vec![2, 1]);
+        (plan.embed_dim, plan.num_heads, plan.wrap) = (8, 2, false);
+        Aurora::new(&plan, 3, &Device::flex()).unwrap()
+    }
+
+    fn position(total_steps: usize) -> Position {
+        Position {
+            recipe: "recipe".into(),
+            data: "data".into(),
+            content: "content".into(),
+            seed: 1,
+            phase: 0,
+            step: total_steps,
+            total_steps,
+            optimiser_steps: 0,
+            finished: false,
+            scalings: Scalings::default(),
+        }
+    }
+
+    fn spoil(file: &Path) {
+        let mut bytes = fs::read(file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(file, bytes).unwrap();
+    }
+
+    /// Training goes on from the newest that is whole; what is damaged goes with the next that is written, so that it is neither
+    /// taken for the newest again nor counted among those that are kept.
+    #[test]
+    fn what_is_damaged_is_passed_over_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert!(newest(folder).unwrap().is_none());
+        let model = model();
+        let save = |steps| save(folder, &model, &Optimiser::default(), &position(steps)).unwrap();
+        let (first, second) = (save(20), save(40));
+        assert_eq!(newest(folder).unwrap(), Some((second.clone(), position(40))));
+        spoil(&second.join(WEIGHTS));
+        assert_eq!(newest(folder).unwrap(), Some((first.clone(), position(20))));
+        let third = save(30);
+        assert_eq!(list(folder).unwrap(), [third.clone(), first.clone()]);
+        assert_eq!(newest(folder).unwrap(), Some((third.clone(), position(30))));
+        for (path, file) in [(&third, OPTIMISER), (&first, STATE)] {
+            spoil(&path.join(file));
+        }
+        let error = newest(folder).unwrap_err().to_string();
+        assert!(error.contains("step-00000020") && error.contains("no other is whole"), "{error}");
+        assert!(error.contains(&format!("remove {}", folder.display())), "{error}");
+    }
+}

@@ -12,6 +12,7 @@ mod learning;
 pub mod objective;
 pub mod optimiser;
 pub mod progress;
+mod samples;
 pub mod scaling;
 pub mod trainer;
 

@@ -2,7 +2,6 @@
 //! alone. So a run that was interrupted and resumed ends with the weights of one that was not.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,9 +23,9 @@ use super::objective::Objective;
 use super::optimiser::Optimiser;
 use super::progress::Progress;
 use super::scaling::Scalings;
-use super::{TrainError, batch, learning};
+use super::{TrainError, batch, learning, samples};
 use crate::data::prefetch::{Ahead, Prefetch};
-use crate::data::sample::{Batch as Samples, Cut, Favoured, Mix, Sampler, Split, favour, load_batch};
+use crate::data::sample::{Batch as Samples, Cut, Mix, Split, load_batch};
 use crate::data::store::Store;
 use crate::durable;
 use crate::model::checkpoint::Loading;
@@ -268,7 +267,8 @@ impl Trainer<'_> {
             tile: plan.tile,
             factor: 1,
         };
-        let train = self.samples(cut, plan)?;
+        let samples = |cut| samples::samples(self.plan, self.kernels, &self.store, plan, cut);
+        let train = samples(cut)?;
         let steps_per_epoch = train.batches(plan.batch);
         if steps_per_epoch == 0 {
             let phase = plan.name.clone();
@@ -281,7 +281,7 @@ impl Trainer<'_> {
         let validate = match self.plan.data.validate {
             Some(_) => {
                 let cut = Cut { split: Split::Validate, shuffled: false, ..cut };
-                Some(self.samples(cut, plan)?)
+                Some(samples(cut)?)
             }
             None => None,
         };
@@ -302,39 +302,6 @@ impl Trainer<'_> {
             normalisation: scalings.normalisation(self.plan),
             scalings,
         })
-    }
-
-    /// The samples of a phase at its scales; of those to learn from, some are drawn more often if it favours them.
-    fn samples(&self, cut: Cut, phase: &PhasePlan) -> Result<Mix, TrainError> {
-        let favour = phase.favour.first().filter(|_| cut.split == Split::Train);
-        let condition =
-            favour.map(|favour| favour::Truth::new(self.kernels, &favour.condition)).transpose()?;
-        // What holds at a time is asked once for each scale.
-        let mut known = BTreeMap::new();
-        let mut sampler = |factor| -> Result<Sampler, TrainError> {
-            let sampler = Sampler::new(&self.store, Cut { factor, ..cut })?;
-            let Some((favour, condition)) = favour.zip(condition.as_ref()) else { return Ok(sampler) };
-            let blocks = |time| match known.entry(time) {
-                Entry::Occupied(known) => Ok(Clone::clone(known.get())),
-                Entry::Vacant(place) => {
-                    condition.blocks(&self.store, time).map(|found| place.insert(found).clone())
-                }
-            };
-            let favoured = Favoured::new(sampler.steps(), sampler.places(), factor, favour.share, blocks)?;
-            // A tile of a coarse scale shows so much that what is rare on others is common on it.
-            match factor > 1 && favoured.occurrence(sampler.places().len()) >= favour.share {
-                true => Ok(sampler),
-                false => Ok(sampler.favouring(favoured)?),
-            }
-        };
-        let factor = |spacing: f64| (spacing / self.plan.data.grid.spacing).round().max(1.0) as usize;
-        let Some((first, others)) = phase.scales.split_first() else { return Ok(sampler(1)?.into()) };
-        let (mut mix, mut sum) = (Mix::from(sampler(factor(first.spacing))?), first.share);
-        for scale in others {
-            sum += scale.share;
-            mix = mix.and(scale.share / sum, sampler(factor(scale.spacing))?);
-        }
-        Ok(mix)
     }
 
     /// Refuses phases, before the first of them is run, whose losses are not what they seem at a coarser scale, or whose grid

@@ -125,68 +125,85 @@ fn a_bucket_is_listed_where_nothing_is_consolidated() {
     assert!(error.contains("s3://years/era.zarr: not a Zarr store"), "{error}");
 }
 
+/// What may go wrong with an answer, first what can spoil what is read.
+static FAULTS: [Fault; 14] = [
+    Fault::Cut(40),
+    Fault::Status(503),
+    Fault::Fewer(3),
+    Fault::More(3),
+    Fault::Garbage,
+    Fault::Elsewhere,
+    Fault::Misplaced("bytes 1-9/1000"),
+    Fault::Refused,
+    Fault::CutHeaders,
+    Fault::Later(503, "0"),
+    Fault::Status(500),
+    Fault::Status(403),
+    Fault::Babble,
+    Fault::Silent(Duration::from_millis(300)),
+];
+
+/// One length asked well, then a bad answer; or nothing but bad ones. Each kind of file has a server of its own, for much of the
+/// time is waiting.
 #[test]
 fn faults_give_errors_or_right_values() {
-    let faults = [
-        Fault::Refused,
-        Fault::CutHeaders,
-        Fault::Cut(40),
-        Fault::Status(503),
-        Fault::Later(503, "0"),
-        Fault::Status(500),
-        Fault::Status(403),
-        Fault::Fewer(3),
-        Fault::More(3),
-        Fault::Garbage,
-        Fault::Elsewhere,
-        Fault::Babble,
-        Fault::Misplaced("bytes 1-9/1000"),
-        Fault::Silent(Duration::from_millis(300)),
-    ];
+    let ways = [(1, 1), (0, 6)];
+    // The line is the same whatever the version.
+    let few = ["era.zarr/.zmetadata", "t2m/2.1.1", "t/1.0.1.2"].map(|end| (2, end, &FAULTS[..7], &ways[..1]));
+    let all =
+        ["era.zarr/zarr.json", "t2m/c/2/1/1", "t/c/1/0/1/2"].map(|end| (3, end, &FAULTS[..], &ways[..]));
     let (mut right, mut refused) = (0, 0);
-    // One length asked well, then a bad answer; or, which is the same whatever the version, nothing but bad ones.
-    for (version, ways) in [(2, &[(1, 1)][..]), (3, &[(1, 1), (0, 6)])] {
-        let (folder, server, _) = served(version, true);
-        let store = Store { folder: folder.path(), version };
-        let near = Cf::open("era", folder.path()).expect("opened");
-        let both = |archive: &Cf| Ok([some(archive, "2t", 2)?, some(archive, "t", 4)?].concat());
-        let expected: Result<Vec<u32>, String> = both(&near);
-        let expected = expected.expect("read");
-        let metadata = if version == 2 { "era.zarr/.zmetadata" } else { "era.zarr/zarr.json" };
-        let chunk: &'static str = if version == 2 { "t2m/2.1.1" } else { "t2m/c/2/1/1" };
-        let shard: &'static str = if version == 2 { "t/1.0.1.2" } else { "t/c/1/0/1/2" };
-        assert!(store.key(&[2, 1, 1]).len() + 4 == chunk.len());
-        for end in [metadata, chunk, shard] {
-            for fault in &faults {
-                for &(ahead, times) in ways {
-                    let mut list = vec![Fault::None; ahead];
-                    list.extend(std::iter::repeat_n(fault.clone(), times));
-                    server.fault(end, list);
-                    let cache = tempfile::tempdir().expect("a folder");
-                    let read = || -> Result<Vec<u32>, String> {
-                        let opened = Cf::served("era", over_http(&server, cache.path()));
-                        both(&opened.map_err(|error| error.to_string())?)
-                    };
-                    match read() {
-                        Ok(bits) => {
-                            assert!(bits == expected, "version {version}, {end}: {fault:?} {times} times");
-                            right += 1;
-                        }
-                        Err(error) => {
-                            // What is no fault of the line is not asked for again.
-                            let plain =
-                                matches!(fault, Fault::Status(403) | Fault::More(_) | Fault::Misplaced(_));
-                            assert!(error.contains("era.zarr"), "{error}");
-                            assert!(times > 1 || plain, "{end}: {fault:?}: {error}");
-                            refused += 1;
-                        }
-                    }
-                    server.well();
-                    // What was wrong stays nowhere.
-                    assert!(read().expect("well") == expected, "version {version}, {end}: {fault:?}");
-                }
+    std::thread::scope(|scope| {
+        let kinds = few.into_iter().chain(all);
+        let running: Vec<_> = kinds
+            .map(|(version, end, faults, ways)| scope.spawn(move || faults_of(version, end, faults, ways)))
+            .collect();
+        for one in running {
+            let (well, badly) = one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            right += well;
+            refused += badly;
+        }
+    });
+    assert!(right > 45 && refused > 20, "{right} right, {refused} refused");
+}
+
+/// Reads with each fault in the way of files that end so, then without, and says how often the first was right and how
+/// often an error.
+fn faults_of(version: u8, end: &'static str, faults: &[Fault], ways: &[(usize, usize)]) -> (usize, usize) {
+    let (folder, server, _) = served(version, true);
+    let near = Cf::open("era", folder.path()).expect("opened");
+    let both = |archive: &Cf| Ok([some(archive, "2t", 2)?, some(archive, "t", 4)?].concat());
+    let expected: Result<Vec<u32>, String> = both(&near);
+    let expected = expected.expect("read");
+    let served: Vec<String> =
+        server.state().files.keys().filter(|path| path.ends_with(end)).cloned().collect();
+    assert_eq!(served.len(), 1, "{served:?}");
+    let (mut right, mut refused) = (0, 0);
+    for (fault, &(ahead, times)) in faults.iter().flat_map(|fault| ways.iter().map(move |way| (fault, way))) {
+        let mut list = vec![Fault::None; ahead];
+        list.extend(std::iter::repeat_n(fault.clone(), times));
+        server.fault(end, list);
+        let cache = tempfile::tempdir().expect("a folder");
+        let read = || -> Result<Vec<u32>, String> {
+            let opened = Cf::served("era", over_http(&server, cache.path()));
+            both(&opened.map_err(|error| error.to_string())?)
+        };
+        match read() {
+            Ok(bits) => {
+                assert!(bits == expected, "version {version}, {end}: {fault:?} {times} times");
+                right += 1;
+            }
+            Err(error) => {
+                // What is no fault of the line is not asked for again.
+                let plain = matches!(fault, Fault::Status(403) | Fault::More(_) | Fault::Misplaced(_));
+                assert!(error.contains("era.zarr"), "{error}");
+                assert!(times > 1 || plain, "{end}: {fault:?}: {error}");
+                refused += 1;
             }
         }
+        server.well();
+        // What was wrong stays nowhere.
+        assert!(read().expect("well") == expected, "version {version}, {end}: {fault:?}");
     }
-    assert!(right > 60 && refused > 20, "{right} right, {refused} refused");
+    (right, refused)
 }

@@ -3,9 +3,10 @@
 #[path = "../world/mod.rs"]
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aurora_compiler::compile;
+use aurora_compiler::kernel::fuse::fuse;
 use aurora_compiler::kernel::interpret::{Extent, Number, interpret, interpret_on};
 use aurora_compiler::kernel::ir::{Kernel, Module};
 use aurora_compiler::kernel::jit::Compiled;
@@ -168,22 +169,35 @@ pub fn values(
         items += &format!("derive out_{name} = {value}\n");
     }
     let module = module(&text(columns.levels, columns.humid, &items));
-    let run = |name: &str| {
-        let kernel = module.kernel(&format!("out_{name}")).unwrap_or_else(|| panic!("no kernel of {name}"));
-        match executor {
-            Executor::Double => interpreted::<f64>(kernel, columns),
-            Executor::Single => interpreted::<f32>(kernel, columns),
-            Executor::MachineCode => compiled(kernel, columns),
-        }
+    // As a store derives them: what many have in common, such as the parcels lifted from every level, is computed once.
+    let names: BTreeSet<&str> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+    let kernels: Vec<Kernel> = names.iter().map(|name| of_field(&module, name)).collect();
+    let run = |kernel: &Kernel| match executor {
+        Executor::Double => interpreted::<f64>(kernel, columns),
+        Executor::Single => interpreted::<f32>(kernel, columns),
+        Executor::MachineCode => compiled(kernel, columns),
     };
-    wanted.iter().map(|(name, _)| (name.clone(), run(name))).collect()
+    fuse(&kernels, &names)
+        .iter()
+        .flat_map(|kernel| kernel.outputs.iter().map(|output| output.name.clone()).zip(run(kernel)))
+        .collect()
+}
+
+/// The kernel of `out_NAME`, whose output is called NAME.
+fn of_field(module: &Module, name: &str) -> Kernel {
+    let kernel = module.kernel(&format!("out_{name}")).unwrap_or_else(|| panic!("no kernel of {name}"));
+    let mut kernel = kernel.clone();
+    kernel.outputs.truncate(1);
+    kernel.outputs[0].name = name.to_string();
+    kernel
 }
 
 fn input<'a>(kernel: &Kernel, columns: &'a Columns, name: &str) -> &'a [f64] {
     columns.field(name).unwrap_or_else(|| panic!("{} wants {name}", kernel.name))
 }
 
-fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
+/// Each output of a kernel.
+fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<Vec<f64>> {
     let arrays: Vec<Array2<T>> = kernel
         .inputs
         .iter()
@@ -195,7 +209,7 @@ fn interpreted<T: Number>(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
     let views: Vec<_> = arrays.iter().map(|array| array.view()).collect();
     let found =
         interpret(kernel, &views, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
-    found[0].iter().map(|x| x.to_f64()).collect()
+    found.iter().map(|output| output.iter().map(|x| x.to_f64()).collect()).collect()
 }
 
 /// A kernel that sees its neighbours, of inputs in its own order.
@@ -222,7 +236,7 @@ pub fn on_grid(kernel: &Kernel, inputs: &[Vec<f64>], extent: Extent, executor: E
     found.unwrap_or_else(|error| panic!("{}: {error}", kernel.name))[0].iter().copied().collect()
 }
 
-fn compiled(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
+fn compiled(kernel: &Kernel, columns: &Columns) -> Vec<Vec<f64>> {
     let code = Compiled::new(kernel).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
     let arrays: Vec<Vec<f32>> = kernel
         .inputs
@@ -230,8 +244,8 @@ fn compiled(kernel: &Kernel, columns: &Columns) -> Vec<f64> {
         .map(|one| input(kernel, columns, &one.name).iter().map(|x| *x as f32).collect())
         .collect();
     let views: Vec<&[f32]> = arrays.iter().map(Vec::as_slice).collect();
-    let mut found = vec![0.0; columns.count];
-    code.run(&views, &mut [&mut found], columns.count)
-        .unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
-    found.into_iter().map(f64::from).collect()
+    let mut found = vec![vec![0.0; columns.count]; kernel.outputs.len()];
+    let mut outputs: Vec<&mut [f32]> = found.iter_mut().map(Vec::as_mut_slice).collect();
+    code.run(&views, &mut outputs, columns.count).unwrap_or_else(|error| panic!("{}: {error}", kernel.name));
+    found.into_iter().map(|output| output.into_iter().map(f64::from).collect()).collect()
 }

@@ -14,13 +14,14 @@ use super::grid_points::{coarse, coarse_longitude};
 use super::prepare::within;
 use super::store::Store;
 use super::synthetic::draw::Draw;
+use favour::Favoured;
 
 pub mod favour;
 pub mod load;
 mod mix;
 pub mod window;
 
-pub use favour::Favoured;
+pub use favour::Held;
 pub use load::{Batch, Sample, Selection, load, load_batch};
 pub use mix::Mix;
 pub use window::{LATTICE, Tiling, Window, places};
@@ -131,13 +132,15 @@ impl Sampler {
         Ok(Self { cut, samples, places, favoured: None, order: Mutex::new(None) })
     }
 
-    /// Draws a share of the samples from those that are favoured.
+    /// Draws of the samples a share from those that a condition favours, for each condition; without any nothing changes.
     ///
     /// # Errors
-    /// No sample of the split is favoured, or every one.
-    pub fn favouring(mut self, favoured: Favoured) -> Result<Self, DataError> {
-        favoured.check(&self.samples, self.places.len())?;
-        self.favoured = Some(favoured);
+    /// A condition that favours no sample of the split, or every one; conditions that together favour every one, of which
+    /// the shares leave something for others.
+    pub fn favouring(mut self, held: Vec<Held>) -> Result<Self, DataError> {
+        if !held.is_empty() {
+            self.favoured = Some(Favoured::new(held, self.samples.len(), self.places.len())?);
+        }
         Ok(self)
     }
 
@@ -174,7 +177,7 @@ impl Sampler {
         let number = if self.cut.shuffled { self.epoch(epoch)[index] as usize } else { index };
         let mut draw = Draw::new(b"tile    ", self.cut.seed, epoch as i64, index as u64);
         let (number, place, correction) = match &self.favoured {
-            Some(favoured) => favoured.drawn(self.places.len(), &mut draw),
+            Some(favoured) => favoured.drawn(&mut draw),
             None if self.places.len() == 1 => (number, 0, 1.0),
             None => (number, draw.below(self.places.len()), 1.0),
         };

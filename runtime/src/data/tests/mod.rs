@@ -16,7 +16,8 @@ use super::grid::Grid;
 use super::journal::{self, FOLDER};
 use super::prefetch::{Ahead, Prefetch};
 use super::prepare::{Deriver, NoDeriver, Share, merge, prepare, prepare_share, selected_times};
-use super::sample::{Cut, Favoured, Mix, Sampler, Selection, Split, Window, favour, load, load_batch};
+use super::sample::{Cut, Held, Mix, Sampler, Selection, Split, Window, favour, load, load_batch};
+use super::shared::Shared;
 use super::store::Store;
 use super::synthetic::{Synthetic, plains};
 
@@ -151,6 +152,18 @@ fn plan() -> DataPlan {
 fn prepared(directory: &Path) -> Store {
     prepare(&plan(), &Synthetic::new(1), &Geopotential, directory, &mut |_| {}).unwrap();
     Store::open(directory).unwrap()
+}
+
+/// The store of [`prepared`] for tests that only read it. It lies on disk for as long as the first of the two is held.
+fn shared() -> (Arc<(tempfile::TempDir, Arc<Store>)>, Arc<Store>) {
+    static PREPARED: Shared<(tempfile::TempDir, Arc<Store>)> = Shared::new();
+    let both = PREPARED.get(|| {
+        let (folder, directory) = folder();
+        let store = Arc::new(prepared(&directory));
+        (folder, store)
+    });
+    let store = Arc::clone(&both.1);
+    (both, store)
 }
 
 fn folder() -> (tempfile::TempDir, PathBuf) {

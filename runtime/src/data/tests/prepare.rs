@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn a_reopened_store_equals_the_archive_bit_for_bit() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let archive = Synthetic::new(1);
     assert_eq!(store.times(), selected_times(&plan()));
     assert_eq!(store.times().len(), 72);
@@ -28,9 +27,8 @@ fn a_reopened_store_equals_the_archive_bit_for_bit() {
 
 #[test]
 fn the_cache_keeps_its_bound_and_changes_nothing() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
-    let small = Store::open_with(&directory, 3 * 64 * 64 * 4 * 2).unwrap();
+    let (kept, store) = shared();
+    let small = Store::open_with(&kept.0.path().join("store.zarr"), 3 * 64 * 64 * 4 * 2).unwrap();
     for index in [0, 1, 2, 0, 5, 0, 2] {
         assert_eq!(store.read("t", index).unwrap(), small.read("t", index).unwrap());
     }

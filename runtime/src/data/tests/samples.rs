@@ -8,8 +8,7 @@ fn cut(split: Split, history: usize, targets: usize) -> Cut {
 
 #[test]
 fn an_epoch_is_a_permutation_and_a_pure_function() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let sampler = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
     assert_eq!(sampler.len(), 48 - 1 - 3);
     let epoch = |sampler: &Sampler, number: u64| {
@@ -65,8 +64,7 @@ fn samples_stay_in_their_split_and_off_the_gaps() {
 
 #[test]
 fn samples_and_batches_have_their_arrays_in_place() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let sampler = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
     let indices = sampler.batch(4, 0);
     let selection = Selection::all(&store);
@@ -86,8 +84,7 @@ fn samples_and_batches_have_their_arrays_in_place() {
 
 #[test]
 fn prefetched_batches_come_in_order_and_errors_come_through() {
-    let (_folder, directory) = folder();
-    let store = Arc::new(prepared(&directory));
+    let (_kept, store) = shared();
     let sampler = Arc::new(Mix::from(Sampler::new(&store, cut(Split::Train, 1, 1)).unwrap()));
     let selection = Selection::all(&store);
     let start = |selection: &Selection, numbers| {
@@ -115,8 +112,7 @@ fn prefetched_batches_come_in_order_and_errors_come_through() {
 /// Tiles: inside the grid, another in each epoch, the values those of the whole grid, statics and truth cut alike.
 #[test]
 fn tiles_are_parts_of_the_grid() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let cut = Cut { tile: Some([24, 40]), ..cut(Split::Train, 2, 1) };
     let sampler = Sampler::new(&store, cut).unwrap();
     let selection = Selection::all(&store);
@@ -152,8 +148,7 @@ fn tiles_are_parts_of_the_grid() {
 /// A window of a store whose tiles do not divide the grid is what the whole field has there.
 #[test]
 fn windows_reach_over_inner_chunks() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let whole = store.read("t", 7).unwrap();
     for (row, column, height, width) in [(0, 0, 64, 64), (3, 5, 7, 9), (63, 0, 1, 64), (10, 60, 54, 4)] {
         let window = Window { row, column, height, width };
@@ -173,8 +168,7 @@ fn windows_reach_over_inner_chunks() {
 /// Coarser samples are the means of blocks, of inputs, truth and statics.
 #[test]
 fn a_coarser_sample_is_made_of_blocks() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let cut = Cut { tile: Some([16, 16]), factor: 2, ..cut(Split::Train, 1, 1) };
     let sampler = Sampler::new(&store, cut).unwrap();
     let index = sampler.sample(0, 0);
@@ -190,8 +184,7 @@ fn a_coarser_sample_is_made_of_blocks() {
 /// Ranks share a batch without seeing one sample twice; what a rank gets depends on nothing but its number.
 #[test]
 fn ranks_share_a_batch() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let sampler = Sampler::new(&store, cut(Split::Train, 2, 3)).unwrap();
     for number in [0, 1, 5, 9] {
         let whole = sampler.batch(12, number);
@@ -203,8 +196,7 @@ fn ranks_share_a_batch() {
 /// One thread or eight: the same batches; stopped anywhere and started again: the next batch.
 #[test]
 fn batches_depend_on_their_numbers_only() {
-    let (_folder, directory) = folder();
-    let store = Arc::new(prepared(&directory));
+    let (_kept, store) = shared();
     let cut = Cut { tile: Some([16, 24]), ..cut(Split::Train, 2, 1) };
     let sampler = Arc::new(Mix::from(Sampler::new(&store, cut).unwrap()));
     let selection = Selection::all(&store);
@@ -227,8 +219,7 @@ fn batches_depend_on_their_numbers_only() {
 /// Samples with strong echo are drawn as often as is asked, and their correction tells how rare they are.
 #[test]
 fn favoured_samples_come_as_often_as_asked() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let cut = Cut { tile: Some([16, 16]), ..cut(Split::Train, 1, 1) };
     let plain = Sampler::new(&store, cut).unwrap();
     let strong = |time: usize| {
@@ -236,10 +227,10 @@ fn favoured_samples_come_as_often_as_asked() {
         let plane = echo.index_axis(Axis(0), 0).mapv(|echo| f32::from(u8::from(echo >= 57.0)));
         Ok(favour::Blocks::of(&plane))
     };
-    let favoured = Favoured::new(plain.steps(), plain.places(), 1, 0.7, strong).unwrap();
-    let occurrence = favoured.occurrence(plain.places().len());
+    let held = Held::new(("echo", 0.7), plain.steps(), plain.places(), 1, strong).unwrap();
+    let occurrence = held.occurrence();
     assert!((0.01..0.6).contains(&occurrence), "{occurrence}");
-    let sampler = Sampler::new(&store, cut).unwrap().favouring(favoured).unwrap();
+    let sampler = Sampler::new(&store, cut).unwrap().favouring(vec![held]).unwrap();
     let (mut held, mut all) = (0, 0);
     for epoch in 0..20 {
         for place in 0..sampler.len() {
@@ -260,8 +251,7 @@ fn favoured_samples_come_as_often_as_asked() {
 /// and an epoch still visits every time once.
 #[test]
 fn scales_take_turns_by_their_shares() {
-    let (_folder, directory) = folder();
-    let store = prepared(&directory);
+    let (_kept, store) = shared();
     let at = |factor, tile| {
         let cut = Cut { shuffled: true, seed: 5, tile: Some(tile), factor, ..cut(Split::Train, 2, 1) };
         Sampler::new(&store, cut).unwrap()

@@ -23,7 +23,7 @@ use crate::data::synthesize::{Extent, Order};
 mod made;
 mod roads;
 
-use made::{Kept, copied, opened, time};
+use made::{Kept, among, copied, held, noaa, opened, time, utah};
 
 const T2M: &str = "TMP:2 m above ground";
 const ROTATION: &str = "MXUPHL:5000-2000 m above ground";
@@ -33,17 +33,16 @@ fn instant(from: &str) -> Request<'_> {
     Request { from, cell: None, levels: None }
 }
 
+fn sorted(archive: &dyn Archive) -> Vec<ArchiveField> {
+    let mut fields = archive.fields();
+    fields.sort_by(|one, other| one.from.cmp(&other.from));
+    fields
+}
+
 #[test]
 fn fields_are_those_of_the_grib_archive() {
-    let folder = copied(2, Kept::Single, true);
-    let grib = Hrrr::open("hrrr", Arc::new(Folder::new(&folder.path().join("grib"))), Domain::Conus).unwrap();
-    let archive = opened(folder.path());
-    let names = |archive: &dyn Archive| -> Vec<ArchiveField> {
-        let mut fields = archive.fields();
-        fields.sort_by(|one, other| one.from.cmp(&other.from));
-        fields
-    };
-    assert_eq!(names(&archive), names(&grib));
+    let ((_noaa, grib), (_utah, archive)) = (noaa(), utah());
+    assert_eq!(sorted(&archive), sorted(&grib));
     assert_eq!(archive.times(), grib.times());
     let (here, there) = (archive.grid(), grib.grid());
     assert_eq!((here.plan.projection, here.plan.spacing), (there.plan.projection, there.plan.spacing));
@@ -70,9 +69,17 @@ fn fields_are_those_of_the_grib_archive() {
 /// field.
 #[test]
 fn numbers_of_16_bits_are_as_near_as_they_can_be() {
-    let folder = copied(1, Kept::Half, true);
-    let grib = Hrrr::open("hrrr", Arc::new(Folder::new(&folder.path().join("grib"))), Domain::Conus).unwrap();
-    let archive = opened(folder.path());
+    let some = [
+        ("TMP", "2 m"),
+        ("CAPE", "surface"),
+        ("SPFH", "2 m"),
+        ("HGT", " mb"),
+        ("PRES", "surface"),
+        // Without it there would be no forecast.
+        ("MXUPHL", "5000"),
+    ];
+    let folder = copied(1, Kept::Half, true, &|file, field| among(field, &some).then(|| held(file, field)));
+    let ((_noaa, grib), archive) = (noaa(), opened(folder.path()));
     let hour = time("2020-05-20T00:00:00Z");
     for from in [T2M, "CAPE:surface", "SPFH:2 m above ground", "HGT"] {
         let (here, there) = (archive.read(from, hour).unwrap(), grib.read(from, hour).unwrap());
@@ -87,19 +94,36 @@ fn numbers_of_16_bits_are_as_near_as_they_can_be() {
 
 #[test]
 fn without_consolidated_metadata_folders_are_asked() {
-    let folder = copied(1, Kept::Single, true);
-    let whole = opened(folder.path());
-    let bare = copied(1, Kept::Single, false);
-    let archive = opened(bare.path());
-    assert_eq!(archive.fields().len(), whole.fields().len());
+    let some = [
+        ("TMP", "2 m"),
+        ("TMP", "500 mb"),
+        ("TMP", "850 mb"),
+        ("REFC", ""),
+        ("MXUPHL", ""),
+        ("PRATE", ""),
+        ("HGT", "surface"),
+    ];
+    let in_part = |consolidated| {
+        copied(1, Kept::Single, consolidated, &|file, field| among(field, &some).then(|| held(file, field)))
+    };
+    let (told, asked) = (in_part(true), in_part(false));
+    let (whole, archive) = (opened(told.path()), opened(asked.path()));
+    assert!(archive.fields().len() >= 6);
+    assert_eq!(sorted(&archive), sorted(&whole));
     let hour = time("2020-05-20T00:00:00Z");
     assert_eq!(archive.read(T2M, hour).unwrap(), whole.read(T2M, hour).unwrap());
 }
 
+/// Some hours of few fields, to be damaged.
+fn few(hours: i64) -> tempfile::TempDir {
+    let some = [("TMP", "2 m"), ("MXUPHL", "5000"), ("TMP", "500 mb")];
+    copied(hours, Kept::Single, true, &|file, field| among(field, &some).then(|| held(file, field)))
+}
+
 #[test]
 fn what_is_absent_is_named() {
-    let folder = copied(3, Kept::Single, true);
-    let store = |name: &str| folder.path().join("zarr/sfc/20200520").join(name);
+    let folder = few(3);
+    let store = |name: &str| folder.path().join("sfc/20200520").join(name);
     let array = "5000_2000m_above_ground/MXUPHL_1hr_max_fcst/5000_2000m_above_ground/MXUPHL_1hr_max_fcst";
     let hour = time(HOUR);
     let over = Request { cell: Some("max over 1 h"), ..instant(ROTATION) };
@@ -142,10 +166,9 @@ fn what_is_absent_is_named() {
 
 #[test]
 fn what_is_not_what_it_should_be_is_no_field() {
-    let folder = copied(2, Kept::Single, true);
-    let array = |name: &str| {
-        folder.path().join("zarr/sfc/20200520/20200520_01z_anl.zarr/2m_above_ground/TMP").join(name)
-    };
+    let folder = few(2);
+    let array =
+        |name: &str| folder.path().join("sfc/20200520/20200520_01z_anl.zarr/2m_above_ground/TMP").join(name);
     let hour = time(HOUR);
     let whole = opened(folder.path()).read(T2M, hour).unwrap();
     // A chunk that was never written is fill values, here none.

@@ -1,6 +1,9 @@
 //! The synthetic HRRR in GRIB2, and the same values in the layout of HRRR-Zarr, written with zarrs.
 
+use tempfile::TempDir;
+
 use super::*;
+use crate::data::shared::Shared;
 
 /// What numbers are kept as.
 #[derive(Clone, Copy, PartialEq)]
@@ -14,34 +17,59 @@ pub fn time(text: &str) -> Timestamp {
 }
 
 pub fn opened(folder: &Path) -> HrrrZarr {
-    HrrrZarr::open("hrrr", Arc::new(Folder::new(&folder.join("zarr")))).unwrap()
+    HrrrZarr::open("hrrr", Arc::new(Folder::new(folder))).unwrap()
 }
 
-/// Hours from 2020-05-20T00Z on the tile: `grib/` as NOAA lays them out, `zarr/` as the University of Utah does, of the
-/// values that the messages hold.
-pub fn copied(hours: u32, kept: Kept, consolidated: bool) -> tempfile::TempDir {
-    made(hours, kept, consolidated, &|_| None)
+/// Four hours from 2020-05-20T00Z on the tile, as NOAA lays them out; only read.
+pub fn noaa() -> (Arc<TempDir>, Hrrr) {
+    static MADE: Shared<TempDir> = Shared::new();
+    let folder = MADE.get(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let from = time("2020-05-20T00:00:00Z");
+        let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 4 };
+        order.write(&mut |_| true).unwrap();
+        folder
+    });
+    let archive = Hrrr::open("hrrr", Arc::new(Folder::new(folder.path())), Domain::Conus).unwrap();
+    (folder, archive)
 }
 
-/// The same with other values for some fields.
-pub fn made(
-    hours: u32,
+/// The same as the University of Utah lays them out, all values that the messages hold; only read.
+pub fn utah() -> (Arc<TempDir>, HrrrZarr) {
+    static MADE: Shared<TempDir> = Shared::new();
+    let folder = MADE.get(|| copied(4, Kept::Single, true, &|file, field| Some(held(file, field))));
+    let archive = opened(folder.path());
+    (folder, archive)
+}
+
+/// What a message holds.
+pub fn held(file: &Grib, field: &grib::Field) -> Vec<f32> {
+    file.values(field).unwrap()
+}
+
+/// Whether a field is one of these: a parameter and the words of its level, of which there may be none.
+pub fn among(field: &grib::Field, those: &[(&str, &str)]) -> bool {
+    let words = Level::of(&field.product).and_then(|level| level.words(true)).unwrap_or_default();
+    those.iter().any(|(name, level)| *name == field.name() && words.contains(level))
+}
+
+/// The first hours of [`noaa`] in Zarr, with the values that `values` gives and without the fields for which it gives none.
+pub fn copied(
+    hours: i64,
     kept: Kept,
     consolidated: bool,
-    instead: &dyn Fn(&grib::Field) -> Option<Vec<f32>>,
-) -> tempfile::TempDir {
+    values: &dyn Fn(&Grib, &grib::Field) -> Option<Vec<f32>>,
+) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let from = time("2020-05-20T00:00:00Z");
-    let grib = folder.path().join("grib");
-    Order { folder: grib.clone(), extent: Extent::Tile, from, hours }.write(&mut |_| true).unwrap();
-    let files: Arc<dyn Files> = Arc::new(Folder::new(&grib));
+    let (grib, _) = noaa();
+    let files: Arc<dyn Files> = Arc::new(Folder::new(grib.path()));
+    let end = time("2020-05-20T00:00:00Z").as_second() + 3600 * hours;
     for (path, _) in files.list("").unwrap() {
         let Some(file) = FileOf::read(&path, Domain::Conus) else { continue };
-        Hierarchy::new(&folder.path().join("zarr"), &file, kept).copy(
-            &grib.join(&path),
-            consolidated,
-            instead,
-        );
+        if file.run.as_second() + 3600 * i64::from(file.lead) < end {
+            let hierarchy = Hierarchy::new(folder.path(), &file, kept);
+            hierarchy.copy(&grib.path().join(&path), consolidated, values);
+        }
     }
     folder
 }
@@ -62,15 +90,21 @@ impl Hierarchy {
         Hierarchy { folder, run: file.run, lead: file.lead, kept, consolidated: serde_json::Map::new() }
     }
 
-    fn copy(mut self, file: &Path, consolidated: bool, instead: &dyn Fn(&grib::Field) -> Option<Vec<f32>>) {
+    fn copy(
+        mut self,
+        file: &Path,
+        consolidated: bool,
+        values: &dyn Fn(&Grib, &grib::Field) -> Option<Vec<f32>>,
+    ) {
         let file = Grib::open(file).unwrap();
         for field in file.fields() {
             // A real analysis has no placeholders of what is over a period.
             if self.lead == 0 && field.product.cell.is_some() {
                 continue;
             }
-            let values = instead(field).unwrap_or_else(|| file.values::<f32>(field).unwrap());
-            self.field(field, &values);
+            if let Some(values) = values(&file, field) {
+                self.field(field, &values);
+            }
         }
         if consolidated {
             let whole = json!({"zarr_consolidated_format": 1, "metadata": self.consolidated});

@@ -51,9 +51,8 @@ fn all(store: &Store, name: &str) -> Vec<u32> {
 /// What messages hold single precision holds too, so the stores and their samples are equal bit for bit.
 #[test]
 fn one_archive_by_two_roads_gives_equal_samples() {
-    let folder = copied(4, Kept::Single, true);
-    let grib = Hrrr::open("hrrr", Arc::new(Folder::new(&folder.path().join("grib"))), Domain::Conus).unwrap();
-    let zarr = opened(folder.path());
+    let ((_noaa, grib), (_utah, zarr)) = (made::noaa(), made::utah());
+    let folder = tempfile::tempdir().unwrap();
     let (one, other) =
         (stored(&grib, &folder.path().join("one.zarr")), stored(&zarr, &folder.path().join("other.zarr")));
     for field in &plan().fields {
@@ -89,18 +88,17 @@ fn packing_is_all_that_the_roads_differ_by() {
         };
         SURFACE.iter().position(|line| is((line.parameter, line.level)))
     };
-    let folder = made::made(2, Kept::Single, true, &|field| {
+    let folder = copied(2, Kept::Single, true, &|file, field| {
         let valid = field.product.valid?.as_second() - first.as_second();
         let hour = hours.get(usize::try_from(valid / 3600).ok()?)?;
         let blank = field.product.reference.as_second() == first.as_second() + valid;
         match line(field) {
-            Some(place) if blank && SURFACE[place].blank_at_start() => None,
+            Some(place) if blank && SURFACE[place].blank_at_start() => Some(made::held(file, field)),
             Some(place) => Some(hour.surface(place).to_vec()),
             None => Some(hour.level(&field.name(), Level::of(&field.product)?.low?)),
         }
     });
-    let grib = Hrrr::open("hrrr", Arc::new(Folder::new(&folder.path().join("grib"))), Domain::Conus).unwrap();
-    let zarr = opened(folder.path());
+    let ((_noaa, grib), zarr) = (made::noaa(), opened(folder.path()));
     let mut fields: Vec<(String, Option<&str>, Packing)> = Vec::new();
     for line in SURFACE {
         let cell = match line.process {
