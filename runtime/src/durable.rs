@@ -1,10 +1,10 @@
 //! Files and folders that are whole or not there: written beside, flushed to disk, then renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::{Builder, TempDir};
+use tempfile::{Builder, NamedTempFile, TempDir};
 
 /// Prefix of what is being written.
 const WRITING: &str = ".writing-";
@@ -31,23 +31,63 @@ fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Writes the parts of a file by way of another name on the same disk, which no other process uses: what a process that was
-/// killed has left there is written over by the one that goes on.
+/// Writes the parts of a file by way of a name of its own in the folder `ways` on the same disk: of several processes that
+/// write the same file each is whole, and the last one stays.
 ///
 /// # Errors
-/// With the path in the message.
-pub fn write_by(way: &Path, path: &Path, parts: &[Vec<u8>]) -> io::Result<()> {
-    let write = || -> io::Result<()> {
-        for name in [way, path] {
-            fs::create_dir_all(parent(name))?;
+/// Without the path.
+pub fn write_by(ways: &Path, path: &Path, parts: &[Vec<u8>]) -> io::Result<()> {
+    persevering(|| {
+        fs::create_dir_all(parent(path))?;
+        let mut temporary = way(ways)?;
+        parts.iter().try_for_each(|part| temporary.write_all(part))?;
+        landed(temporary, path)
+    })
+}
+
+/// Gives a file that is never written again a second name in place of whatever stands there; where the disk knows no second
+/// names, or none for files of others, a copy by way of the folder `ways`.
+///
+/// # Errors
+/// Without the path; a file that is not there.
+pub fn link_by(ways: &Path, from: &Path, path: &Path) -> io::Result<()> {
+    fs::create_dir_all(parent(path))?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    if fs::hard_link(from, path).is_ok() {
+        return sync_folder(parent(path));
+    }
+    let mut whole = File::open(from)?;
+    persevering(|| {
+        let mut temporary = way(ways)?;
+        whole.rewind()?;
+        io::copy(&mut whole, &mut temporary)?;
+        landed(temporary, path)
+    })
+}
+
+fn way(ways: &Path) -> io::Result<NamedTempFile> {
+    fs::create_dir_all(ways)?;
+    builder(WRITING, 0o666).tempfile_in(ways)
+}
+
+fn landed(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    sync_folder(parent(path))
+}
+
+/// Another process that believes all to be written may have cleaned up meanwhile.
+fn persevering(mut write: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for _ in 0..3 {
+        match write() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            ended => return ended,
         }
-        let mut file = File::create(way)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
-        file.sync_all()?;
-        fs::rename(way, path)?;
-        sync_folder(parent(path))
-    };
-    write().map_err(|error| named(path, error))
+    }
+    write()
 }
 
 /// As [`folder`], but what stands there already stays, whoever made it: of several processes that make the same folder one
@@ -232,6 +272,48 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
         remove(&root.path().join("state")).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    /// Written over and over by several at once, a file is always one of those that were written.
+    #[test]
+    fn a_file_that_many_write_is_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let (ways, path) = (root.path().join("ways"), root.path().join("a/b/c"));
+        std::thread::scope(|scope| {
+            for letter in *b"abcd" {
+                let (ways, path) = (&ways, &path);
+                scope.spawn(move || {
+                    for number in 0..20 {
+                        write_by(ways, path, &[vec![letter; 5000], vec![letter; 7]]).unwrap();
+                        // One of them believes now and then that all is written.
+                        if letter == b'a' && number % 8 == 0 {
+                            let _ = fs::remove_dir_all(ways);
+                        }
+                        let read = fs::read(path).unwrap();
+                        assert!(read.len() == 5007 && read.iter().all(|byte| *byte == read[0]));
+                    }
+                });
+            }
+        });
+    }
+
+    /// A second name stands for the same bytes, in place of what was there, and stays when the first is written again.
+    #[test]
+    fn a_file_has_two_names() {
+        let root = tempfile::tempdir().unwrap();
+        let [ways, from, path] = ["ways", "from", "deep/to"].map(|name| root.path().join(name));
+        assert_eq!(link_by(&ways, &from, &path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(&from, "one").unwrap();
+        for _ in 0..2 {
+            link_by(&ways, &from, &path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+            fs::remove_file(&path).unwrap();
+            fs::write(&path, "other").unwrap();
+        }
+        link_by(&ways, &from, &path).unwrap();
+        write_by(&ways, &from, &[b"two".to_vec()]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        assert_eq!(fs::read_dir(&ways).unwrap().count(), 0);
     }
 
     #[cfg(unix)]

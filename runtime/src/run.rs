@@ -326,9 +326,20 @@ impl Bar {
     }
 
     fn show(&self, progress: Progress) {
+        if let Progress::Begun { here, elsewhere, total } = progress
+            && here + elsewhere > 0
+        {
+            let others =
+                if elsewhere > 0 { format!(", {elsewhere} of them in other stores") } else { String::new() };
+            say(&format!("{} of {total} times are there already{others}", here + elsewhere));
+        }
+        let (done, total) = match progress {
+            Progress::Begun { here, total, .. } => (here, total),
+            Progress::Going { done, total } => (done, total),
+        };
         if let Some(bar) = &self.0 {
-            bar.set_length(progress.total as u64);
-            bar.set_position(progress.done as u64);
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
         }
     }
 }

@@ -7,7 +7,7 @@
 //! ```text
 //! STORE/.aurorac/times/00012.jsonl    {"field":"t","file":"t/c/12/0/0/0","bytes":…,"blake3":"…",…}
 //!                                     …
-//!                                     {"times":[{"time":"2020-05-20T12:00:00Z","status":"present"}],…}
+//!                                     {"times":[{"time":"2020-05-20T12:00:00Z","status":"present"}],"beyond":…}
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::DataError;
 use super::quality::Finding;
 use super::statistics::Growing;
+use crate::durable;
 
 /// The folder of all that is no Zarr; no field can have its name.
 pub const FOLDER: &str = ".aurorac";
@@ -57,6 +58,18 @@ pub struct FieldRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimesRecord {
     pub times: Vec<TimeRecord>,
+    /// Nothing in stores of versions that did not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<Beyond>,
+}
+
+/// What a stretch owes to what lies outside it, the values aside that the archive had there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Beyond {
+    /// Times of other stretches that were looked at, ascending, and that the archive did not have.
+    pub missed: Vec<Timestamp>,
+    /// All that does not change, whether or not it is kept, as a digest.
+    pub fixed: String,
 }
 
 /// What became of one time.
@@ -131,6 +144,12 @@ pub const STATIC: &str = "static";
 #[must_use]
 pub fn name(number: usize) -> String {
     format!("{number:05}")
+}
+
+/// The folder of a store in which files are written before they come under their own names.
+#[must_use]
+pub fn ways(store: &Path) -> PathBuf {
+    store.join(FOLDER).join("writing")
 }
 
 /// The place of the journal of a stretch.
@@ -216,6 +235,50 @@ pub fn read(store: &Path, stretch: &str) -> Result<Option<Written>, DataError> {
     }
 }
 
+/// What became of the times of a stretch that has ended, by the last line of its journal alone.
+#[must_use]
+pub fn ended(store: &Path, stretch: &str) -> Option<TimesRecord> {
+    let line = last_line(&path(store, stretch)).ok()?;
+    serde_json::from_slice(&line).ok()
+}
+
+/// The last line of a file, which may be long, without the lines before it, which are longer.
+fn last_line(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut part = size.min(1 << 14);
+    loop {
+        file.seek(SeekFrom::Start(size - part))?;
+        let mut bytes = Vec::new();
+        (&file).take(part).read_to_end(&mut bytes)?;
+        if bytes.pop() != Some(b'\n') {
+            return Ok(Vec::new());
+        }
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            Some(before) => return Ok(bytes.split_off(before + 1)),
+            None if part == size => return Ok(bytes),
+            None => part = size.min(4 * part),
+        }
+    }
+}
+
+/// Writes a journal at once in place of what is there, which no process may have open.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn replace(store: &Path, stretch: &str, written: &Written) -> Result<(), DataError> {
+    let path = path(store, stretch);
+    let mut text = Vec::new();
+    let lines =
+        written.fields.values().map(serde_json::to_vec).chain(written.times.as_ref().map(serde_json::to_vec));
+    for line in lines {
+        text.extend(line.map_err(|error| DataError::Archive(error.to_string()))?);
+        text.push(b'\n');
+    }
+    let landed = durable::write_by(&ways(store), &path, &[text]);
+    landed.map_err(|source| DataError::File { what: "cannot write", path, source })
+}
+
 /// The whole lines of a journal, and how many bytes they take. What follows a line that cannot be read was never written.
 fn lines(bytes: &[u8]) -> (Written, usize) {
     let (mut written, mut whole) = (Written::default(), 0);
@@ -253,7 +316,8 @@ mod tests {
     fn at() -> Line {
         let status = Status::Absent { reason: "the file is not there".into() };
         let time = Timestamp::from_second(1_590_000_000).unwrap();
-        Line::Times(TimesRecord { times: vec![TimeRecord { time, status, findings: Vec::new() }] })
+        let beyond = Some(Beyond { missed: vec![time], fixed: "00".into() });
+        Line::Times(TimesRecord { times: vec![TimeRecord { time, status, findings: Vec::new() }], beyond })
     }
 
     /// Whatever is cut off at the end, the whole lines before it count, and what is written next is whole again.
@@ -280,6 +344,31 @@ mod tests {
             let written = read(store.path(), "00003").unwrap().unwrap();
             assert!(written.fields.contains_key("u"));
         }
+    }
+
+    /// A stretch has ended when its last line is there, whole, however long the lines are; written at once it is the same.
+    #[test]
+    fn the_end_of_a_journal_is_seen() {
+        let store = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(store.path(), "00003").unwrap();
+        assert!(ended(store.path(), "00003").is_none() && ended(store.path(), "00004").is_none());
+        journal.push(record("t")).unwrap();
+        assert!(ended(store.path(), "00003").is_none());
+        let Line::Times(mut long) = at() else { unreachable!() };
+        long.times = vec![long.times[0].clone(); 2000];
+        for line in [Line::Times(long), at()] {
+            journal.push(line).unwrap();
+            assert!(ended(store.path(), "00003").is_some());
+        }
+        let written = journal.written.clone();
+        drop(journal);
+        let path = path(store.path(), "00003");
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(ended(store.path(), "00003").is_none());
+        replace(store.path(), "00003", &written).unwrap();
+        assert!(ended(store.path(), "00003").is_some());
+        assert_eq!(read(store.path(), "00003").unwrap(), Some(written));
     }
 
     #[test]

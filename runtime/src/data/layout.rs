@@ -247,6 +247,13 @@ impl Description {
     pub fn stretches(&self) -> usize {
         self.times.len().div_ceil(self.shard.max(1))
     }
+
+    /// The times of one of them.
+    #[must_use]
+    pub fn stretch(&self, number: usize) -> &[Timestamp] {
+        let end = self.times.len();
+        &self.times[(number * self.shard).min(end)..((number + 1) * self.shard).min(end)]
+    }
 }
 
 /// Writes all that is known before any field is read into an empty folder: arrays without chunks, and coordinates.

@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use aurora_compiler::lock::LockFile;
-use aurora_tests::{Place, Random};
+use aurora_runtime::data::store::Store;
+use aurora_tests::{Place, Random, TINY};
 use serde_json::Value;
 
 /// Every file of a store with its bytes, journals aside: their lines come as fields are done.
@@ -20,8 +21,7 @@ fn content(place: &Place, store: &str) -> BTreeMap<String, Vec<u8>> {
 /// Eight days in eight stretches.
 fn long() -> Place {
     let place = Place::tiny();
-    let text = place.text("tiny.aurora").replace("2020-05-01T15:00Z", "2020-05-08T23:00Z");
-    place.write("tiny.aurora", text);
+    train_until(&place, 8);
     place
 }
 
@@ -39,6 +39,12 @@ fn whole() -> &'static Whole {
         let store = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
         Whole { content: content(&place, &store), lock: place.text("aurora.lock"), store }
     })
+}
+
+/// Training until the end of a day of May.
+fn train_until(place: &Place, day: usize) {
+    let text = TINY.replace("2020-05-01T15:00Z", &format!("2020-05-{day:02}T23:00Z"));
+    place.write("tiny.aurora", text);
 }
 
 /// SIGKILL at any moment loses what was being written and nothing else; the end is that of a run that was left alone.
@@ -95,6 +101,94 @@ fn shares_make_the_store_of_one_process() {
         let said = place.run(&["data", "prepare", "tiny.aurora", "--part", wrong]);
         assert!(said.status.code() == Some(2) && said.stderr.contains("I/N"), "{said:#?}");
     }
+}
+
+/// A recipe whose training has become longer: what is there is told and not read again, SIGKILL at any moment leaves no store that
+/// opens and is not whole, and the end is the store that is made at once. The older one stays until it is removed.
+#[test]
+fn a_store_grows() {
+    let whole = long();
+    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let expected = content(&whole, &store);
+    let place = Place::tiny();
+    train_until(&place, 7);
+    let old = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let before = content(&place, &old);
+    train_until(&place, 12);
+    for word in ["verify", "stats"] {
+        let early = place.refused(&["data", word, "tiny.aurora"]);
+        assert!(early.contains("not prepared yet: aurorac data prepare tiny.aurora"), "{early}");
+    }
+    let mut random = Random(12);
+    let mut killed = 0;
+    for _ in 0..10 {
+        let mut running = place.start(&["data", "prepare", "tiny.aurora"]);
+        std::thread::sleep(Duration::from_millis(20 + random.below(150) as u64));
+        killed += usize::from(running.running());
+        running.kill();
+        running.end().no_panic();
+        match Store::open(&place.path(&store)) {
+            Ok(store) => assert_eq!(store.times().len(), 300),
+            Err(error) => assert!(error.to_string().contains("not a whole training store"), "{error}"),
+        }
+        assert!(content(&place, &old) == before);
+        // So that the whole way is gone more than once.
+        if place.path(&store).join(".aurorac/inventory.json").exists() {
+            std::fs::remove_dir_all(place.path(&store)).expect("removed");
+        }
+    }
+    assert!(killed >= 3, "{killed} of 10 were killed before their end");
+    place.done(&["data", "prepare", "tiny.aurora"]);
+    assert!(content(&place, &store) == expected);
+    assert_eq!(remembered(&place), remembered(&whole));
+    std::fs::remove_dir_all(place.path(&store)).expect("removed");
+    let said = place.done(&["data", "prepare", "tiny.aurora"]);
+    assert!(
+        said.stderr.contains("180 of 300 times are there already, 180 of them in other stores"),
+        "{said:#?}"
+    );
+    assert!(content(&place, &store) == expected && content(&place, &old) == before);
+    place.done(&["data", "verify", &old]);
+    let listed = place.done(&["data", "gc", "--delete"]);
+    assert!(
+        listed.stdout.lines().any(|line| line.starts_with("removed") && line.contains(&old)),
+        "{listed:#?}"
+    );
+    assert!(!place.path(&old).exists());
+    place.done(&["data", "verify", "tiny.aurora"]);
+    assert!(content(&place, &store) == expected);
+}
+
+/// Shares grow a store as they make one, whichever of them begins, and when one is killed.
+#[test]
+fn shares_grow_a_store() {
+    let whole = long();
+    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let place = Place::tiny();
+    train_until(&place, 5);
+    place.done(&["data", "prepare", "tiny.aurora"]);
+    train_until(&place, 12);
+    let part = |part: usize| {
+        vec!["data".to_string(), "prepare".into(), "tiny.aurora".into(), format!("--part={part}/3")]
+    };
+    let mut running: Vec<_> = (1..=3).map(|number| place.start(&part(number))).collect();
+    std::thread::sleep(Duration::from_millis(60));
+    running[1].kill();
+    for (number, one) in running.into_iter().enumerate() {
+        let said = one.end();
+        said.no_panic();
+        assert!(number == 1 || said.status.success(), "{said:#?}");
+    }
+    place.done(&part(2));
+    place.done(&["data", "merge-stats", "tiny.aurora"]);
+    assert!(content(&place, &store) == content(&whole, &store));
+    assert_eq!(remembered(&place), remembered(&whole));
+}
+
+/// The statistics in the lock.
+fn remembered(place: &Place) -> String {
+    let lock = LockFile::read(&place.text("aurora.lock")).expect("a lock");
+    lock.recipes["tiny"].statistics.to_string()
 }
 
 #[test]
@@ -156,6 +250,7 @@ fn stores_that_nothing_uses_are_removed() {
     let line = |store: &str| listed.stdout.lines().find(|line| line.contains(store)).map(str::to_string);
     assert!(line(&old).is_some_and(|line| line.starts_with("unused")), "{listed:#?}");
     assert!(line(&new).is_some_and(|line| line.starts_with("used")), "{listed:#?}");
+    assert!(listed.stderr.contains("`--delete` removes what is unused, which frees"), "{listed:#?}");
     assert!(place.path(&old).exists());
     place.done(&["data", "gc", "--delete"]);
     assert!(!place.path(&old).exists() && place.path(&new).exists());

@@ -1,6 +1,6 @@
 //! `aurorac data gc [RECIPE…] [--delete]`: stores that no recipe uses, and what was fetched for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -72,15 +72,17 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         found.push(Found { store, bytes, archive: "not finished".into(), used: false });
     }
     found.sort_by(|a, b| a.store.cmp(&b.store));
+    let unused: Vec<&Path> = found.iter().filter(|one| !one.used).map(|one| one.store.as_path()).collect();
+    let freed = only_in(&unused);
     if arguments.delete {
-        for one in found.iter().filter(|one| !one.used) {
-            durable::remove(&one.store)?;
+        for store in unused {
+            durable::remove(store)?;
         }
     }
-    told(&found, arguments)
+    told(&found, freed, arguments)
 }
 
-fn told(found: &[Found], arguments: &Arguments) -> Result<(), Failure> {
+fn told(found: &[Found], freed: u64, arguments: &Arguments) -> Result<(), Failure> {
     if arguments.format == Format::Json {
         return super::super::print(&format!("{}\n", serde_json::to_string_pretty(found)?));
     }
@@ -95,10 +97,45 @@ fn told(found: &[Found], arguments: &Arguments) -> Result<(), Failure> {
         text.push_str(&format!("{state:<8} {size:>12}  {}  ({})\n", one.store.display(), one.archive));
     }
     super::super::print(&text)?;
-    let unused: u64 = found.iter().filter(|one| !one.used).map(|one| one.bytes).sum();
-    if unused > 0 && !arguments.delete {
-        say(&format!("`--delete` removes what is unused: {}", indicatif::HumanBytes(unused)));
+    if found.iter().any(|one| !one.used) && !arguments.delete {
+        say(&format!("`--delete` removes what is unused, which frees {}", indicatif::HumanBytes(freed)));
     }
+    Ok(())
+}
+
+/// Bytes that lie in these folders only: stores that have grown share files with those that they have grown from.
+fn only_in(folders: &[&Path]) -> u64 {
+    let mut files = BTreeMap::new();
+    for folder in folders {
+        // What cannot be listed is not counted.
+        let _ = count(folder, &mut files);
+    }
+    files.into_values().filter(|(_, names, seen)| seen >= names).map(|(bytes, _, _)| bytes).sum()
+}
+
+/// By a file's number on its disk: its bytes, how many names it has, and how many of them have been seen.
+type Files = BTreeMap<(u64, u64), (u64, u64, u64)>;
+
+#[cfg(unix)]
+fn count(folder: &Path, files: &mut Files) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        if about.is_dir() {
+            count(&entry.path(), files)?;
+        } else {
+            files.entry((about.dev(), about.ino())).or_insert((about.len(), about.nlink(), 0)).2 += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Without numbers of files each counts.
+#[cfg(not(unix))]
+fn count(folder: &Path, files: &mut Files) -> std::io::Result<()> {
+    let bytes = size_on_disk(folder)?;
+    files.insert((0, files.len() as u64), (bytes, 1, 1));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What becomes of a time is a function of the archive and the time alone, so that many processes can share the work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aurora_compiler::plan::data::SupportPlan;
@@ -35,6 +35,10 @@ pub(super) enum Read {
 }
 
 impl Read {
+    pub(super) fn lacks(&self) -> bool {
+        matches!(self, Read::Absent(_))
+    }
+
     pub(super) fn whole(self) -> Option<Hour> {
         match self {
             Read::Whole(hour) => Some(hour),
@@ -124,30 +128,39 @@ impl Work<'_> {
         Judged { read, findings }
     }
 
+    /// The time before one, if what it is decides whether that one is left out.
+    pub(super) fn judged_beside(&self, time: Timestamp) -> Option<Timestamp> {
+        self.neighbour(time, -1).filter(|_| !self.plan.repair.reject.is_empty())
+    }
+
     fn named<'a>(&'a self, hour: &'a Hour) -> Fields<'a> {
         let named = self.fields.iter().zip(&hour.values);
         named.filter_map(|(field, value)| Some((field.name.as_str(), value.as_ref()?.view()))).collect()
     }
 
     /// Makes a time from the nearest sound ones before and after it, if they are no farther apart than the recipe allows
-    /// and lie in the same split.
+    /// and lie in the same split. Those that were looked at and that the archive does not have are added to `missed`.
     pub(super) fn filled(
         &self,
         time: Timestamp,
         statics: &Values,
+        missed: &mut BTreeSet<Timestamp>,
     ) -> Result<Option<(Hour, Timestamp, Timestamp)>, DataError> {
         let Some(gaps) = &self.plan.repair.gaps else { return Ok(None) };
-        let reach = gaps.longest / self.plan.every;
+        let mut look = |time: Timestamp| -> Result<Read, DataError> {
+            let read = self.hour(time, statics)?;
+            missed.extend(read.lacks().then_some(time));
+            Ok(read)
+        };
         let mut ends: [Option<(Timestamp, Hour)>; 2] = [None, None];
         for (end, way) in ends.iter_mut().zip([-1, 1]) {
-            for step in 1..reach {
+            for step in 1..self.calendar().reach() {
                 let Some(there) = self.neighbour(time, way * step) else { break };
-                let before = match self.neighbour(there, -1) {
-                    Some(before) if !self.plan.repair.reject.is_empty() => self.hour(before, statics)?,
-                    _ => Read::Absent(String::new()),
+                let before = match self.judged_beside(there) {
+                    Some(before) => look(before)?.whole(),
+                    None => None,
                 };
-                let before = if let Read::Whole(hour) = &before { Some(hour) } else { None };
-                let judged = self.judged(self.hour(there, statics)?, before);
+                let judged = self.judged(look(there)?, before.as_ref());
                 if let Some(hour) = judged.sound() {
                     *end = Some((there, hour.clone()));
                     break;
@@ -171,12 +184,7 @@ impl Work<'_> {
 
     /// The time some steps away, if it lies in the same split.
     pub(super) fn neighbour(&self, time: Timestamp, steps: i64) -> Option<Timestamp> {
-        let there = Timestamp::from_second(time.as_second() + steps * self.plan.every).ok()?;
-        let splits = [Some(self.plan.train), self.plan.validate, self.plan.test];
-        let same = |range: &aurora_compiler::plan::data::TimeRange| {
-            super::within(range, time) && super::within(range, there)
-        };
-        (splits.iter().flatten().any(same) && self.times.binary_search(&there).is_ok()).then_some(there)
+        self.calendar().neighbour(time, steps)
     }
 
     pub(super) fn requests(&self) -> Vec<Request<'_>> {

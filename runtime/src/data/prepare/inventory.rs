@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use aurora_compiler::plan::data::{DataPlan, SupportPlan};
+use aurora_compiler::plan::data::SupportPlan;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -148,8 +148,8 @@ pub fn merge(directory: &Path) -> Result<Inventory, DataError> {
         });
     }
     let inventory = sum.told();
-    // Empty when nothing is being written.
-    let _ = std::fs::remove_dir(directory.join(FOLDER).join("writing"));
+    // What lies there now was left by processes that were killed.
+    let _ = std::fs::remove_dir_all(journal::ways(directory));
     layout::write_status(directory, &inventory.times)?;
     let path = directory.join(FOLDER).join("inventory.json");
     let text = serde_json::to_vec(&inventory).map_err(|error| DataError::Archive(error.to_string()))?;
@@ -235,23 +235,4 @@ impl Sum {
             }
         }
     }
-}
-
-/// The times of all splits, each once, in order.
-#[must_use]
-pub fn selected_times(plan: &DataPlan) -> Vec<Timestamp> {
-    let mut times = BTreeSet::new();
-    for range in [Some(plan.train), plan.validate, plan.test].into_iter().flatten() {
-        let mut second = range.from.as_second();
-        while plan.every > 0 && second <= range.to.as_second() {
-            times.extend(Timestamp::from_second(second));
-            second += plan.every;
-        }
-    }
-    let months = &plan.sampling.months;
-    let wanted = |time: &Timestamp| {
-        let month = time.to_zoned(jiff::tz::TimeZone::UTC).month() as u8;
-        months.is_empty() || months.contains(&month)
-    };
-    times.into_iter().filter(wanted).collect()
 }

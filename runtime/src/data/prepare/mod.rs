@@ -2,10 +2,11 @@
 //!
 //! The store is begun with all that is known beforehand, then filled stretch by stretch of time, by one process or by many
 //! that each have a share ([`Share`]). Every file comes under its name when it is whole, and a journal tells which are
-//! there (`journal.rs`), so that a preparation that was stopped goes on where it was. The store is whole, and opens, when
-//! the journals have been put together ([`merge`]).
+//! there (`journal.rs`), so that a preparation that was stopped goes on where it was. What other stores of the same fields
+//! hold already is taken over (`others.rs`). The store is whole, and opens, when the journals have been put together ([`merge`]).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use aurora_compiler::plan::data::{DataPlan, DerivedPlan, TimeRange};
@@ -18,14 +19,22 @@ use super::journal::{self, FOLDER};
 use super::layout::{self, Description, FORMAT};
 use crate::durable;
 
+mod calendar;
 mod check;
 mod hour;
 mod inventory;
+mod known;
+mod others;
+mod pack;
 mod work;
 mod write;
 
+pub use calendar::selected_times;
 pub(in crate::data) use check::{same_grid, select};
-pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory, selected_times};
+pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory};
+use known::Known;
+use others::Others;
+use pack::Store;
 use work::Work;
 use write::Writer;
 
@@ -69,15 +78,17 @@ impl Deriver for NoDeriver {
     }
 }
 
-/// How far a preparation is.
+/// How far a preparation is, in times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
-    /// Times written, of `total`.
-    pub done: usize,
-    pub total: usize,
+pub enum Progress {
+    /// Said first, where something is left to do: of `total` times `here` are in the store already, and `elsewhere` in others, from
+    /// which they are taken over.
+    Begun { here: usize, elsewhere: usize, total: usize },
+    /// Of `total` times so many have been seen to.
+    Going { done: usize, total: usize },
 }
 
-/// A share of a store's times: part 1 of 12 and so on. Shares never write one file.
+/// A share of a store's times: part 1 of 12 and so on. Shares write no file in common but what does not change, the same in all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
     /// From 1.
@@ -90,7 +101,7 @@ impl Share {
     pub const WHOLE: Share = Share { part: 1, of: 1 };
 
     /// The stretches that fall to it.
-    pub(super) fn stretches(self, all: usize) -> std::ops::Range<usize> {
+    pub(super) fn stretches(self, all: usize) -> Range<usize> {
         (self.part - 1) * all / self.of..self.part * all / self.of
     }
 }
@@ -149,12 +160,16 @@ pub fn prepare_share(
         shard: work.shard(),
         times: work.times.clone(),
     };
-    let mut statics = None;
-    begin(directory, &description, &work, &mut statics)?;
-    let store = work::Store::open(directory, &description)?;
+    let mut known = Known::default();
+    begin(directory, &description, &work, &mut known)?;
+    let store = Store::open(directory, &description)?;
+    // By processes that were killed.
+    for left in durable::leftovers(&journal::ways(directory)).unwrap_or_default() {
+        let _ = std::fs::remove_file(left);
+    }
     std::thread::scope(|scope| {
         let writer = Writer::start(scope, directory, work.largest());
-        let written = fill(&work, &store, &writer, share, statics, progress);
+        let written = fill(&work, &store, &writer, share, known, progress);
         writer.finish(written)
     })
 }
@@ -162,16 +177,18 @@ pub fn prepare_share(
 /// Has all that is not there yet written; whether there was anything.
 fn fill(
     work: &Work<'_>,
-    store: &work::Store<'_>,
+    store: &Store<'_>,
     writer: &Writer<'_>,
     share: Share,
-    mut statics: Option<hour::Values>,
+    mut known: Known,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<bool, DataError> {
-    let (directory, shard) = (store.directory, store.description.shard);
+    let directory = store.directory;
     let stretches = share.stretches(store.description.stretches());
-    let total = stretches.len() * shard;
-    let (mut lead, mut written) = (None, false);
+    let others = begun(work, store, stretches.clone(), &mut known, progress)?;
+    let length = |number: usize| store.description.stretch(number).len();
+    let total = stretches.clone().map(length).sum();
+    let (mut lead, mut written, mut done) = (None, false, 0);
     // From the first change on the store is not what its inventory says.
     let mut change = || match std::mem::replace(&mut written, true) {
         true => Ok(()),
@@ -179,20 +196,54 @@ fn fill(
     };
     if !work.has_statics(store)? {
         change()?;
-        work.write_statics(store, work.known(&mut statics)?)?;
+        work.write_statics(store, &work.fixed(&mut known)?.values)?;
     }
-    for (done, number) in stretches.enumerate() {
+    for number in stretches {
+        done += length(number);
         let state = journal::read(directory, &journal::name(number))?;
-        let times = state.and_then(|written| written.times);
-        if times.map_or(Ok(false), |times| work.is_done(&times, &mut statics))? {
+        let times = state.as_ref().and_then(|written| written.times.as_ref());
+        if times.map_or(Ok(false), |times| work.is_done(times, &mut known))? {
             lead = None;
             continue;
         }
         change()?;
-        lead = work.stretch(store, writer, number, lead, work.known(&mut statics)?)?;
-        progress(Progress { done: ((done + 1) * shard).min(total), total });
+        // What was begun here is not taken over: it may have been struck out because the others' files are damaged.
+        let taken = state.is_none() && others.give(work, store, number, &mut known)?;
+        lead = match taken {
+            true => None,
+            false => work.stretch(store, writer, number, lead, work.fixed(&mut known)?)?,
+        };
+        progress(Progress::Going { done, total });
     }
     Ok(written)
+}
+
+/// Looks at what is there already, in the store and in others, and says it if that is not all.
+fn begun(
+    work: &Work<'_>,
+    store: &Store<'_>,
+    stretches: Range<usize>,
+    known: &mut Known,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Others, DataError> {
+    let (mut total, mut here, mut elsewhere, mut lacking) = (0, 0, 0, Vec::new());
+    for number in stretches {
+        let times = store.description.stretch(number).len();
+        total += times;
+        match journal::ended(store.directory, &journal::name(number)) {
+            Some(_) => here += times,
+            None => lacking.push((number, times)),
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(Others::default());
+    }
+    let others = Others::beside(store.directory, store.description, work);
+    for (number, times) in lacking {
+        elsewhere += if others.have(work, store, number, known)? { times } else { 0 };
+    }
+    progress(Progress::Begun { here, elsewhere, total });
+    Ok(others)
 }
 
 /// Makes sure that the directory holds this very store, empty if it is new.
@@ -200,12 +251,12 @@ fn begin(
     directory: &Path,
     description: &Description,
     work: &Work<'_>,
-    statics: &mut Option<hour::Values>,
+    known: &mut Known,
 ) -> Result<(), DataError> {
     let fail = |source| DataError::File { what: "cannot write", path: directory.to_path_buf(), source };
     if !directory.exists() || std::fs::read_dir(directory).map_err(fail)?.next().is_none() {
         // Nothing is begun that fails at once.
-        *statics = Some(work.statics(work.first()?)?);
+        work.fixed(known)?;
         let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
         std::fs::create_dir_all(parent.unwrap_or(Path::new("."))).map_err(fail)?;
         let grid = work.archive.grid();

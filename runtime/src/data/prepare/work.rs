@@ -1,25 +1,22 @@
 //! The work of a preparation: stretches of time read, judged and written, a file for each field.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use aurora_compiler::plan::data::{DataPlan, SupportPlan};
 use jiff::Timestamp;
 use ndarray::Array3;
 use rayon::prelude::*;
-use zarrs::array::Array;
-use zarrs::filesystem::FilesystemStore;
 
+use super::calendar::Calendar;
 use super::hour::{Hour, Judged, Read, Values};
-use super::write::{Packed, Writer, Writing, land};
+use super::known::Fixed;
+use super::pack::{Record, Store, counted};
+use super::write::{Writer, Writing, land};
 use super::{Deriver, check, within};
 use crate::data::archive::{Archive, DataError};
-use crate::data::journal::{
-    self, FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
-};
-use crate::data::layout::{self, Description, StoredField, all_fields};
-use crate::data::quality::{Check, Finding, Judge, outside_and_missing};
-use crate::data::shard::TileCodec;
+use crate::data::journal::{self, Beyond, Journal, STATIC, Status, TimeRecord, TimesRecord};
+use crate::data::layout::{self, StoredField, all_fields};
+use crate::data::quality::Judge;
 use crate::data::statistics::Growing;
 
 /// Longest stretch in time steps, and the memory (bytes) that the fields of one stretch may take while it is made.
@@ -49,6 +46,15 @@ pub(super) struct Lead {
     read: Option<Hour>,
     /// As samples are made of it, if they are.
     kept: Option<Hour>,
+    /// Times that the archive does not have and on which that depends.
+    missed: BTreeSet<Timestamp>,
+}
+
+impl Lead {
+    fn new(time: Timestamp, kept: Option<Hour>, read: Read, mut missed: BTreeSet<Timestamp>) -> Self {
+        missed.extend(read.lacks().then_some(time));
+        Self { time, read: read.whole(), kept, missed }
+    }
 }
 
 impl<'a> Work<'a> {
@@ -91,7 +97,7 @@ impl<'a> Work<'a> {
     }
 
     /// The fields that do not change and that the store keeps.
-    fn fixed(&self, store: &Store<'_>) -> Vec<usize> {
+    fn static_fields(&self, store: &Store<'_>) -> Vec<usize> {
         let fixed = |index: &usize| self.fields[*index].support == SupportPlan::Static && store.keeps(*index);
         (0..self.fields.len()).filter(fixed).collect()
     }
@@ -99,7 +105,10 @@ impl<'a> Work<'a> {
     /// Whether all that does not change is written.
     pub(super) fn has_statics(&self, store: &Store<'_>) -> Result<bool, DataError> {
         let written = journal::read(store.directory, STATIC)?.unwrap_or_default();
-        Ok(self.fixed(store).iter().all(|index| written.fields.contains_key(&self.fields[*index].name)))
+        Ok(self
+            .static_fields(store)
+            .iter()
+            .all(|index| written.fields.contains_key(&self.fields[*index].name)))
     }
 
     /// Bytes of the largest field over a stretch, before it is compressed.
@@ -108,55 +117,28 @@ impl<'a> Work<'a> {
         deepest * self.plan.grid.width * self.plan.grid.height * 4 * self.shard()
     }
 
-    /// Writes what does not change.
+    /// Writes what does not change. Of several processes that begin together each writes the same.
     pub(super) fn write_statics(&self, store: &Store<'_>, statics: &Values) -> Result<(), DataError> {
-        let mut journal = match Journal::open(store.directory, STATIC) {
-            // Of several processes that begin together one writes; the values are the same.
-            Err(DataError::Busy { .. }) => return Ok(()),
-            journal => journal?,
-        };
-        for index in self.fixed(store) {
+        let mut written = journal::read(store.directory, STATIC)?.unwrap_or_default();
+        for index in self.static_fields(store) {
             let Some(values) = &statics[index] else { continue };
-            if journal.written.fields.contains_key(&self.fields[index].name) {
+            let field = &self.fields[index];
+            if written.fields.contains_key(&field.name) {
                 continue;
             }
             let statistics = Growing::of(values.view(), None);
-            let counts = counted(&self.fields[index], values, None);
+            let counts = counted(field, values, None);
             let hours = vec![Some(&**values)];
             let record = Record { index, number: 0, hours, counts, mended: 0, times: String::new() };
-            if let Some(packed) = store.packed(&record, &self.fields[index], statistics)? {
-                journal.push(Line::Field(land(store.directory, packed)?))?;
+            if let Some(packed) = store.packed(&record, field, statistics)? {
+                written.fields.insert(field.name.clone(), land(store.directory, packed)?);
             }
         }
-        Ok(())
+        journal::replace(store.directory, STATIC, &written)
     }
 
-    /// Whether a stretch is written and nothing that it lacks has come since.
-    pub(super) fn is_done(
-        &self,
-        times: &TimesRecord,
-        statics: &mut Option<Values>,
-    ) -> Result<bool, DataError> {
-        for record in times.times.iter().filter(|record| record.status.lacking().is_some()) {
-            if self.archive.absence(&self.requests(), record.time).is_some() {
-                continue;
-            }
-            // Its files are there; whatever keeps them from being read, the store stays what it is.
-            match self.known(statics).and_then(|statics| self.hour(record.time, statics)) {
-                Ok(Read::Whole(_)) => return Ok(false),
-                Err(DataError::Interrupted) => return Err(DataError::Interrupted),
-                Ok(Read::Absent(_)) | Err(_) => {}
-            }
-        }
-        Ok(true)
-    }
-
-    /// What does not change, read when it is needed first.
-    pub(super) fn known<'b>(&self, statics: &'b mut Option<Values>) -> Result<&'b Values, DataError> {
-        Ok(match statics {
-            Some(statics) => statics,
-            empty => empty.insert(self.statics(self.first()?)?),
-        })
+    pub(super) fn calendar(&self) -> Calendar<'_> {
+        Calendar { plan: self.plan, times: &self.times }
     }
 
     /// Reads and judges a stretch and hands it to be written; gives its last time.
@@ -166,32 +148,48 @@ impl<'a> Work<'a> {
         writer: &Writer<'_>,
         number: usize,
         lead: Option<Lead>,
-        statics: &Values,
+        fixed: &Fixed,
     ) -> Result<Option<Lead>, DataError> {
-        let shard = store.description.shard;
-        let times = &self.times[number * shard..((number + 1) * shard).min(self.times.len())];
-        let mut journal = Journal::open(store.directory, &stretch_name(number))?;
+        let times = store.description.stretch(number);
+        let statics = &fixed.values;
+        let mut journal = Journal::open(store.directory, &journal::name(number))?;
         let lead = self.lead(times, lead, statics)?;
         let read: Vec<Read> =
             times.par_iter().map(|time| self.hour(*time, statics)).collect::<Result<_, _>>()?;
         let judged = self.judge_all(times, read, lead.as_ref());
-        let (mut hours, mut records) = (Vec::new(), Vec::new());
+        let mut missed = lead.as_ref().map(|lead| lead.missed.clone()).unwrap_or_default();
+        let (mut hours, mut records, mut last) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (time, judged) in times.iter().zip(&judged) {
-            let (hour, status) = self.settle(*time, judged, statics)?;
+            last.clear();
+            let (hour, status) = self.settle(*time, judged, statics, &mut last)?;
+            missed.extend(&last);
             hours.push(hour);
             records.push(TimeRecord { time: *time, status, findings: judged.findings.clone() });
         }
-        let became = became(&records);
+        let beyond = Beyond {
+            missed: missed.into_iter().filter(|time| !times.contains(time)).collect(),
+            fixed: fixed.digest.clone(),
+        };
+        let record = TimesRecord { times: records, beyond: Some(beyond) };
+        let became = became(&record);
         // What was written when other times were there is written again, and nothing speaks of it meanwhile.
         let stale = journal.written.fields.values().any(|field| field.times != became);
         if stale || journal.written.times.is_some() {
             journal.clear()?;
         }
-        let stretch =
-            Stretch { number, times, hours: &hours, records: &records, lead: lead.as_ref(), became: &became };
+        let lead = lead.as_ref();
+        let stretch = Stretch { number, times, hours: &hours, record: &record, lead, became: &became };
         self.write(store, writer, &stretch, journal)?;
-        let last = times.last().copied().zip(hours.pop()).zip(judged.into_iter().next_back());
-        Ok(last.map(|((time, kept), judged)| Lead { time, kept, read: judged.read.whole() }))
+        // Of the last time the next stretch has to know what a look at it alone would tell.
+        if let Some(before) = times.last().and_then(|time| self.judged_beside(*time)) {
+            let lacks = match times.iter().position(|time| *time == before) {
+                Some(place) => judged[place].read.lacks(),
+                None => lead.is_some_and(|lead| lead.time == before && lead.read.is_none()),
+            };
+            last.extend(lacks.then_some(before));
+        }
+        let ended = times.last().copied().zip(hours.pop()).zip(judged.into_iter().next_back());
+        Ok(ended.map(|((time, kept), judged)| Lead::new(time, kept, judged.read, last)))
     }
 
     /// The time before the first of a stretch: the one just done, or read once more.
@@ -207,15 +205,19 @@ impl<'a> Work<'a> {
         if let Some(done) = done.filter(|done| done.time == before) {
             return Ok(Some(done));
         }
+        let mut missed = BTreeSet::new();
         let read = self.hour(before, statics)?;
-        let earlier = match self.neighbour(before, -1) {
-            Some(earlier) if !self.plan.repair.reject.is_empty() => Some(self.hour(earlier, statics)?),
-            _ => None,
+        let earlier = match self.judged_beside(before) {
+            Some(earlier) => {
+                let read = self.hour(earlier, statics)?;
+                missed.extend(read.lacks().then_some(earlier));
+                read.whole()
+            }
+            None => None,
         };
-        let earlier = earlier.and_then(Read::whole);
         let judged = self.judged(read, earlier.as_ref());
-        let (kept, _) = self.settle(before, &judged, statics)?;
-        Ok(Some(Lead { time: before, kept, read: judged.read.whole() }))
+        let (kept, _) = self.settle(before, &judged, statics, &mut missed)?;
+        Ok(Some(Lead::new(before, kept, judged.read, missed)))
     }
 
     fn judge_all(&self, times: &[Timestamp], read: Vec<Read>, lead: Option<&Lead>) -> Vec<Judged> {
@@ -235,12 +237,14 @@ impl<'a> Work<'a> {
         judged
     }
 
-    /// What becomes of a time, and the hour that samples are made of, if there is one.
+    /// What becomes of a time, and the hour that samples are made of, if there is one. Others that were looked at and that
+    /// the archive does not have are added to `missed`.
     fn settle(
         &self,
         time: Timestamp,
         judged: &Judged,
         statics: &Values,
+        missed: &mut BTreeSet<Timestamp>,
     ) -> Result<(Option<Hour>, Status), DataError> {
         if let Some(hour) = judged.sound() {
             return Ok((Some(hour.clone()), Status::Present));
@@ -249,7 +253,7 @@ impl<'a> Work<'a> {
             Read::Absent(reason) => Some(reason.clone()),
             Read::Whole(_) => None,
         };
-        Ok(match (self.filled(time, statics)?, absent) {
+        Ok(match (self.filled(time, statics, missed)?, absent) {
             (Some((hour, before, after)), absent) => (Some(hour), Status::Filled { before, after, absent }),
             (None, Some(reason)) => (None, Status::Absent { reason }),
             (None, None) => (None, Status::Rejected),
@@ -268,19 +272,18 @@ impl<'a> Work<'a> {
             .filter(|i| store.keeps(*i) && self.fields[*i].support != SupportPlan::Static)
             .filter(|i| !journal.written.fields.contains_key(&self.fields[*i].name))
             .collect();
-        let times = TimesRecord { times: stretch.records.to_vec() };
-        let writing = Writing::new(journal, wanted.len(), times)?;
+        let writing = Writing::new(journal, wanted.len(), stretch.record.clone())?;
         wanted.into_par_iter().try_for_each(|index| {
             let shown =
                 |place: usize| stretch.hours[place].as_ref().and_then(|hour| hour.values[index].as_deref());
             let hours: Vec<Option<&Array3<f32>>> = (0..stretch.times.len()).map(shown).collect();
-            let counts = hours.iter().zip(stretch.records).filter_map(|(hour, record)| {
+            let counts = hours.iter().zip(&stretch.record.times).filter_map(|(hour, record)| {
                 let judged = (record.status == Status::Present).then_some(&record.findings[..]);
                 hour.map(|hour| counted(&self.fields[index], hour, judged))
             });
             let record = Record {
                 index,
-                number: stretch.number as u64,
+                number: stretch.number,
                 counts: counts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)),
                 hours,
                 mended: stretch.hours.iter().flatten().map(|hour| hour.mended[index]).sum(),
@@ -319,116 +322,14 @@ struct Stretch<'a> {
     times: &'a [Timestamp],
     /// Those that samples are made of.
     hours: &'a [Option<Hour>],
-    records: &'a [TimeRecord],
+    record: &'a TimesRecord,
     lead: Option<&'a Lead>,
     became: &'a str,
 }
 
 /// What became of times, so that it can be compared.
-fn became(times: &[TimeRecord]) -> String {
-    let text = serde_json::json!(times.iter().map(|time| (time.time, &time.status)).collect::<Vec<_>>());
+fn became(record: &TimesRecord) -> String {
+    let times: Vec<_> = record.times.iter().map(|time| (time.time, &time.status)).collect();
+    let text = serde_json::json!([times, record.beyond]);
     blake3::hash(text.to_string().as_bytes()).to_hex()[..16].to_string()
-}
-
-/// A store that is being written.
-pub(super) struct Store<'a> {
-    pub(super) directory: &'a Path,
-    pub(super) description: &'a Description,
-    /// By the place of the field in the plan; nothing for what is not kept.
-    fields: Vec<Option<Kept>>,
-}
-
-struct Kept {
-    array: Array<FilesystemStore>,
-    codec: TileCodec,
-}
-
-/// A field over a stretch of times, on its way to disk; nothing where a time is missing.
-struct Record<'a> {
-    index: usize,
-    number: u64,
-    hours: Vec<Option<&'a Array3<f32>>>,
-    /// Values out of range, and those that are missing.
-    counts: (u64, u64),
-    mended: u64,
-    /// What became of the times.
-    times: String,
-}
-
-impl<'a> Store<'a> {
-    pub(super) fn open(directory: &'a Path, description: &'a Description) -> Result<Self, DataError> {
-        let broken = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };
-        let storage = FilesystemStore::new(directory).map_err(|error| broken(error.to_string()))?;
-        let storage = Arc::new(storage);
-        let kept: Vec<StoredField> = layout::stored_fields(&description.plan);
-        let open = |field: &StoredField| {
-            if !kept.iter().any(|kept| kept.name == field.name) {
-                return Ok(None);
-            }
-            let array = Array::open(Arc::clone(&storage), &format!("/{}", field.name))
-                .map_err(|error| broken(format!("its `{}` cannot be opened: {error}", field.name)))?;
-            let grid = &description.plan.grid;
-            let depth = layout::depth(&description.plan, field)?;
-            let shape = (grid.height, grid.width);
-            let codec = TileCodec::new(depth, shape, layout::tile(shape.0, shape.1));
-            Ok(Some(Kept { array, codec }))
-        };
-        let fields = all_fields(&description.plan).iter().map(open).collect::<Result<_, DataError>>()?;
-        Ok(Self { directory, description, fields })
-    }
-
-    fn keeps(&self, index: usize) -> bool {
-        self.fields[index].is_some()
-    }
-
-    /// The bytes of a field's file and what is to be said of them; nothing of a field that is not kept.
-    fn packed(
-        &self,
-        record: &Record<'_>,
-        field: &StoredField,
-        statistics: Growing,
-    ) -> Result<Option<Packed>, DataError> {
-        let Some(kept) = &self.fields[record.index] else { return Ok(None) };
-        let mut shard = vec![0; kept.array.dimensionality()];
-        let fixed = field.support == SupportPlan::Static;
-        if !fixed {
-            shard[0] = record.number;
-        }
-        let times = if fixed { 1 } else { self.description.shard };
-        let parts = kept.codec.shard(times, &record.hours).map_err(|reason| {
-            DataError::Archive(format!("the field `{}` cannot be written: {reason}", field.name))
-        })?;
-        let mut hash = blake3::Hasher::new();
-        for part in &parts {
-            hash.update(part);
-        }
-        let stretch = if fixed { STATIC.into() } else { stretch_name(record.number as usize) };
-        let said = FieldRecord {
-            field: field.name.clone(),
-            file: kept.array.chunk_key(&shard).to_string(),
-            bytes: parts.iter().map(|part| part.len() as u64).sum(),
-            blake3: hash.finalize().to_hex().to_string(),
-            values: record.hours.iter().flatten().map(|hour| hour.len() as u64).sum(),
-            outside: record.counts.0,
-            missing: record.counts.1,
-            mended: record.mended,
-            times: record.times.clone(),
-            statistics,
-        };
-        Ok(Some(Packed { way: format!("{stretch}-{}", field.name), parts, record: said }))
-    }
-}
-
-/// How many values of a field are out of range and how many are missing: of a time that was judged the findings say so.
-fn counted(field: &StoredField, values: &Array3<f32>, judged: Option<&[Finding]>) -> (u64, u64) {
-    match judged {
-        Some(findings) => {
-            let points = |check: Check| {
-                let of = findings.iter().filter(|one| one.check == check && one.field == field.name);
-                of.map(|finding| finding.points).sum()
-            };
-            (points(Check::OutsideRange), points(Check::Missing))
-        }
-        None => outside_and_missing(values, field.range),
-    }
 }

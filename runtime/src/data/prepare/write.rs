@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
 use crate::data::archive::DataError;
-use crate::data::journal::{FOLDER, FieldRecord, Journal, Line, TimesRecord};
+use crate::data::journal::{self, FieldRecord, Journal, Line, TimesRecord};
 use crate::durable;
 
 /// Threads: a disk that is asked to be sure of one file at a time is idle between two.
@@ -21,8 +21,6 @@ const MEMORY: usize = 1 << 30;
 /// A field over a stretch of times, ready to be written.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// Its name while it is written, no other's.
-    pub way: String,
     pub parts: Vec<Vec<u8>>,
     pub record: FieldRecord,
 }
@@ -123,8 +121,7 @@ fn write_all(directory: &Path, handed: &Mutex<Receiver<Handed>>) -> Result<(), D
 /// Writes a file; gives what is to be said of it.
 pub(super) fn land(directory: &Path, packed: Packed) -> Result<FieldRecord, DataError> {
     let path = directory.join(&packed.record.file);
-    let way = directory.join(FOLDER).join("writing").join(packed.way);
-    durable::write_by(&way, &path, &packed.parts).map_err(|source| DataError::File {
+    durable::write_by(&journal::ways(directory), &path, &packed.parts).map_err(|source| DataError::File {
         what: "cannot write",
         path,
         source,

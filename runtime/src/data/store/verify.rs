@@ -7,9 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::data::archive::DataError;
-use crate::data::journal::{self, FOLDER, FieldRecord, Line, STATIC, Written};
+use crate::data::journal::{self, FOLDER, FieldRecord, STATIC, Written};
 use crate::data::layout;
-use crate::durable;
 
 /// What a look at every file of a store has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -84,18 +83,11 @@ pub fn strike(directory: &Path, damaged: &[Damage]) -> Result<(), DataError> {
     }
     let stretches: BTreeSet<&str> = damaged.iter().map(|damage| damage.stretch.as_str()).collect();
     for stretch in stretches {
-        let Written { fields, .. } = journal::read(directory, stretch)?.unwrap_or_default();
-        let of = |record: &FieldRecord| {
-            damaged.iter().any(|damage| damage.stretch == stretch && damage.field == record.field)
-        };
-        let mut text = String::new();
-        for record in fields.into_values().filter(|record| !of(record)) {
-            let line = serde_json::to_string(&Line::Field(record));
-            text.push_str(&line.map_err(|error| DataError::Archive(error.to_string()))?);
-            text.push('\n');
-        }
-        let path = journal::path(directory, stretch);
-        durable::write(&path, text.as_bytes()).map_err(fail(&path))?;
+        let Written { mut fields, .. } = journal::read(directory, stretch)?.unwrap_or_default();
+        fields.retain(|_, record| {
+            !damaged.iter().any(|damage| damage.stretch == stretch && damage.field == record.field)
+        });
+        journal::replace(directory, stretch, &Written { fields, times: None })?;
     }
     Ok(())
 }

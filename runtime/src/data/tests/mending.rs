@@ -9,7 +9,10 @@ use crate::data::journal::Status;
 use crate::data::synthetic::LEVELS;
 
 /// The synthetic archive without some hours and with other values.
-fn altered(absent: &[&str], change: impl Fn(&str, Timestamp, &mut Array3<f32>) + Sync + 'static) -> Faulty {
+fn altered(
+    absent: &[&str],
+    change: impl Fn(&str, Timestamp, &mut Array3<f32>) + Send + Sync + 'static,
+) -> Faulty {
     let absent = absent.iter().map(|time| at(time)).collect();
     Faulty { change: Box::new(change), ..faulty(usize::MAX, absent) }
 }
@@ -232,6 +235,75 @@ fn a_recipe_has_a_grid_of_its_own() {
     }
     let request = Request { from: "TMP", cell: None, levels: Some(&[3, 1]) };
     assert_eq!(brought.fetch(&request, store.times()[5]).unwrap().dim(), (2, 6, 8));
+}
+
+/// What a stretch owes to times of its neighbours is made again when they come, by whomever it was made: a gap that can be bridged,
+/// the change from the hour before, what was judged beside it, and whether that hour itself was sound.
+#[test]
+fn what_comes_to_one_stretch_changes_its_neighbours() {
+    let [two, three, four] = ["2020-05-01T22:00:00Z", "2020-05-01T23:00:00Z", "2020-05-02T00:00:00Z"];
+    let bridged = || mending(Some((2, GapMethod::Linear)), &[]);
+    let judged = || mending(None, &["frozen"]);
+    // Of the hour that is stuck, and of none.
+    type Case = (DataPlan, Vec<&'static str>, Vec<&'static str>, Option<&'static str>);
+    let cases: [Case; 7] = [
+        (bridged(), vec![three, four], vec![three], None),
+        (bridged(), vec![three, four], vec![four], None),
+        (plan(), vec![three], vec![], None),
+        (judged(), vec![three], vec![], Some(four)),
+        (judged(), vec![two], vec![], Some(three)),
+        (mending(Some((3, GapMethod::Nearest)), &["frozen"]), vec![two], vec![], Some(three)),
+        (mending(Some((3, GapMethod::Nearest)), &["frozen"]), vec![two, three], vec![two], Some(four)),
+    ];
+    for (mut plan, absent, later, stuck) in cases {
+        // A day and some hours.
+        (plan.validate, plan.test, plan.train.to) = (None, None, at("2020-05-02T04:00:00Z"));
+        let archive = |absent: &[&str]| {
+            altered(absent, move |from: &str, time: Timestamp, values: &mut Array3<f32>| {
+                if stuck.is_some_and(|stuck| at(stuck) == time) {
+                    let before = Timestamp::from_second(time.as_second() - 3600).unwrap();
+                    *values = Synthetic::new(1).read(from, before).unwrap();
+                }
+            })
+        };
+        let (_whole, whole) = folder();
+        let expected = made(&plan, &archive(&later), &whole).inventory().clone();
+        let (_shared, shared) = folder();
+        for part in [2, 1] {
+            let share = Share { part, of: 2 };
+            prepare_share(&plan, &archive(&absent), &Geopotential, &shared, share, &mut |_| {}).unwrap();
+        }
+        let (_alone, alone) = folder();
+        let before = made(&plan, &archive(&absent), &alone).inventory().clone();
+        assert_eq!(merge(&shared).unwrap(), before);
+        for number in 0..2 {
+            let of = |store: &Path| journal::read(store, &journal::name(number)).unwrap().unwrap();
+            assert_eq!(of(&alone), of(&shared), "{absent:?} {number}");
+        }
+        for directory in [&alone, &shared] {
+            assert_eq!(
+                made(&plan, &archive(&later), directory).inventory(),
+                &expected,
+                "{absent:?} {stuck:?}"
+            );
+            assert!(content(directory) == content(&whole), "{absent:?} {stuck:?}");
+        }
+    }
+}
+
+/// A stretch of which a part was written before the hour before it had come is not put together of both.
+#[test]
+fn a_part_of_a_stretch_is_not_kept_beside_another_neighbour() {
+    let (_folder, directory) = folder();
+    made(&plan(), &altered(&["2020-05-01T23:00:00Z"], unchanged), &directory);
+    let path = journal::path(&directory, &journal::name(1));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    std::fs::write(&path, format!("{}\n", lines[..2].join("\n"))).unwrap();
+    let whole = altered(&[], unchanged);
+    let store = made(&plan(), &whole, &directory);
+    let (_other, new) = folder();
+    assert_eq!(store.inventory(), made(&plan(), &whole, &new).inventory());
 }
 
 /// A static file that is lost is written again, and a store without it does not pass for whole.

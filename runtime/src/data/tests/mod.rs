@@ -21,6 +21,7 @@ use super::shared::Shared;
 use super::store::Store;
 use super::synthetic::{Synthetic, plains};
 
+mod growth;
 mod mending;
 mod prepare;
 mod samples;
@@ -46,7 +47,7 @@ impl Deriver for Geopotential {
 }
 
 /// What is done to the values of a field at a time.
-type Change = Box<dyn Fn(&str, Timestamp, &mut Array3<f32>) + Sync>;
+type Change = Box<dyn Fn(&str, Timestamp, &mut Array3<f32>) + Send + Sync>;
 
 /// The synthetic archive with a fault: reading fails after a number of reads, some hours are absent, or values are others.
 struct Faulty {

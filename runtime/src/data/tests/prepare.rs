@@ -193,6 +193,74 @@ fn what_comes_later_is_added() {
     assert_eq!(Store::open(&whole).unwrap().inventory(), Store::open(&directory).unwrap().inventory());
 }
 
+/// An archive that cannot be asked takes nothing from a store: what it lacks may have come, but nobody can tell.
+#[test]
+fn an_archive_that_cannot_be_asked_leaves_a_store_as_it_is() {
+    let (_folder, directory) = folder();
+    let hole = at("2020-05-02T10:00:00Z");
+    let first =
+        prepare(&plan(), &faulty(usize::MAX, vec![hole]), &Geopotential, &directory, &mut |_| {}).unwrap();
+    let before = files(&directory);
+    // It says that it has the hour; at first what does not change cannot be read, then the hour itself.
+    for limit in [0, 1] {
+        let deaf = faulty(limit, vec![]);
+        let again =
+            prepare(&plan(), &deaf, &Geopotential, &directory, &mut |_| panic!("written again")).unwrap();
+        assert!(deaf.reads.load(Ordering::Relaxed) > limit, "it was asked");
+        assert!(again.reused && again.times == first.times && again.content == first.content);
+        assert!(files(&directory) == before);
+    }
+    assert_eq!(Store::open(&directory).unwrap().times().len(), 71);
+}
+
+/// A disk that fails under the threads that write ends the preparation with the name of the file, whichever of them it hits,
+/// and nothing hangs; when it is mended the store goes on where it was.
+#[test]
+fn a_disk_that_fails_is_named() {
+    let (_whole_folder, whole) = folder();
+    prepare(&plan(), &faulty(usize::MAX, vec![]), &Geopotential, &whole, &mut |_| {}).unwrap();
+    // The files of one field, and all of the store.
+    for place in ["t/c", ""] {
+        let (folder, directory) = folder();
+        let broken = if place.is_empty() { directory.clone() } else { directory.join(place) };
+        let aside = folder.path().join("aside");
+        let failing = failing_disk(directory.clone(), broken.clone(), aside.clone());
+        let (sender, ended) = std::sync::mpsc::channel();
+        let store = directory.clone();
+        std::thread::spawn(move || {
+            let failed = prepare(&plan(), &failing, &Geopotential, &store, &mut |_| {});
+            let _ = sender.send(failed.map(drop).map_err(|error| error.to_string()));
+        });
+        let ended = ended.recv_timeout(std::time::Duration::from_secs(100)).expect("it hangs");
+        let message = ended.unwrap_err();
+        assert!(message.contains(&format!("cannot write {}/", broken.display())), "{message}");
+        std::fs::remove_file(&broken).unwrap();
+        std::fs::rename(&aside, &broken).unwrap();
+        assert!(Store::open(&directory).unwrap_err().to_string().contains("not finished"));
+        prepare(&plan(), &faulty(usize::MAX, vec![]), &Geopotential, &directory, &mut |_| {}).unwrap();
+        assert!(content(&directory) == content(&whole), "{place}");
+    }
+}
+
+/// An archive that puts a file in the place of a folder, which it moves aside, when its second day is first read and the first day
+/// is written.
+fn failing_disk(directory: PathBuf, broken: PathBuf, aside: PathBuf) -> Faulty {
+    let once = std::sync::Once::new();
+    let spoil = move |_: &str, time: Timestamp, _: &mut Array3<f32>| {
+        if time < at("2020-05-02T00:00:00Z") {
+            return;
+        }
+        once.call_once(|| {
+            while journal::ended(&directory, &journal::name(0)).is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            std::fs::rename(&broken, &aside).unwrap();
+            std::fs::write(&broken, "in the way").unwrap();
+        });
+    };
+    Faulty { change: Box::new(spoil), ..faulty(usize::MAX, vec![]) }
+}
+
 /// What is only derived from is read and not kept.
 #[test]
 fn fields_that_only_serve_are_not_kept() {

@@ -1,0 +1,79 @@
+//! What is asked of an archive once in a preparation: what does not change, and whether times that it lacked have come.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::hour::{Read, Values};
+use super::work::Work;
+use crate::data::archive::DataError;
+use crate::data::journal::TimesRecord;
+
+/// What is known so far.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    fixed: Option<Fixed>,
+    came: BTreeMap<Timestamp, bool>,
+}
+
+/// What does not change.
+#[derive(Debug)]
+pub(super) struct Fixed {
+    /// By the place of the field in the plan; nothing for what changes.
+    pub values: Values,
+    pub digest: String,
+}
+
+impl Fixed {
+    fn of(values: Values) -> Self {
+        let mut hash = blake3::Hasher::new();
+        for (index, value) in values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            hash.update(&(index as u64).to_le_bytes());
+            for row in value.rows() {
+                let bytes: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
+                hash.update(&bytes);
+            }
+        }
+        Self { values, digest: hash.finalize().to_hex()[..16].to_string() }
+    }
+}
+
+impl Work<'_> {
+    /// What does not change, read when it is needed first.
+    pub(super) fn fixed<'b>(&self, known: &'b mut Known) -> Result<&'b Fixed, DataError> {
+        Ok(match &mut known.fixed {
+            Some(fixed) => fixed,
+            empty => empty.insert(Fixed::of(self.statics(self.first()?)?)),
+        })
+    }
+
+    /// Whether nothing has come since that a stretch lacks, or lacked around it.
+    pub(super) fn is_done(&self, times: &TimesRecord, known: &mut Known) -> Result<bool, DataError> {
+        let own =
+            times.times.iter().filter(|record| record.status.lacking().is_some()).map(|record| record.time);
+        let beyond = times.beyond.iter().flat_map(|beyond| beyond.missed.iter().copied());
+        for time in own.chain(beyond) {
+            if self.has_come(time, known)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the archive now has a time that it did not have.
+    fn has_come(&self, time: Timestamp, known: &mut Known) -> Result<bool, DataError> {
+        if let Some(came) = known.came.get(&time) {
+            return Ok(*came);
+        }
+        let came = self.archive.absence(&self.requests(), time).is_none() && {
+            // Its files are there; whatever keeps them from being read, the store stays what it is.
+            match self.fixed(known).and_then(|fixed| self.hour(time, &fixed.values)) {
+                Err(DataError::Interrupted) => return Err(DataError::Interrupted),
+                read => matches!(read, Ok(Read::Whole(_))),
+            }
+        };
+        known.came.insert(time, came);
+        Ok(came)
+    }
+}
