@@ -107,14 +107,12 @@ fn shares_make_the_store_of_one_process() {
 /// opens and is not whole, and the end is the store that is made at once. The older one stays until it is removed.
 #[test]
 fn a_store_grows() {
-    let whole = long();
-    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
-    let expected = content(&whole, &store);
+    let Whole { store, content: expected, lock } = whole();
     let place = Place::tiny();
-    train_until(&place, 7);
+    train_until(&place, 5);
     let old = place.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
     let before = content(&place, &old);
-    train_until(&place, 12);
+    train_until(&place, 8);
     for word in ["verify", "stats"] {
         let early = place.refused(&["data", word, "tiny.aurora"]);
         assert!(early.contains("not prepared yet: aurorac data prepare tiny.aurora"), "{early}");
@@ -127,27 +125,27 @@ fn a_store_grows() {
         killed += usize::from(running.running());
         running.kill();
         running.end().no_panic();
-        match Store::open(&place.path(&store)) {
-            Ok(store) => assert_eq!(store.times().len(), 300),
+        match Store::open(&place.path(store)) {
+            Ok(store) => assert_eq!(store.times().len(), 204),
             Err(error) => assert!(error.to_string().contains("not a whole training store"), "{error}"),
         }
         assert!(content(&place, &old) == before);
         // So that the whole way is gone more than once.
-        if place.path(&store).join(".aurorac/inventory.json").exists() {
-            std::fs::remove_dir_all(place.path(&store)).expect("removed");
+        if place.path(store).join(".aurorac/inventory.json").exists() {
+            std::fs::remove_dir_all(place.path(store)).expect("removed");
         }
     }
     assert!(killed >= 3, "{killed} of 10 were killed before their end");
     place.done(&["data", "prepare", "tiny.aurora"]);
-    assert!(content(&place, &store) == expected);
-    assert_eq!(remembered(&place), remembered(&whole));
-    std::fs::remove_dir_all(place.path(&store)).expect("removed");
+    assert!(content(&place, store) == *expected);
+    assert_eq!(remembered(&place.text("aurora.lock")), remembered(lock));
+    std::fs::remove_dir_all(place.path(store)).expect("removed");
     let said = place.done(&["data", "prepare", "tiny.aurora"]);
     assert!(
-        said.stderr.contains("180 of 300 times are there already, 180 of them in other stores"),
+        said.stderr.contains("132 of 204 times are there already, 132 of them in other stores"),
         "{said:#?}"
     );
-    assert!(content(&place, &store) == expected && content(&place, &old) == before);
+    assert!(content(&place, store) == *expected && content(&place, &old) == before);
     place.done(&["data", "verify", &old]);
     let listed = place.done(&["data", "gc", "--delete"]);
     assert!(
@@ -156,18 +154,17 @@ fn a_store_grows() {
     );
     assert!(!place.path(&old).exists());
     place.done(&["data", "verify", "tiny.aurora"]);
-    assert!(content(&place, &store) == expected);
+    assert!(content(&place, store) == *expected);
 }
 
 /// Shares grow a store as they make one, whichever of them begins, and when one is killed.
 #[test]
 fn shares_grow_a_store() {
-    let whole = long();
-    let store = whole.done(&["data", "prepare", "tiny.aurora"]).stdout.trim_end().to_string();
+    let Whole { store, content: expected, lock } = whole();
     let place = Place::tiny();
     train_until(&place, 5);
     place.done(&["data", "prepare", "tiny.aurora"]);
-    train_until(&place, 12);
+    train_until(&place, 8);
     let part = |part: usize| {
         vec!["data".to_string(), "prepare".into(), "tiny.aurora".into(), format!("--part={part}/3")]
     };
@@ -181,13 +178,13 @@ fn shares_grow_a_store() {
     }
     place.done(&part(2));
     place.done(&["data", "merge-stats", "tiny.aurora"]);
-    assert!(content(&place, &store) == content(&whole, &store));
-    assert_eq!(remembered(&place), remembered(&whole));
+    assert!(content(&place, store) == *expected);
+    assert_eq!(remembered(&place.text("aurora.lock")), remembered(lock));
 }
 
-/// The statistics in the lock.
-fn remembered(place: &Place) -> String {
-    let lock = LockFile::read(&place.text("aurora.lock")).expect("a lock");
+/// The statistics in a lock.
+fn remembered(lock: &str) -> String {
+    let lock = LockFile::read(lock).expect("a lock");
     lock.recipes["tiny"].statistics.to_string()
 }
 
