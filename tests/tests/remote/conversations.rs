@@ -69,7 +69,7 @@ fn conversations() -> Vec<(&'static str, Vec<Fault>, End)> {
         (Fault::Refused, Wrong(&["bytes ", "3 attempts"])),
         (Fault::Cut(0), Wrong(&["bytes ", "3 attempts"])),
         (Fault::Silent(LONG), Wrong(&["bytes ", "3 attempts"])),
-        (Fault::Drip(Duration::from_millis(40), 30), Wrong(&["bytes ", "came", "attempts"])),
+        (Fault::Drip(Duration::from_millis(100), 30), Wrong(&["bytes ", "came", "attempts"])),
         (Fault::Status(500), Wrong(&["bytes ", "answers 500", "3 attempts"])),
         (Fault::Status(400), Wrong(&["bytes ", "answers 400"])),
         (Fault::Status(403), Wrong(&["bytes ", "does not let us read"])),
