@@ -64,10 +64,11 @@ pub fn copied(
     let (grib, _) = noaa();
     let files: Arc<dyn Files> = Arc::new(Folder::new(grib.path()));
     let end = time("2020-05-20T00:00:00Z").as_second() + 3600 * hours;
+    let origin = Grid::new(&Extent::Tile.plan()).unwrap().origin;
     for (path, _) in files.list("").unwrap() {
         let Some(file) = FileOf::read(&path, Domain::Conus) else { continue };
         if file.run.as_second() + 3600 * i64::from(file.lead) < end {
-            let hierarchy = Hierarchy::new(folder.path(), &file, kept);
+            let hierarchy = Hierarchy::new(folder.path(), &file, kept, origin);
             hierarchy.copy(&grib.path().join(&path), consolidated, values);
         }
     }
@@ -79,15 +80,18 @@ struct Hierarchy {
     run: Timestamp,
     lead: u8,
     kept: Kept,
+    /// Metres of the south-western point.
+    origin: (f64, f64),
     consolidated: serde_json::Map<String, Value>,
 }
 
 impl Hierarchy {
-    fn new(root: &Path, file: &FileOf, kept: Kept) -> Hierarchy {
+    fn new(root: &Path, file: &FileOf, kept: Kept, origin: (f64, f64)) -> Hierarchy {
         let folder = root.join(Utah::path(file));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(".zgroup"), r#"{"zarr_format": 2}"#).unwrap();
-        Hierarchy { folder, run: file.run, lead: file.lead, kept, consolidated: serde_json::Map::new() }
+        let consolidated = serde_json::Map::new();
+        Hierarchy { folder, run: file.run, lead: file.lead, kept, origin, consolidated }
     }
 
     fn copy(
@@ -121,7 +125,6 @@ impl Hierarchy {
         });
         let name = format!("{}{}", field.name(), period.unwrap_or_default());
         let (outer, [width, height]) = (format!("{place}/{name}"), [192usize, 192]);
-        let tile = Grid::new(&Extent::Tile.plan()).unwrap();
         let axis = |start: f64, count: usize| {
             (0..count).map(|index| start + 3000.0 * index as f64).collect::<Vec<f64>>()
         };
@@ -130,7 +133,7 @@ impl Hierarchy {
             &[width],
             &[width],
             "<f8",
-            axis(tile.origin.0, width),
+            axis(self.origin.0, width),
             json!({}),
         );
         self.array(
@@ -138,7 +141,7 @@ impl Hierarchy {
             &[height],
             &[height],
             "<f8",
-            axis(tile.origin.1, height),
+            axis(self.origin.1, height),
             json!({}),
         );
         let hours = json!({"units": "hours since 1970-01-01 00:00:00"});
