@@ -317,6 +317,13 @@ mod tests {
         link_by(&ways, &from, &path).unwrap();
         write_by(&ways, &from, &[b"two".to_vec()]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "one");
+        // Another disk, as a rule, where no second name is possible.
+        let elsewhere = if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+        let elsewhere = tempfile::tempdir_in(elsewhere).unwrap();
+        fs::write(elsewhere.path().join("far"), "three").unwrap();
+        link_by(&ways, &elsewhere.path().join("far"), &path).unwrap();
+        drop(elsewhere);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "three");
         assert_eq!(fs::read_dir(&ways).unwrap().count(), 0);
     }
 
