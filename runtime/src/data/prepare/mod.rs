@@ -24,7 +24,9 @@ mod inventory;
 mod work;
 mod write;
 
+pub use check::suits;
 pub(in crate::data) use check::{same_grid, select};
+pub(in crate::data) use inventory::first_of;
 pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory, selected_times};
 use work::Work;
 use write::Writer;

@@ -12,7 +12,7 @@ use zarrs::filesystem::FilesystemStore;
 
 use super::hour::{Hour, Judged, Read, Values};
 use super::write::{Packed, Writer, Writing, land};
-use super::{Deriver, check, within};
+use super::{Deriver, check, first_of, within};
 use crate::data::archive::{Archive, DataError};
 use crate::data::journal::{
     self, FieldRecord, Journal, Line, STATIC, Status, TimeRecord, TimesRecord, name as stretch_name,
@@ -67,11 +67,11 @@ impl<'a> Work<'a> {
         Ok(Self { plan, archive, derive, judge: Judge::new(plan), fields, depths, levels, times })
     }
 
-    /// The first time of the splits that the archive has.
+    /// The first time of the splits that the archive has, as [`first_of`] means it.
     pub(super) fn first(&self) -> Result<Timestamp, DataError> {
         let requests = self.requests();
-        let there = |time: &&Timestamp| self.archive.absence(&requests, **time).is_none();
-        self.times.iter().find(there).copied().ok_or_else(|| {
+        let there = |time: Timestamp| self.archive.absence(&requests, time).is_none();
+        first_of(&self.times, there).ok_or_else(|| {
             let range = self.archive.times();
             DataError::Plan(format!(
                 "the archive `{}` has none of the {} times of the splits; it reaches from {} to {}",

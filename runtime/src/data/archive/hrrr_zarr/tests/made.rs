@@ -33,7 +33,9 @@ pub fn made(
     let folder = tempfile::tempdir().unwrap();
     let from = time("2020-05-20T00:00:00Z");
     let grib = folder.path().join("grib");
-    Order { folder: grib.clone(), extent: Extent::Tile, from, hours }.write(&mut |_| true).unwrap();
+    Order { folder: grib.clone(), extent: Extent::Tile, from, hours, quarters: false }
+        .write(&mut |_| true)
+        .unwrap();
     let files: Arc<dyn Files> = Arc::new(Folder::new(&grib));
     for (path, _) in files.list("").unwrap() {
         let Some(file) = FileOf::read(&path, Domain::Conus) else { continue };
