@@ -130,6 +130,11 @@ fn quarters_of_an_hour_go_to_samples() {
         said.status.code() == Some(1) && words.iter().all(|word| said.stderr.contains(word)),
         "{said:#?}"
     );
+    // A period that the archive has not is refused with those that it has.
+    place.write("half.aurora", recipe.replace("sum over 15 min", "sum over 30 min"));
+    let said = place.run(&["check", "half.aurora"]);
+    let ways = "declare it with `, sum over 1 h` or with `, sum over 15 min`";
+    assert!(said.status.code() == Some(1) && said.stderr.contains(ways), "{said:#?}");
 }
 
 #[test]
