@@ -398,6 +398,10 @@ impl Archive for Interruptible<'_> {
         self.archive.absence(wanted, time)
     }
 
+    fn suits(&self, wanted: &Request<'_>, every: i64) -> Result<(), DataError> {
+        self.archive.suits(wanted, every)
+    }
+
     fn files(&self) -> Option<Arc<dyn Files>> {
         self.archive.files()
     }

@@ -73,7 +73,7 @@ fn eccodes_reads_what_is_synthesized() {
     let reference: Value = serde_json::from_str(text).expect("JSON");
     let folder = tempfile::tempdir().expect("a folder");
     let from = "2020-05-20T00:00:00Z".parse().expect("a time");
-    let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 1 };
+    let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 1, quarters: false };
     order.write(&mut |_| true).expect("written");
     let mut seen = 0;
     for (name, messages) in reference["files"].as_object().expect("files") {

@@ -258,6 +258,10 @@ impl Archive for Brought<'_> {
         self.archive.absence(wanted, time)
     }
 
+    fn suits(&self, wanted: &Request<'_>, every: i64) -> Result<(), DataError> {
+        self.archive.suits(wanted, every)
+    }
+
     fn fetch(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Array3<f32>, DataError> {
         let mut values = self.archive.fetch(wanted, time)?;
         if let Some(regridding) = &self.regridding {

@@ -17,8 +17,7 @@ use serde::Serialize;
 use super::archive::{Archive, DataError, Request};
 use super::files::{FileError, Files, Progress, Wanted};
 use super::of_grid;
-use super::prepare::select;
-use super::prepare::selected_times;
+use super::prepare::{first_of, select, selected_times};
 
 pub mod subset;
 #[cfg(test)]
@@ -131,8 +130,8 @@ pub fn needs(
             levels: levels.as_deref(),
         })
         .collect();
-    let first = times.iter().position(|time| archive.absence(&every, *time).is_none()).unwrap_or(0);
-    look(archive, &times, &|index| if index == first { &all } else { &moving }, told)
+    let first = first_of(&times, |time| archive.absence(&every, time).is_none()).or(times.first().copied());
+    look(archive, &times, &|index| if times.get(index).copied() == first { &all } else { &moving }, told)
 }
 
 fn check_names(plan: &DataPlan, only: &[String]) -> Result<(), DataError> {

@@ -1,5 +1,7 @@
 //! Archives that `site.toml` names: HRRR from its files to a store, and files that no archive can be.
 
+use aurora_runtime::data::sample::{Cut, Sampler, Split};
+use aurora_runtime::data::store::Store;
 use aurora_tests::Place;
 use serde_json::Value;
 
@@ -69,6 +71,70 @@ fn a_recipe_goes_from_files_of_hrrr_to_a_store() {
     place.write("later.aurora", RECIPE.replace("2020-05-20T03:00Z", "2020-05-21T03:00Z"));
     let said = place.done(&["data", "prepare", "later.aurora"]);
     assert!(said.stderr.contains("24 times are absent from the archive"), "{}", said.stderr);
+}
+
+/// From analyses and the quarters between them to samples of a quarter of an hour.
+#[test]
+fn quarters_of_an_hour_go_to_samples() {
+    let place = Place::empty();
+    let synthesize = ["data", "synthesize", "--out", "hrrr", "--hours", "3", "--quarters"];
+    let said = place.done(&[&synthesize[..], &["--format", "json"]].concat());
+    let told: Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert_eq!(told["messages"].as_u64(), Some(3 * 294 + 4 * 4 * 13));
+    place.write("site.toml", "[archives]\nhrrr = \"hrrr\"\n");
+    let recipe = RECIPE
+        .replace(
+            "(pl, t, u, v, z, t2m, u10, v10, lsm, zs, sbcape, refc, srh3, uh)",
+            "(t2m, u10, v10, lsm, zs, refc)",
+        )
+        .replace("t, u, v, z, t2m, u10, v10, sbcape, refc, srh3, uh", "air, t2m, u10, v10, refc, rain")
+        .replace(
+            "grid tile =",
+            "variable rain : precipitation >= 0 kg/m^2 on surface, sum over 15 min  from \"APCP:surface\"\n\
+             levels two : pressure = [850, 1000] hPa\nderive air : temperature on two = t2m\n\ngrid tile =",
+        )
+        .replace(
+            "aurora.pretrained(stabilise = true)",
+            "aurora(patch = 8, embed = 16, depths = [1, 1], heads = [1, 2], window = [2, 4, 4])",
+        )
+        .replace("1 h\n", "15 min\n")
+        .replace("T03:00Z", "T02:45Z");
+    place.write("tile.aurora", &recipe);
+    let said = place.done(&["data", "prepare", "tile.aurora"]);
+    assert!(said.stderr.contains("prepared: 12 times"), "{}", said.stderr);
+    let store = Store::open(&place.path(said.stdout.trim_end())).expect("a store");
+    let apart: Vec<i64> =
+        store.times().windows(2).map(|two| two[1].as_second() - two[0].as_second()).collect();
+    assert_eq!(apart, [900; 11]);
+    let sampler = Sampler::new(&store, Cut::plain(Split::Train, 2, 900, 1)).expect("samples");
+    assert_eq!(sampler.len(), 10);
+    let [one, two] = [4, 5].map(|time| store.read("rain", time).expect("read"));
+    assert!(one != two && one.iter().any(|value| *value > 0.0));
+    // A run without its quarters is a gap of three times, and of the rain of the next hour's beginning.
+    let gone = place.path("hrrr/hrrr.20200520/conus/hrrr.t01z.wrfsubhf01.grib2");
+    std::fs::remove_file(gone).expect("removed");
+    std::fs::remove_dir_all(place.path("build")).expect("removed");
+    let said = place.done(&["data", "prepare", "tile.aurora"]);
+    assert!(said.stderr.contains("4 times are absent from the archive"), "{}", said.stderr);
+    let store = Store::open(&place.path(said.stdout.trim_end())).expect("a store");
+    let sampler = Sampler::new(&store, Cut::plain(Split::Train, 2, 900, 1)).expect("samples");
+    assert_eq!(sampler.len(), 3 + 1);
+    // What wrfsubh has not is refused before anything is read.
+    place.write(
+        "other.aurora",
+        recipe.replace("zs, refc)", "zs, refc, sbcape)").replace("refc, rain", "refc, sbcape"),
+    );
+    let said = place.run(&["data", "prepare", "other.aurora"]);
+    let words = ["`CAPE:surface`: between the hours", "`TMP:2 m above ground`", "`every 1 h`"];
+    assert!(
+        said.status.code() == Some(1) && words.iter().all(|word| said.stderr.contains(word)),
+        "{said:#?}"
+    );
+    // A period that the archive has not is refused with those that it has.
+    place.write("half.aurora", recipe.replace("sum over 15 min", "sum over 30 min"));
+    let said = place.run(&["check", "half.aurora"]);
+    let ways = "declare it with `, sum over 1 h` or with `, sum over 15 min`";
+    assert!(said.status.code() == Some(1) && said.stderr.contains(ways), "{said:#?}");
 }
 
 #[test]

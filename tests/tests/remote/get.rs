@@ -145,6 +145,23 @@ fn what_a_recipe_reads_is_fetched_once_and_then_nobody_is_asked() {
     assert!(away.len() > 9);
 }
 
+/// The same from a web server that shows index pages and lists nothing, over a bad line.
+#[test]
+fn a_web_server_with_index_pages_is_an_archive() {
+    let place = Place::empty();
+    let server = bucket(&place);
+    server.state().pages = true;
+    server.fault("conus/", [Fault::Status(503), Fault::Cut(300), Fault::Fewer(100)]);
+    site(&place, &format!("hrrr = \"{}/bucket\"", server.address));
+    let (said, account) = get(&place, &[]);
+    assert_eq!(said.status.code(), Some(0), "{said:#?}");
+    assert_eq!(records(&account), (20, 2), "{account}");
+    assert_eq!(account["absent"], Value::from(Vec::<Value>::new()));
+    let fetched = prepared(&place);
+    site(&place, "hrrr = \"made\"");
+    assert_eq!(prepared(&place), fetched);
+}
+
 #[test]
 fn a_folder_of_records_is_an_archive() {
     let place = Place::empty();

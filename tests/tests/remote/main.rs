@@ -4,6 +4,7 @@
 mod conversations;
 mod get;
 mod hrrr_zarr;
+mod pages;
 mod places;
 mod server;
 mod stores;

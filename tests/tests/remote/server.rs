@@ -75,6 +75,10 @@ pub struct State {
     pub most: usize,
     /// How long each good answer takes.
     pub slow: Duration,
+    /// What it answers to PROPFIND: 405 if nothing is said, and a list only to 207.
+    pub propfind: Option<u16>,
+    /// Whether it shows index pages of folders.
+    pub pages: bool,
 }
 
 #[derive(Debug)]
@@ -153,8 +157,12 @@ fn converse(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         let mut out = stream;
         let stays = match (&file, request.query.contains("list-type=2")) {
             (_, true) => listing(&mut out, state, &request),
+            _ if request.method == "PROPFIND" => propfind(&mut out, state, &request, &fault),
             (Some(file), _) => answer(&mut out, file, &request, &fault),
-            (None, _) => plain(&mut out, if request.method == "PROPFIND" { 405 } else { 404 }, ""),
+            (None, _) => match index_page(state, &request.path) {
+                Some(page) => answer(&mut out, &page, &request, &fault),
+                None => plain(&mut out, 404, ""),
+            },
         };
         state.lock().expect("whole").now -= 1;
         if !stays? {
@@ -331,6 +339,87 @@ fn send(out: &mut &TcpStream, body: &[u8], fault: &Fault) -> std::io::Result<boo
             Ok(true)
         }
     }
+}
+
+/// Paths of files below a folder, without the folder.
+fn below(state: &Mutex<State>, folder: &str) -> Vec<String> {
+    let state = state.lock().expect("whole");
+    let files = state.files.keys().filter_map(|path| path.strip_prefix(folder));
+    files.filter(|rest| !rest.is_empty()).map(str::to_string).collect()
+}
+
+/// The page of a folder, as Apache writes it; nothing if there is none.
+fn index_page(state: &Mutex<State>, path: &str) -> Option<Served> {
+    let files = below(state, path);
+    let shown = state.lock().expect("whole").pages && (path.is_empty() || path.ends_with('/'));
+    if !shown || files.is_empty() {
+        return None;
+    }
+    let name = |rest: &String| match rest.split_once('/') {
+        Some((folder, _)) => format!("{folder}/"),
+        None => rest.clone(),
+    };
+    let names: BTreeSet<String> = files.iter().map(name).collect();
+    let above = path.trim_end_matches('/').rsplit_once('/').map_or("", |(above, _)| above);
+    let mut page = format!(
+        "<!DOCTYPE HTML PUBLIC \"-//W3C//DTD HTML 3.2 Final//EN\">\n<html>\n <head>\n  <title>Index of /{path}</title>\n \
+         </head>\n <body>\n<pre><a href=\"?C=N;O=D\">Name</a> <a href=\"?C=M;O=A\">Last modified</a><hr>\
+         <a href=\"/{above}\">Parent Directory</a>       -\n"
+    );
+    for name in names {
+        let address = name.replace('%', "%25").replace('+', "%2B");
+        page.push_str(&format!("<a href=\"{address}\">{name}</a>  2025-08-01 01:00  -\n"));
+    }
+    page.push_str("<hr></pre>\n</body></html>\n");
+    Some(Served { bytes: page.into_bytes(), etag: None })
+}
+
+/// A list by WebDAV, of all below a folder; or how it is refused.
+fn propfind(
+    out: &mut &TcpStream,
+    state: &Mutex<State>,
+    request: &Request,
+    fault: &Fault,
+) -> std::io::Result<bool> {
+    let status = match fault {
+        Fault::Status(status) => *status,
+        _ => state.lock().expect("whole").propfind.unwrap_or(405),
+    };
+    let folder = format!("{}/", request.path.trim_end_matches('/'));
+    let files = below(state, &folder);
+    match status {
+        200 => return sent(out, "<html><body>Welcome! <a href=\"/login\">Sign in</a></body></html>"),
+        207 if files.is_empty() => return plain(out, 404, ""),
+        207 => {}
+        other => return plain(out, other, ""),
+    }
+    let mut folders = BTreeSet::from([folder.clone()]);
+    let mut xml = "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">".to_string();
+    let response = |path: &str, what: &str| {
+        format!(
+            "<D:response><D:href>/{path}</D:href><D:propstat><D:prop>\
+             <D:getlastmodified>Fri, 01 Aug 2025 01:00:00 GMT</D:getlastmodified>{what}</D:prop>\
+             <D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>"
+        )
+    };
+    for file in files {
+        let parts: Vec<&str> = file.split('/').collect();
+        folders.extend((1..parts.len()).map(|depth| format!("{folder}{}/", parts[..depth].join("/"))));
+        let length = state.lock().expect("whole").files[&format!("{folder}{file}")].bytes.len();
+        let what =
+            format!("<D:getcontentlength>{length}</D:getcontentlength><D:resourcetype></D:resourcetype>");
+        xml.push_str(&response(&format!("{folder}{file}"), &what));
+    }
+    for folder in folders {
+        xml.push_str(&response(&folder, "<D:resourcetype><D:collection/></D:resourcetype>"));
+    }
+    xml.push_str("</D:multistatus>");
+    let body = xml.len();
+    write!(
+        out,
+        "HTTP/1.1 207 Multi-Status\r\nContent-Type: application/xml\r\nContent-Length: {body}\r\n\r\n{xml}"
+    )?;
+    Ok(true)
 }
 
 /// A listing as S3 gives it, two files at a time.

@@ -119,6 +119,11 @@ fn a_bucket_is_listed_where_nothing_is_consolidated() {
         assert_eq!(everything(&archive).expect("read"), expected, "version {version}");
         let error = Cf::served("era", over_http(&server, cache.path())).expect_err("not listed").to_string();
         assert!(error.contains("era.zarr: ") && error.contains("consolidate"), "{error}");
+        // Unless it shows what is in its folders.
+        server.state().pages = true;
+        let cache = tempfile::tempdir().expect("a folder");
+        let archive = Cf::served("era", over_http(&server, cache.path())).expect("opened");
+        assert_eq!(everything(&archive).expect("read"), expected, "version {version}");
     }
     let (server, cache) = (Server::open(), tempfile::tempdir().expect("a folder"));
     let error = Cf::served("era", in_bucket(&server, cache.path())).expect_err("nothing there").to_string();

@@ -28,6 +28,7 @@ use crate::check::{Checker, Variable, bare_name, numbers};
 use crate::library;
 use crate::resolve::Definition;
 use crate::typed::Typed;
+use crate::types::Cell;
 use crate::units;
 
 /// Along the grid, and what it is taken for: quantity, quantity, and the direction in words.
@@ -109,7 +110,11 @@ impl Checker<'_> {
         if definition.library.as_deref() == Some(name.as_str()) {
             return Some(());
         }
-        let Some(stored) = self.stored(&name, &variable.from) else { return Some(()) };
+        let known = self.stored(&name, &variable.from);
+        // A field may be stored over several periods.
+        let periods: Vec<_> = known.iter().map(|stored| self.stored_cell(stored)).collect();
+        let fits = periods.iter().position(|cell| *cell == variable.ty.cell).unwrap_or(0);
+        let Some(stored) = known.into_iter().nth(fits) else { return Some(()) };
         let ItemKind::Variable { ty: Some(written), from, .. } = &definition.item.kind else {
             return Some(());
         };
@@ -117,7 +122,7 @@ impl Checker<'_> {
         let from = from.as_ref().map_or(definition.name.span, |from| from.span);
         let (own, theirs) = (&written.quantity.text, &stored.ty.quantity.text);
         if own == theirs {
-            return self.cell_as_archived(&name, variable, &stored, from);
+            return self.cell_as_archived(&name, variable, (&stored, &periods), from);
         }
         if let Some((_, _, grid, globe)) = turned(own, theirs) {
             let stored_grid = FRAMES.iter().any(|frame| frame.0 == theirs);
@@ -158,16 +163,15 @@ impl Checker<'_> {
         &mut self,
         library: &str,
         variable: &Variable,
-        stored: &Stored,
+        (stored, periods): (&Stored, &[Option<Cell>]),
         from: Span,
     ) -> Option<()> {
-        let cell = stored.ty.cell.as_ref().and_then(|cell| self.quiet_cell(cell));
-        if cell == variable.ty.cell {
+        if periods.contains(&variable.ty.cell) {
             return Some(());
         }
-        let spoken = |cell: Option<crate::types::Cell>| {
-            cell.map_or_else(|| "of the instant".to_string(), |cell| cell.to_string())
-        };
+        let cell = periods.first().copied().flatten();
+        let spoken =
+            |cell: Option<Cell>| cell.map_or_else(|| "of the instant".to_string(), |cell| cell.to_string());
         let message = format!(
             "the archive's {} is {}, not {}",
             variable.from.split(':').next().unwrap_or_default(),
@@ -180,11 +184,18 @@ impl Checker<'_> {
         if let Some(span) = stored.span {
             diagnostic = diagnostic.label(span, format!("{library} has it"));
         }
-        self.diagnostics.push(diagnostic.help(match cell {
-            Some(cell) => format!("declare it with `, {cell}`"),
-            None => "declare it without a cell".to_string(),
-        }));
+        let mut ways: Vec<String> = periods
+            .iter()
+            .map(|cell| cell.map_or_else(|| "without a cell".to_string(), |cell| format!("with `, {cell}`")))
+            .collect();
+        // What is on several sets of levels is there once for each.
+        ways.dedup();
+        self.diagnostics.push(diagnostic.help(format!("declare it {}", ways.join(" or "))));
         None
+    }
+
+    fn stored_cell(&mut self, stored: &Stored) -> Option<Cell> {
+        stored.ty.cell.as_ref().and_then(|cell| self.quiet_cell(cell))
     }
 
     /// The archive that `data` names.
@@ -198,12 +209,12 @@ impl Checker<'_> {
         })
     }
 
-    /// How the archive's library declares the field that is stored under `from`.
-    fn stored(&mut self, library: &str, from: &str) -> Option<Stored> {
+    /// How the archive's library declares the field that is stored under `from`: once, or for each of its periods.
+    fn stored(&mut self, library: &str, from: &str) -> Vec<Stored> {
         let definitions = self.resolved.definitions.values();
         let mut own = definitions.filter(|d| d.library.as_deref() == Some(library)).peekable();
         if own.peek().is_some() {
-            return own.find_map(|definition| stored_as(&definition.item, from, true));
+            return own.filter_map(|definition| stored_as(&definition.item, from, true)).collect();
         }
         // The recipe does not use it; what it says holds all the same.
         if self.catalogue.as_ref().is_none_or(|(name, _)| name != library) {
@@ -214,7 +225,8 @@ impl Checker<'_> {
             });
             self.catalogue = Some((library.to_string(), items));
         }
-        self.catalogue.as_ref()?.1.iter().find_map(|item| stored_as(item, from, false))
+        let items = self.catalogue.iter().flat_map(|(_, items)| items);
+        items.filter_map(|item| stored_as(item, from, false)).collect()
     }
 }
 

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// The first hour
     #[arg(long, default_value = "2020-05-20T00:00Z", value_parser = hour)]
     from: Timestamp,
+    /// Also some fields near the ground at every quarter of an hour (wrfsubh)
+    #[arg(long)]
+    quarters: bool,
     /// How the result is told
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -55,7 +58,13 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         Grid::Conus => Extent::Conus,
         Grid::Tile => Extent::Tile,
     };
-    let order = Order { folder: arguments.out.clone(), extent, from: arguments.from, hours: arguments.hours };
+    let order = Order {
+        folder: arguments.out.clone(),
+        extent,
+        from: arguments.from,
+        hours: arguments.hours,
+        quarters: arguments.quarters,
+    };
     order.sound().map_err(Failure::because)?;
     let plan = extent.plan();
     let Written { files, messages, bytes } = order.estimate();

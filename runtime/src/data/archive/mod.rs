@@ -66,6 +66,15 @@ pub trait Archive: Sync {
         (!self.has(time)).then(|| format!("the archive `{}` has nothing at {time}", self.name()))
     }
 
+    /// Whether a field that changes is of a kind that is there at times so many seconds apart. Of single times it says
+    /// nothing.
+    ///
+    /// # Errors
+    /// What the archive has between its coarser times instead, and what to write.
+    fn suits(&self, _wanted: &Request<'_>, _every: i64) -> Result<(), DataError> {
+        Ok(())
+    }
+
     /// The place whose files reading goes through; nothing for an archive without files, or whose files are read where
     /// they lie without asking.
     fn files(&self) -> Option<Arc<dyn Files>> {

@@ -12,7 +12,7 @@ use crate::data::synthesize::{Extent, Order};
 fn statics_come_with_the_first_whole_time() {
     let folder = tempfile::tempdir().unwrap();
     let from = "2020-05-20T00:00:00Z".parse().unwrap();
-    Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 2 }
+    Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 2, quarters: false }
         .write(&mut |_| true)
         .unwrap();
     std::fs::remove_dir_all(folder.path().join("hrrr.20200519")).unwrap();

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
+use object_store::client::HttpConnector;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
 use object_store::{ClientOptions, HeaderMap, HeaderValue, ObjectStore, RetryConfig};
 
 use super::connector::{Connector, Pause};
+use super::pages::Pages;
 use super::{FileError, Settings};
 
 /// A place on a server.
@@ -25,6 +27,8 @@ pub struct Address {
     pub store: Arc<dyn ObjectStore>,
     /// The folder in the store that is the place's root.
     pub prefix: Path,
+    /// Of a web server, where it may show what it does not list.
+    pub pages: Option<Pages>,
     pub pause: Pause,
 }
 
@@ -52,14 +56,15 @@ pub fn read(location: &str, settings: &Settings) -> Result<Option<Address>, File
     let _ = rustls::crypto::ring::default_provider().install_default();
     let made = match scheme {
         "http" | "https" => web(location, settings, &pause),
-        "s3" => s3(bucket, settings, &pause),
-        "gs" => google(bucket, settings, &pause),
+        "s3" => s3(bucket, settings, &pause).map(|store| (store, None)),
+        "gs" => google(bucket, settings, &pause).map(|store| (store, None)),
         other => {
             let reason = format!("`{other}://` is not known: a place is a folder, or http, https, s3 or gs");
             return Err(fail(&place, reason));
         }
     };
-    let store = made.map_err(|error| fail(&place, format!("the address cannot be used: {error}")))?;
+    let (store, pages) =
+        made.map_err(|error| fail(&place, format!("the address cannot be used: {error}")))?;
     let folder = if scheme.starts_with("http") { "" } else { folder };
     let prefix = Path::parse(folder).map_err(|error| fail(&place, error.to_string()))?;
     let endpoint = if scheme == "s3" { endpoint(settings).unwrap_or_default() } else { String::new() };
@@ -68,6 +73,7 @@ pub fn read(location: &str, settings: &Settings) -> Result<Option<Address>, File
         place,
         store,
         prefix,
+        pages,
         pause,
     }))
 }
@@ -103,13 +109,21 @@ fn bucket(location: &str, settings: &Settings) -> Option<(String, Settings)> {
 
 type Made = object_store::Result<Arc<dyn ObjectStore>>;
 
-fn web(location: &str, settings: &Settings, pause: &Pause) -> Made {
+fn web(
+    location: &str,
+    settings: &Settings,
+    pause: &Pause,
+) -> object_store::Result<(Arc<dyn ObjectStore>, Option<Pages>)> {
+    let connector = Connector { pause: pause.clone() };
+    let client = connector.connect(&options(settings))?;
     let builder = HttpBuilder::new()
         .with_url(location)
         .with_retry(never_again())
         .with_client_options(options(settings))
-        .with_http_connector(Connector { pause: pause.clone() });
-    Ok(Arc::new(builder.build()?))
+        .with_http_connector(connector);
+    let store: Arc<dyn ObjectStore> = Arc::new(builder.build()?);
+    // What the client takes is an address.
+    Ok((store, Pages::new(location, client).ok()))
 }
 
 fn s3(bucket: &str, settings: &Settings, pause: &Pause) -> Made {

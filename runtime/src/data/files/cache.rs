@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::listing::Listing;
 use super::ranges::{PIECE, union};
-use super::server::{About, Listing};
+use super::server::About;
 use crate::durable;
 
 const PLACE: &str = "place.json";
@@ -338,7 +339,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = Cache::new(root.path(), "s3://b", "s3://b");
         let (now, week) = (1_800_000_000, 7 * 86_400);
-        let listing = |newest| Listing { files: vec![("a/b".into(), 3)], newest };
+        let listing = |newest| Listing { files: vec![("a/b".into(), Some(3)), ("a/c".into(), None)], newest };
         assert!(cache.listing("a", now).is_none());
         for (newest, later, stays) in [
             (now - week, 100 * week, true),

@@ -21,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub enum Refusal {
     /// A status other than those of success, "not there" and "beyond the end".
     Status(u16),
+    /// Such an answer, or any other but a list, where a list of a folder was asked for by WebDAV.
+    NoList(u16),
     /// The whole file came where some bytes were asked for.
     WholeFile,
     /// The bytes that came are not the bytes of the file: they are compressed, or numbered beyond reason.
@@ -33,6 +35,7 @@ impl fmt::Display for Refusal {
             Refusal::Status(status) => {
                 write!(out, "the server answers {status}{}", meaning(*status))
             }
+            Refusal::NoList(status) => write!(out, "the server answers {status} to PROPFIND (WebDAV)"),
             Refusal::WholeFile => out.write_str("the server sends whole files only (it ignores `Range`)"),
             Refusal::Unusable => out.write_str("the server's answer contradicts itself"),
         }
@@ -40,6 +43,11 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+/// Whether trouble of this kind passes.
+pub fn passes(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599) && !matches!(status, 501 | 505)
+}
 
 fn meaning(status: u16) -> &'static str {
     match status {
@@ -107,10 +115,15 @@ struct Watched {
 impl HttpService for Watched {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let ranged = request.headers().contains_key("range");
+        let lists = request.method().as_str() == "PROPFIND";
         let answer = self.client.execute(request).await?;
         let refused = |refusal| Err(HttpError::new(HttpErrorKind::Decode, refusal));
         let status = answer.status().as_u16();
         match status {
+            // What is no list says that there are none, whatever else it says: of the folder it says nothing.
+            other if lists && !matches!(other, 207 | 404) && !passes(other) => {
+                refused(Refusal::NoList(other))
+            }
             200 if ranged => refused(Refusal::WholeFile),
             200..=299 if !usable(answer.headers()) => refused(Refusal::Unusable),
             200..=299 | 304 | 404 => Ok(answer),

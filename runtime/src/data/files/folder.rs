@@ -24,7 +24,12 @@ impl Folder {
         FileError { place: self.place(), path: path.into(), reason: reason(error) }
     }
 
-    fn gather(&self, folder: &Path, below: &str, files: &mut Vec<(String, u64)>) -> std::io::Result<()> {
+    fn gather(
+        &self,
+        folder: &Path,
+        below: &str,
+        files: &mut Vec<(String, Option<u64>)>,
+    ) -> std::io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let name = format!("{below}{}", entry.file_name().to_string_lossy());
@@ -33,7 +38,7 @@ impl Folder {
             if about.is_dir() {
                 there(self.gather(&entry.path(), &format!("{name}/"), files))?;
             } else {
-                files.push((name, about.len()));
+                files.push((name, Some(about.len())));
             }
         }
         Ok(())
@@ -95,7 +100,7 @@ impl Files for Folder {
         names().map_err(|error| self.error(folder, &error))
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
+    fn list(&self, folder: &str) -> Result<Vec<(String, Option<u64>)>, FileError> {
         let mut files = Vec::new();
         let below =
             if folder.is_empty() || folder.ends_with('/') { folder.into() } else { format!("{folder}/") };

@@ -15,6 +15,9 @@ mod address;
 mod cache;
 mod connector;
 mod folder;
+mod index_page;
+mod listing;
+mod pages;
 mod ranges;
 mod remote;
 mod server;
@@ -38,11 +41,12 @@ pub trait Files: Send + Sync + fmt::Debug {
     /// A file that is not there or too short, a place that cannot be read.
     fn read(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>, FileError>;
 
-    /// The files below a folder and in its folders, with their lengths, by name; none if it is not there.
+    /// The files below a folder and in its folders, by name, with their lengths where the place tells them; none if it is
+    /// not there.
     ///
     /// # Errors
     /// The place cannot be listed.
-    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError>;
+    fn list(&self, folder: &str) -> Result<Vec<(String, Option<u64>)>, FileError>;
 
     /// The names of the folders right below a folder, in order; none if it is not there.
     ///

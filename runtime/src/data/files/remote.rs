@@ -16,8 +16,9 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::address::Address;
 use super::cache::{Cache, Kept};
+use super::listing::Listing;
 use super::ranges::{PIECE, requests, union, without};
-use super::server::{About, Listing, Server, Trouble};
+use super::server::{About, Server, Trouble};
 use super::{FileError, Files, Progress, Settings, Wanted};
 use crate::talk::reason;
 
@@ -77,7 +78,7 @@ impl Remote {
         match trouble {
             Trouble::Absent => self.error(path, "there is no such file"),
             Trouble::Changed(_) => self.error(path, "the file changes while it is read"),
-            Trouble::Failed(reason) => self.error(path, reason),
+            Trouble::NoLists(reason) | Trouble::Failed(reason) => self.error(path, reason),
         }
     }
 
@@ -247,11 +248,12 @@ impl Files for Remote {
         self.kept(path, &range)?.ok_or_else(lost)
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
+    fn list(&self, folder: &str) -> Result<Vec<(String, Option<u64>)>, FileError> {
         let folder = folder.trim_matches('/');
         let listing = self.listed(folder, folder, self.server.list(folder))?;
         let mut lengths = self.lengths.lock().unwrap_or_else(PoisonError::into_inner);
-        lengths.extend(listing.files.iter().cloned());
+        let told = listing.files.iter().filter_map(|(path, length)| Some((path.clone(), (*length)?)));
+        lengths.extend(told);
         Ok(listing.files)
     }
 

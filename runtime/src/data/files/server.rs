@@ -5,7 +5,6 @@
 //! worth while, so a bad line is slow but not an error, and a line that brings nothing ends soon.
 
 use std::collections::hash_map::RandomState;
-use std::error::Error as _;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
 use super::address::Address;
-use super::connector::{Pause, Refusal};
+use super::connector::{Pause, Refusal, passes};
+use super::pages::Pages;
 use super::{Patience, Settings};
 
 /// The longest pause between two attempts.
@@ -27,9 +27,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const WORTH_WHILE: u64 = 16;
 /// The largest file of which the whole is taken from a server that sends whole files only.
 const LARGEST_WHOLE: u64 = 64 << 20;
-/// The most files that are listed.
-const MOST_LISTED: usize = 2_000_000;
-
 /// What a server says of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
@@ -58,15 +55,6 @@ impl About {
     }
 }
 
-/// The files of a folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
-    /// Paths below the place, with lengths, in order.
-    pub files: Vec<(String, u64)>,
-    /// When the newest of them was written, in seconds since 1970.
-    pub newest: i64,
-}
-
 /// Why there are no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -74,23 +62,28 @@ pub enum Trouble {
     Absent,
     /// It is not the file that was expected, but this one.
     Changed(About),
+    /// The server lists nothing in this way; how it says so.
+    NoLists(String),
     /// A sentence for people.
     Failed(String),
 }
 
 /// Trouble of one attempt, and whether another may help.
-struct Attempt {
-    trouble: Trouble,
-    again: bool,
+#[derive(Debug)]
+pub struct Attempt {
+    pub trouble: Trouble,
+    pub again: bool,
 }
 
 /// One place on a server.
 #[derive(Debug)]
 pub struct Server {
-    store: Arc<dyn ObjectStore>,
-    prefix: Path,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) prefix: Path,
+    /// Of a web server.
+    pub(super) pages: Option<Pages>,
+    pub(super) patience: Patience,
     bound: Semaphore,
-    patience: Patience,
     pause: Pause,
 }
 
@@ -99,6 +92,7 @@ impl Server {
         Server {
             store: address.store,
             prefix: address.prefix,
+            pages: address.pages,
             bound: Semaphore::new(settings.connections.clamp(1, 256)),
             patience: settings.patience,
             pause: address.pause,
@@ -110,8 +104,8 @@ impl Server {
         let path = self.path(path)?;
         let mut tries = Tries::default();
         loop {
-            let asked = self.limited(self.store.head(&path)).await;
-            match asked {
+            let head = async { self.store.head(&path).await.map_err(|error| judged(&error)) };
+            match self.limited(head).await {
                 Ok(meta) => return Ok(Some(About::of(&meta))),
                 Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(None),
                 Err(attempt) => self.rest(&mut tries, attempt).await?,
@@ -132,7 +126,7 @@ impl Server {
         let worth = ((part.range.end - part.range.start) / WORTH_WHILE).max(1);
         let mut counted = 0;
         loop {
-            let attempt = match self.limited_part(&path, &mut part).await {
+            let attempt = match self.limited(self.go_on(&path, &mut part)).await {
                 Ok(()) => match part.about {
                     Some(about) => return Ok((part.bytes, about)),
                     None => Attempt { trouble: Trouble::Failed("nothing came".into()), again: false },
@@ -153,86 +147,21 @@ impl Server {
         }
     }
 
-    /// The files below a folder, with their lengths.
-    pub async fn list(&self, folder: &str) -> Result<Listing, Trouble> {
-        let path = self.path(folder)?;
-        let mut tries = Tries::default();
-        loop {
-            match self.pages(&path).await {
-                Ok(listing) if listing.files.len() > MOST_LISTED => {
-                    let reason = format!("more than {MOST_LISTED} files: name a folder within");
-                    return Err(Trouble::Failed(reason));
-                }
-                Ok(mut listing) => {
-                    listing.files.sort();
-                    return Ok(listing);
-                }
-                Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(Listing::default()),
-                Err(attempt) => self.rest(&mut tries, attempt).await?,
-            }
-        }
-    }
-
-    /// The names of the folders right below a folder.
-    pub async fn folders(&self, folder: &str) -> Result<Listing, Trouble> {
-        let path = self.path(folder)?;
-        let mut tries = Tries::default();
-        loop {
-            match self.limited(self.store.list_with_delimiter(Some(&path))).await {
-                Ok(found) => {
-                    let names = found.common_prefixes.iter().filter_map(|path| path.filename());
-                    let mut files: Vec<(String, u64)> = names.map(|name| (name.to_string(), 0)).collect();
-                    files.sort();
-                    // New ones may come at any time.
-                    return Ok(Listing { files, newest: i64::from(u32::MAX) });
-                }
-                Err(Attempt { trouble: Trouble::Absent, .. }) => return Ok(Listing::default()),
-                Err(attempt) => self.rest(&mut tries, attempt).await?,
-            }
-        }
-    }
-
-    /// What is below a folder, page by page; each is in time if it comes as soon as a request has to.
-    async fn pages(&self, path: &Path) -> Result<Listing, Attempt> {
-        let _room = self.room().await?;
-        let mut listing = Listing::default();
-        let mut stream = self.store.list(Some(path));
-        while listing.files.len() <= MOST_LISTED {
-            let next = tokio::time::timeout(self.patience.request, stream.next()).await;
-            let Some(meta) = next.map_err(|_| self.too_slow())? else { break };
-            let meta = meta.map_err(|error| judged(&error))?;
-            listing.newest = listing.newest.max(meta.last_modified.timestamp());
-            if let Some(parts) = meta.location.prefix_match(&self.prefix) {
-                let parts: Vec<String> = parts.map(|part| part.as_ref().to_string()).collect();
-                listing.files.push((parts.join("/"), meta.size));
-            }
-        }
-        Ok(listing)
-    }
-
-    fn path(&self, path: &str) -> Result<Path, Trouble> {
+    pub(super) fn path(&self, path: &str) -> Result<Path, Trouble> {
         let below = Path::parse(path).map_err(|error| Trouble::Failed(error.to_string()))?;
         Ok(self.prefix.parts().chain(below.parts()).collect())
     }
 
     /// One attempt, when there is room for one more request and the server wants one.
-    async fn limited<T>(&self, attempt: impl Future<Output = object_store::Result<T>>) -> Result<T, Attempt> {
+    pub(super) async fn limited<T>(
+        &self,
+        attempt: impl Future<Output = Result<T, Attempt>>,
+    ) -> Result<T, Attempt> {
         let _room = self.room().await?;
-        match tokio::time::timeout(self.patience.request, attempt).await {
-            Ok(answer) => answer.map_err(|error| judged(&error)),
-            Err(_) => Err(self.too_slow()),
-        }
+        tokio::time::timeout(self.patience.request, attempt).await.unwrap_or_else(|_| Err(self.too_slow()))
     }
 
-    async fn limited_part(&self, path: &Path, part: &mut Part) -> Result<(), Attempt> {
-        let _room = self.room().await?;
-        match tokio::time::timeout(self.patience.request, self.go_on(path, part)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(self.too_slow()),
-        }
-    }
-
-    async fn room(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Attempt> {
+    pub(super) async fn room(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Attempt> {
         let room = self.bound.acquire().await;
         let closed = |_| Attempt { trouble: Trouble::Failed("the place is closed".into()), again: false };
         let room = room.map_err(closed)?;
@@ -240,7 +169,7 @@ impl Server {
         Ok(room)
     }
 
-    fn too_slow(&self) -> Attempt {
+    pub(super) fn too_slow(&self) -> Attempt {
         let reason = format!("it took longer than {:?}", self.patience.request);
         Attempt { trouble: Trouble::Failed(reason), again: true }
     }
@@ -271,7 +200,7 @@ impl Server {
     }
 
     /// Waits for the next attempt, or says that there is none.
-    async fn rest(&self, tries: &mut Tries, attempt: Attempt) -> Result<(), Trouble> {
+    pub(super) async fn rest(&self, tries: &mut Tries, attempt: Attempt) -> Result<(), Trouble> {
         tries.made += 1;
         if !attempt.again {
             return Err(attempt.trouble);
@@ -294,7 +223,7 @@ impl Server {
 
 /// Attempts in a row that brought next to nothing.
 #[derive(Default)]
-struct Tries {
+pub(super) struct Tries {
     made: u32,
 }
 
@@ -365,25 +294,31 @@ impl Part {
 }
 
 /// What an error of the client means.
-fn judged(error: &Error) -> Attempt {
-    if matches!(error, Error::NotFound { .. }) {
-        return Attempt { trouble: Trouble::Absent, again: false };
+pub(super) fn judged(error: &Error) -> Attempt {
+    match error {
+        Error::NotFound { .. } => Attempt { trouble: Trouble::Absent, again: false },
+        other => judged_by_cause(other),
     }
-    if let Some(refusal) = refusal(error) {
-        let again = match refusal {
-            Refusal::Status(status) => {
-                matches!(status, 408 | 425 | 429 | 500..=599) && !matches!(status, 501 | 505)
-            }
-            Refusal::WholeFile => false,
-            Refusal::Unusable => true,
-        };
-        return Attempt { trouble: Trouble::Failed(refusal.to_string()), again };
-    }
-    Attempt { trouble: Trouble::Failed(innermost(error)), again: true }
 }
 
-fn refusal(error: &Error) -> Option<Refusal> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+/// The same of an error of any kind.
+pub(super) fn judged_by_cause(error: &Cause) -> Attempt {
+    let Some(refusal) = refusal(error) else {
+        return Attempt { trouble: Trouble::Failed(innermost(error)), again: true };
+    };
+    let said = refusal.to_string();
+    match refusal {
+        Refusal::NoList(_) => Attempt { trouble: Trouble::NoLists(said), again: false },
+        Refusal::Status(status) => Attempt { trouble: Trouble::Failed(said), again: passes(status) },
+        Refusal::WholeFile => Attempt { trouble: Trouble::Failed(said), again: false },
+        Refusal::Unusable => Attempt { trouble: Trouble::Failed(said), again: true },
+    }
+}
+
+type Cause = dyn std::error::Error + 'static;
+
+fn refusal(error: &Cause) -> Option<Refusal> {
+    let mut cause: Option<&Cause> = Some(error);
     while let Some(this) = cause {
         if let Some(refusal) = this.downcast_ref::<Refusal>() {
             return Some(*refusal);
@@ -394,7 +329,7 @@ fn refusal(error: &Error) -> Option<Refusal> {
 }
 
 /// The last two causes: the outer ones name the library and the address, which is said elsewhere.
-fn innermost(error: &Error) -> String {
+fn innermost(error: &Cause) -> String {
     let mut causes = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(this) = cause {

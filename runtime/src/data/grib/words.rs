@@ -198,20 +198,30 @@ impl When {
 
     /// In wgrib2's words.
     pub fn words(&self) -> String {
-        let unit = |a: i64, b: i64| match (a, b) {
-            (a, b) if a % 86_400 == 0 && b % 86_400 == 0 && (self.cell.is_some() || b > 0) => (86_400, "day"),
-            (a, b) if a % 3600 == 0 && b % 3600 == 0 => (3600, "hour"),
+        let whole = |one: i64| (self.ahead - self.seconds()) % one == 0 && self.ahead % one == 0;
+        self.counted(match self.cell {
+            Some(_) if whole(86_400) => (86_400, "day"),
+            _ if whole(3600) => (3600, "hour"),
             _ => (60, "min"),
-        };
+        })
+    }
+
+    /// As wgrib2 lists a message that counts minutes: `60 min fcst`, `45-60 min acc fcst`.
+    pub fn minutes(&self) -> String {
+        self.counted((60, "min"))
+    }
+
+    /// Length of what it is over.
+    fn seconds(&self) -> i64 {
+        self.cell.map_or(0, |cell| cell.seconds)
+    }
+
+    fn counted(&self, (one, name): (i64, &str)) -> String {
         match self.cell {
             None if self.ahead == 0 => "anl".into(),
-            None => {
-                let (one, name) = if self.ahead % 3600 == 0 { (3600, "hour") } else { (60, "min") };
-                format!("{} {name} fcst", self.ahead / one)
-            }
+            None => format!("{} {name} fcst", self.ahead / one),
             Some(Cell { process, seconds }) => {
                 let start = self.ahead - seconds;
-                let (one, name) = unit(start, self.ahead);
                 let process = match process {
                     0 => "ave",
                     1 => "acc",
@@ -287,9 +297,15 @@ mod tests {
             "7-8 hour max fcst",
             "0-0 day max fcst",
             "0-1 day acc fcst",
+            "15-30 min acc fcst",
+            "70-75 min ave fcst",
         ] {
             assert_eq!(When::read(text).map(|when| when.words()).as_deref(), Some(text));
         }
+        for text in ["60 min fcst", "15 min fcst", "45-60 min acc fcst", "0-60 min max fcst", "anl"] {
+            assert_eq!(When::read(text).map(|when| when.minutes()).as_deref(), Some(text));
+        }
+        assert_eq!(When::read("60 min fcst"), When::read("1 hour fcst"));
         let cell = Some(Cell { process: 2, seconds: 3600 });
         assert_eq!(When::read("7-8 hour max fcst"), Some(When { ahead: 28_800, cell }));
         assert_eq!(Cell::read("max over 1 h"), cell);

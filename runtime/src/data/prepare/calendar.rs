@@ -83,3 +83,10 @@ pub fn selected_times(plan: &DataPlan) -> Vec<Timestamp> {
     };
     times.into_iter().filter(wanted).collect()
 }
+
+/// The time at which what does not change is read: the first that is there, of those on the hour if one of them is, for
+/// between the hours an archive may have less.
+pub(in crate::data) fn first_of(times: &[Timestamp], there: impl Fn(Timestamp) -> bool) -> Option<Timestamp> {
+    let hours = times.iter().copied().filter(|time| time.as_second() % 3600 == 0);
+    hours.chain(times.iter().copied()).find(|time| there(*time))
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, Projection, SupportPlan};
 
-use crate::data::archive::{Archive, ArchiveField, DataError};
+use crate::data::archive::{Archive, ArchiveField, DataError, Request};
 use crate::data::layout::StoredField;
 use crate::data::of_grid;
 use crate::data::units::same_unit;
@@ -12,7 +12,7 @@ use crate::data::units::same_unit;
 /// For each read field which of the archive's levels it has, in the plan's order.
 ///
 /// # Errors
-/// Another grid, fields or levels the archive does not have, all in one message.
+/// Another grid, fields, levels or times the archive does not have, all in one message.
 pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Option<Vec<usize>>>, DataError> {
     same_grid(&plan.grid, &archive.grid().plan, archive.name())?;
     if plan.every <= 0 {
@@ -22,7 +22,10 @@ pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Optio
     let (levels, wrong): (Vec<_>, Vec<_>) = plan
         .fields
         .iter()
-        .map(|field| select(plan, archive.name(), field, &offered))
+        .map(|field| {
+            let levels = select(plan, archive.name(), field, &offered)?;
+            suits(plan, archive, field).map(|()| levels)
+        })
         .partition(Result::is_ok);
     let wrong: Vec<String> =
         wrong.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
@@ -31,6 +34,17 @@ pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Optio
         return Err(DataError::Plan(all.join("\n")));
     }
     Ok(levels.into_iter().filter_map(Result::ok).collect())
+}
+
+/// Whether the archive has a field as often as the plan reads it; what does not change is read once.
+///
+/// # Errors
+/// What the archive has instead.
+pub fn suits(plan: &DataPlan, archive: &dyn Archive, field: &FieldPlan) -> Result<(), DataError> {
+    if field.support == SupportPlan::Static || of_grid::units(&field.from).is_some() {
+        return Ok(());
+    }
+    archive.suits(&Request { from: &field.from, cell: field.cell.as_deref(), levels: None }, plan.every)
 }
 
 /// Every derived field is derived from what is there before it.

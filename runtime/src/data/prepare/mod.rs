@@ -29,7 +29,9 @@ mod pack;
 mod work;
 mod write;
 
+pub(in crate::data) use calendar::first_of;
 pub use calendar::selected_times;
+pub use check::suits;
 pub(in crate::data) use check::{same_grid, select};
 pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory};
 use known::Known;

@@ -12,7 +12,7 @@ use super::hour::{Hour, Judged, Read, Values};
 use super::known::Fixed;
 use super::pack::{Record, Store, counted};
 use super::write::{Writer, Writing, land};
-use super::{Deriver, check, within};
+use super::{Deriver, check, first_of, within};
 use crate::data::archive::{Archive, DataError};
 use crate::data::journal::{self, Beyond, Journal, STATIC, Status, TimeRecord, TimesRecord};
 use crate::data::layout::{self, StoredField, all_fields};
@@ -73,11 +73,11 @@ impl<'a> Work<'a> {
         Ok(Self { plan, archive, derive, judge: Judge::new(plan), fields, depths, levels, times })
     }
 
-    /// The first time of the splits that the archive has.
+    /// The first time of the splits that the archive has, as [`first_of`] means it.
     pub(super) fn first(&self) -> Result<Timestamp, DataError> {
         let requests = self.requests();
-        let there = |time: &&Timestamp| self.archive.absence(&requests, **time).is_none();
-        self.times.iter().find(there).copied().ok_or_else(|| {
+        let there = |time: Timestamp| self.archive.absence(&requests, time).is_none();
+        first_of(&self.times, there).ok_or_else(|| {
             let range = self.archive.times();
             DataError::Plan(format!(
                 "the archive `{}` has none of the {} times of the splits; it reaches from {} to {}",

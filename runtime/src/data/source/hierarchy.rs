@@ -1,7 +1,7 @@
 //! Which arrays a Zarr store has, version 2 or 3, and what their metadata say.
 //!
 //! A folder is asked itself, array by array. Of a server one file tells all, where it is there: `.zmetadata` of version
-//! 2, `consolidated_metadata` in the `zarr.json` of version 3. Else the server is listed, which a plain web server cannot be.
+//! 2, `consolidated_metadata` in the `zarr.json` of version 3. Else the server is listed, which not every web server can be.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,8 +58,8 @@ impl Hierarchy {
         }
         let names = files.folders("").map_err(|error| match files.place().starts_with("http") {
             true => format!(
-                "its arrays are told by nobody: it has no consolidated metadata, and a plain web server is not listed \
-                 ({}); consolidate it (zarr.consolidate_metadata), or fetch it and name the folder",
+                "its arrays are told by nobody: it has no consolidated metadata, and {}; consolidate it \
+                 (zarr.consolidate_metadata), or fetch it and name the folder",
                 error.reason
             ),
             false => error.to_string(),

@@ -91,6 +91,24 @@ pub const SURFACE: [Line; 48] = [
     line("LAND", "surface", 0),
 ];
 
+/// Of wrfsubh, which has each at every quarter of an hour: fields of [`SURFACE`], and what is over the quarter (code table
+/// 4.10).
+pub const QUARTERS: [(&str, Option<u8>); 13] = [
+    ("TMP:2 m above ground", None),
+    ("DPT:2 m above ground", None),
+    ("SPFH:2 m above ground", None),
+    ("UGRD:10 m above ground", None),
+    ("VGRD:10 m above ground", None),
+    ("WIND:10 m above ground", Some(0)),
+    ("PRES:surface", None),
+    ("PRATE:surface", None),
+    ("REFC:entire atmosphere", None),
+    ("GUST:surface", None),
+    ("REFD:1000 m above ground", None),
+    ("HGT:surface", None),
+    ("APCP:surface", Some(1)),
+];
+
 impl Line {
     pub fn name(&self) -> String {
         format!("{}:{}", self.parameter, self.level)

@@ -2,7 +2,8 @@
 //! wrfprs can be walked without a network: grid, layout, packing, names, levels, `.idx`, placeholders in f00.
 //!
 //! For each hour wrfsfc f00 and wrfprs f00 are written, and of the run an hour before wrfsfc f01 with what f00 has only
-//! placeholders of. Every message is decoded again and compared before its file is put in place, whole.
+//! placeholders of; where it is ordered, wrfsubh f01 of each run, with some fields at its four quarters. Every message is
+//! decoded again and compared before its file is put in place, whole.
 
 use std::path::{Path, PathBuf};
 
@@ -13,13 +14,14 @@ use serde::Serialize;
 
 use super::grib::Grib;
 use super::grib::encode::{About, Lambert, Packing, message};
+use super::grib::product::Cell;
 use super::grib::words::{Level, When};
 use super::grid::Grid;
 use super::synthetic::hour::World;
 use super::synthetic::{FIRST, LAST, SEED};
 use crate::durable;
 use hour::Hour;
-use inventory::{LEVELS, Line, SURFACE, UPPER};
+use inventory::{LEVELS, Line, QUARTERS, SURFACE, UPPER};
 
 pub(in crate::data) mod hour;
 pub mod inventory;
@@ -40,6 +42,8 @@ pub struct Order {
     pub extent: Extent,
     pub from: Timestamp,
     pub hours: u32,
+    /// Whether wrfsubh is written too.
+    pub quarters: bool,
 }
 
 /// What has been written.
@@ -49,6 +53,9 @@ pub struct Written {
     pub messages: usize,
     pub bytes: u64,
 }
+
+/// The product of the quarters of an hour, whose messages count minutes.
+const SUBHOURLY: &str = "subh";
 
 /// Bytes a point takes in a message, as measured; for estimates.
 const BYTES_PER_POINT: f64 = 0.5;
@@ -88,6 +95,7 @@ impl Order {
     pub fn sound(&self) -> Result<(), String> {
         let (first, last) =
             (self.from.as_second(), self.from.as_second() + (i64::from(self.hours) - 1) * 3600);
+        let last = last + if self.quarters { 3600 } else { 0 };
         if self.hours == 0 {
             return Err("--hours is at least 1".into());
         }
@@ -104,9 +112,11 @@ impl Order {
     pub fn estimate(&self) -> Written {
         let plan = self.extent.plan();
         let over = SURFACE.iter().filter(|line| line.blank_at_start()).count();
-        let messages = (LEVELS.len() * UPPER.len() + SURFACE.len() + over) * self.hours as usize;
+        let runs = if self.quarters { self.hours as usize + 1 } else { 0 };
+        let messages = (LEVELS.len() * UPPER.len() + SURFACE.len() + over) * self.hours as usize
+            + 4 * QUARTERS.len() * runs;
         let bytes = (plan.width * plan.height * messages) as f64 * BYTES_PER_POINT;
-        Written { files: 6 * self.hours as usize, messages, bytes: bytes as u64 }
+        Written { files: 6 * self.hours as usize + 2 * runs, messages, bytes: bytes as u64 }
     }
 
     /// Writes every hour; `progress` is told how many are done, and a `false` of it ends the work.
@@ -127,6 +137,11 @@ impl Order {
             for file in self.files(time, &fields)? {
                 self.put(file, &mut written)?;
             }
+            // What is over the last quarter before the first hour is of the run before.
+            let runs = if hour == 0 { vec![later(time, -1)?, time] } else { vec![time] };
+            for run in runs.into_iter().filter(|_| self.quarters) {
+                self.put(self.quarters_of(&world, run)?, &mut written)?;
+            }
         }
         progress(self.hours);
         Ok(written)
@@ -145,7 +160,7 @@ impl Order {
             })
             .collect();
         let instant = |line: &Line| {
-            let cell = line.cell().map(|cell| super::grib::product::Cell { seconds: 0, ..cell });
+            let cell = line.cell().map(|cell| Cell { seconds: 0, ..cell });
             When { ahead: 0, cell }
         };
         let whole = |line: &Line| When { ahead: 3600, cell: line.cell() };
@@ -173,18 +188,38 @@ impl Order {
             .collect()
     }
 
+    /// wrfsubh of the first hour of a run.
+    fn quarters_of(&self, world: &World, run: Timestamp) -> Result<Vec<Record<'static>>, String> {
+        let grid = self.extent.lambert();
+        let mut records = Vec::new();
+        for ahead in [900, 1800, 2700, 3600] {
+            let fields = Hour::of(world, (run.as_second() + ahead - FIRST) as f64);
+            let made: Result<Vec<Record<'_>>, String> = QUARTERS
+                .into_par_iter()
+                .map(|(name, process)| {
+                    let line = SURFACE.iter().position(|line| line.name() == name);
+                    let place = line.ok_or_else(|| format!("{name}: no such field"))?;
+                    let Line { parameter, level, packing, .. } = SURFACE[place];
+                    let cell = process.map(|process| Cell { process, seconds: 900 });
+                    let (level, when) = (level.to_string(), When { ahead, cell });
+                    Job { run, product: SUBHOURLY, parameter, level, when, packing, line: Some(place) }
+                        .record(&grid, &fields)
+                })
+                .collect();
+            records.extend(made?);
+        }
+        Ok(records)
+    }
+
     fn put(&self, records: Vec<Record<'_>>, written: &mut Written) -> Result<(), String> {
         let Some(first) = records.first() else { return Ok(()) };
         let (mut bytes, mut inventory) = (Vec::new(), String::new());
         for (place, record) in records.iter().enumerate() {
             let job = &record.job;
             let (number, offset, date) = (place + 1, bytes.len(), job.run.strftime("%Y%m%d%H"));
-            inventory.push_str(&format!(
-                "{number}:{offset}:d={date}:{}:{}:{}:\n",
-                job.parameter,
-                job.level,
-                job.when.words()
-            ));
+            let when = if job.product == SUBHOURLY { job.when.minutes() } else { job.when.words() };
+            inventory
+                .push_str(&format!("{number}:{offset}:d={date}:{}:{}:{when}:\n", job.parameter, job.level));
             bytes.extend_from_slice(&record.bytes);
         }
         let path = self.folder.join(first.job.path());
@@ -217,7 +252,8 @@ struct Record<'a> {
 impl<'a> Job<'a> {
     fn path(&self) -> String {
         let (day, hour) = (self.run.strftime("%Y%m%d"), self.run.strftime("%H"));
-        format!("hrrr.{day}/conus/hrrr.t{hour}z.wrf{}f{:02}.grib2", self.product, self.when.ahead / 3600)
+        let lead = self.when.ahead.unsigned_abs().div_ceil(3600);
+        format!("hrrr.{day}/conus/hrrr.t{hour}z.wrf{}f{lead:02}.grib2", self.product)
     }
 
     fn record(self, grid: &Lambert, hour: &Hour) -> Result<Record<'a>, String> {
@@ -234,7 +270,15 @@ impl<'a> Job<'a> {
                 upper = vec![0.0; (grid.width * grid.height) as usize];
                 &upper
             }
-            Some(line) => hour.surface(line),
+            Some(line) => match self.when.cell {
+                // The world has the sum over an hour.
+                Some(Cell { process: 1, seconds }) => {
+                    let part = seconds as f32 / 3600.0;
+                    upper = hour.surface(line).iter().map(|value| value * part).collect();
+                    &upper
+                }
+                _ => hour.surface(line),
+            },
             None => {
                 upper = hour.level(self.parameter, level.low.unwrap_or_default());
                 &upper

@@ -80,7 +80,7 @@ const SIZE: [usize; 2] = [192, 192];
 fn grib_and_zarr_of_one_archive_are_equal() {
     let folder = tempfile::tempdir().unwrap();
     let from: Timestamp = "2020-05-20T00:00:00Z".parse().unwrap();
-    Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 2 }
+    Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 2, quarters: false }
         .write(&mut |_| true)
         .unwrap();
     let hrrr = Hrrr::open("hrrr", Arc::new(Folder::new(folder.path())), Domain::Conus).unwrap();

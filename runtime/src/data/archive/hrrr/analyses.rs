@@ -4,15 +4,16 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ndarray::parallel::prelude::*;
 use ndarray::{Array3, ArrayViewMut2, Axis};
 
-use super::catalogue::{Catalogue, Entry};
-use super::layout::{Days, FileOf, PRODUCTS, before};
+use super::catalogue::{Catalogue, Entry, HOUR};
+use super::layout::{Days, FileOf, PRODUCTS, Product};
+use super::sought::Sought;
 use crate::data::archive::{Archive, ArchiveField, Available, DataError, Request};
 use crate::data::files::{FileError, Files, Wanted};
-use crate::data::grib::product::Cell;
+use crate::data::grib::product::{Cell, duration};
 use crate::data::grib::words::{Level, When};
 use crate::data::grid::Grid;
 
@@ -54,9 +55,8 @@ impl Ask<'_> {
 impl Common {
     /// The layers of a field that are wanted at a time.
     fn asks(&self, wanted: &Request<'_>, time: Timestamp) -> Result<Vec<Ask<'_>>, DataError> {
-        let (entry, cell, lead) = self.catalogue.asked(&self.name, wanted.from, wanted.cell)?;
-        let run = before(time, lead)
-            .ok_or_else(|| DataError::Archive(format!("{time} is no time of the archive `{}`", self.name)))?;
+        let Sought { entry, cell, run, lead } =
+            self.catalogue.asked(&self.name, wanted.from, wanted.cell, time)?;
         let ask = |(product, level)| Ask { entry, cell, level, file: FileOf { run, product, lead }, time };
         Ok(entry.layers(wanted)?.into_iter().map(ask).collect())
     }
@@ -109,14 +109,35 @@ impl<A: Analyses> Archive for A {
     fn has(&self, time: Timestamp) -> bool {
         let Common { days, times, .. } = self.common();
         // What cannot be asked is not absent: reading it will say why.
-        let there = |product| days.has(&FileOf { run: time, product, lead: 0 }).unwrap_or(true);
-        times.contains(time) && PRODUCTS.into_iter().any(there)
+        let there = |file: FileOf| days.has(&file).unwrap_or(true);
+        times.contains(time)
+            && match time.as_second().rem_euclid(HOUR) {
+                0 => PRODUCTS.into_iter().any(|product| there(FileOf { run: time, product, lead: 0 })),
+                past => time
+                    .checked_sub(SignedDuration::from_secs(past))
+                    .is_ok_and(|run| there(FileOf { run, product: Product::Quarters, lead: 1 })),
+            }
     }
 
     fn absence(&self, wanted: &[Request<'_>], time: Timestamp) -> Option<String> {
-        let Common { catalogue, days, .. } = self.common();
+        let Common { name, catalogue, days, times, .. } = self.common();
+        if (time.as_second() - times.from.as_second()) % times.every != 0 {
+            let every = duration(times.every);
+            return Some(format!("the archive `{name}` has a time every {every}, and none at {time}"));
+        }
         let file = catalogue.absent(days, wanted, time)?;
         Some(format!("{} is not there", self.path(&file)))
+    }
+
+    fn suits(&self, wanted: &Request<'_>, every: i64) -> Result<(), DataError> {
+        let Common { name, catalogue, times, .. } = self.common();
+        if every % HOUR == 0 {
+            return Ok(());
+        }
+        // One time between the hours stands for all.
+        let between = times.from.checked_add(SignedDuration::from_secs(every % HOUR));
+        let between = between.map_err(|error| DataError::Archive(error.to_string()))?;
+        catalogue.asked(name, wanted.from, wanted.cell, between).map(|_| ())
     }
 
     /// A field that is only there over a period comes over the one it is kept with.

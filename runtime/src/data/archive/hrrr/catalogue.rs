@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use ndarray::ArrayViewMut2;
 
 use super::index::{Index, Record};
-use super::layout::{Days, FileOf, Product, before};
+use super::layout::{Product, QUARTER};
 use crate::data::archive::{ArchiveField, DataError, Request};
 use crate::data::grib::names;
 use crate::data::grib::product::{Cell, Code};
@@ -16,8 +15,7 @@ use crate::data::source::units::{ToSi, to_si};
 
 const PRESSURE: u8 = 100;
 const HYBRID: u8 = 105;
-/// The longest period in hours: beyond it not every run goes.
-const LONGEST: i64 = 18;
+pub(super) const HOUR: i64 = 3600;
 
 /// A field, and where its layers are.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,19 +36,25 @@ pub struct Entry {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
+    /// On the hour, instantaneous or over whole hours.
     entries: Vec<Entry>,
+    /// In wrfsubh: instantaneous between the hours, or over a part of one. A field has one for each of its periods.
+    pub(super) quarters: Vec<Entry>,
 }
 
 impl Catalogue {
     /// From inventories, each with the product it is of. Where two hold a field the first is asked for it.
     pub fn of(inventories: &[(Product, &Index)]) -> Catalogue {
-        let mut entries: Vec<Entry> = Vec::new();
+        let (mut entries, mut quarters): (Vec<Entry>, Vec<Entry>) = Default::default();
         let mut columns: BTreeMap<String, Entry> = BTreeMap::new();
         for (product, index) in inventories {
             for record in &index.records {
+                if let Some(entry) = quarter(record, *product) {
+                    add_quarter(&mut quarters, entry);
+                }
                 let (Some(level), Some(entry)) = (record.level, entry(record, *product)) else { continue };
                 let layer = level.high.is_none() && matches!(level.kind, PRESSURE | HYBRID);
-                if layer && *product != Product::Surface {
+                if layer && matches!(product, Product::Pressure | Product::Native) {
                     if entry.cell.is_none() {
                         add_layer(&mut columns, entry, level);
                     }
@@ -77,91 +81,44 @@ impl Catalogue {
             });
             entries.push(entry);
         }
-        Catalogue { entries }
+        Catalogue { entries, quarters }
     }
 
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The field of a name, over a period or not; the bounds of a layer may be either way round.
-    pub fn find(&self, from: &str, over: bool) -> Option<&Entry> {
-        let mut fitting = self.entries.iter().filter(|entry| entry.cell.is_some() == over);
-        let Some((parameter, level)) = from.split_once(':') else {
-            return fitting.find(|entry| entry.on_levels && entry.parameter == from);
-        };
-        let level = Level::read(level)?;
-        fitting.find(|entry| {
-            !entry.on_levels
-                && entry.parameter == parameter
-                && entry.layers.iter().any(|(_, held)| held.same(&level))
-        })
+    /// Whether it has anything between the hours.
+    pub fn has_quarters(&self) -> bool {
+        !self.quarters.is_empty()
     }
 
-    /// The field that a request is for, the period, and how many hours before its time the run began; `archive` is the
-    /// name in errors.
-    ///
-    /// # Errors
-    /// A period that no run has, a field that the archive lacks.
-    pub fn asked(
-        &self,
-        archive: &str,
-        from: &str,
-        cell: Option<&str>,
-    ) -> Result<(&Entry, Option<Cell>, u8), DataError> {
-        let cell = match cell {
-            None => None,
-            Some(text) => {
-                let cell = Cell::read(text).filter(|cell| cell.seconds > 0 && cell.seconds % 3600 == 0);
-                let cell = cell.filter(|cell| cell.seconds <= LONGEST * 3600);
-                Some(cell.ok_or_else(|| {
-                    DataError::Archive(format!(
-                        "`{from}`, {text}: of HRRR whole hours up to {LONGEST} are read; shorter periods lie in its wrfsubh files, which are not"
-                    ))
-                })?)
-            }
-        };
-        let entry = self.find(from, cell.is_some()).ok_or_else(|| {
-            let offered: Vec<String> =
-                self.fields().iter().map(|field| format!("`{}`", field.from)).collect();
-            DataError::UnknownField {
-                archive: archive.to_string(),
-                field: from.to_string(),
-                offered: offered.join(", "),
-            }
-        })?;
-        Ok((entry, cell, cell.map_or(entry.lead, |cell| (cell.seconds / 3600) as u8)))
+    /// The field of a name on the hour, over a period or not; the bounds of a layer may be either way round.
+    pub fn find(&self, from: &str, over: bool) -> Option<&Entry> {
+        let name = Name::read(from)?;
+        self.entries.iter().find(|entry| entry.cell.is_some() == over && entry.is(&name))
     }
 
     /// The period over which a field comes that nobody asked for over one: none, unless it is only there over one.
     pub fn period(&self, from: &str) -> Option<Cell> {
-        match self.find(from, false) {
-            Some(_) => None,
-            None => self.find(from, true).and_then(|entry| entry.cell),
+        if self.find(from, false).is_some() {
+            return None;
         }
+        self.periods(from).next()
     }
 
-    /// The first file that is not there of those that hold what is wanted at a time.
-    pub fn absent(&self, days: &Days, wanted: &[Request<'_>], time: Timestamp) -> Option<FileOf> {
-        wanted.iter().find_map(|request| {
-            let (entry, _, lead) = self.asked("", request.from, request.cell).ok()?;
-            let run = before(time, lead)?;
-            let layers = entry.layers.iter().enumerate();
-            let mut products: Vec<Product> = layers
-                .filter(|(place, _)| request.levels.is_none_or(|levels| levels.contains(place)))
-                .map(|(_, (product, _))| *product)
-                .collect();
-            products.sort_unstable();
-            products.dedup();
-            let file = |product: Product| FileOf { run, product, lead };
-            products.into_iter().map(file).find(|file| matches!(days.has(file), Ok(false)))
-        })
+    /// The periods over which a field comes, those of hours as the first inventory has them.
+    pub fn periods(&self, from: &str) -> impl Iterator<Item = Cell> {
+        let name = Name::read(from);
+        let all = self.entries.iter().chain(&self.quarters);
+        all.filter(move |entry| name.as_ref().is_some_and(|name| entry.is(name)))
+            .filter_map(|entry| entry.cell)
     }
 
     /// Every name once; layers under both orders of their bounds.
     pub fn fields(&self) -> Vec<ArchiveField> {
         let mut fields: Vec<ArchiveField> = Vec::new();
-        for entry in &self.entries {
+        for entry in self.entries.iter().chain(&self.quarters) {
             let mut names = vec![entry.from.clone()];
             if let [(_, level @ Level { high: Some(_), .. })] = entry.layers.as_slice() {
                 let both = [false, true].into_iter().filter_map(|turned| level.words(turned));
@@ -184,7 +141,31 @@ impl Catalogue {
     }
 }
 
+/// `PARAMETER:level`, or `PARAMETER` alone for what is on levels.
+pub(super) struct Name<'a> {
+    parameter: &'a str,
+    level: Option<Level>,
+}
+
+impl Name<'_> {
+    pub(super) fn read(from: &str) -> Option<Name<'_>> {
+        Some(match from.split_once(':') {
+            None => Name { parameter: from, level: None },
+            Some((parameter, level)) => Name { parameter, level: Some(Level::read(level)?) },
+        })
+    }
+}
+
 impl Entry {
+    /// Whether a name is its.
+    pub(super) fn is(&self, name: &Name<'_>) -> bool {
+        let placed = match &name.level {
+            None => self.on_levels,
+            Some(level) => !self.on_levels && self.layers.iter().any(|(_, held)| held.same(level)),
+        };
+        placed && self.parameter == name.parameter
+    }
+
     /// The layers that a request is for.
     ///
     /// # Errors
@@ -259,14 +240,27 @@ fn entry(record: &Record, product: Product) -> Option<Entry> {
     let when = record.when?;
     // What is over no time at all is a placeholder of the first hour.
     let cell = when.cell;
-    if cell.is_some_and(|cell| cell.seconds <= 0 || cell.seconds % 3600 != 0) {
+    if cell.is_some_and(|cell| cell.seconds <= 0 || cell.seconds % HOUR != 0) {
         return None;
     }
     let blank = blank_at_start(&record.parameter, &record.level_words);
-    let lead = u8::from(blank);
-    if cell.is_none() && when.ahead != i64::from(lead) * 3600 {
+    // What only wrfsubh has is on the hour the end of its hour before.
+    let lead = u8::from(blank || product == Product::Quarters);
+    if cell.is_none() && when.ahead != i64::from(lead) * HOUR {
         return None;
     }
+    made(record, product, cell, lead)
+}
+
+/// A record of wrfsubh: at a quarter of its hour, or over a part of it that ends there.
+fn quarter(record: &Record, product: Product) -> Option<Entry> {
+    let when = record.when.filter(|_| product == Product::Quarters)?;
+    let within = when.ahead % QUARTER == 0 && (QUARTER..=HOUR).contains(&when.ahead);
+    let part = when.cell.is_none_or(|cell| (1..HOUR).contains(&cell.seconds));
+    if within && part { made(record, product, when.cell, 1) } else { None }
+}
+
+fn made(record: &Record, product: Product, cell: Option<Cell>, lead: u8) -> Option<Entry> {
     let units = record.codes.iter().find_map(|code| names::look_up(*code, super::NCEP))?.units;
     let (units, to) = in_si(units);
     Some(Entry {
@@ -280,6 +274,21 @@ fn entry(record: &Record, product: Product) -> Option<Entry> {
         layers: vec![(product, record.level?)],
         on_levels: false,
     })
+}
+
+fn add_quarter(quarters: &mut Vec<Entry>, entry: Entry) {
+    let same = |known: &&mut Entry| {
+        let level = |known: &Entry| known.layers.first().map(|(_, level)| *level);
+        let one_level = match (level(known), level(&entry)) {
+            (Some(one), Some(other)) => one.same(&other),
+            _ => false,
+        };
+        one_level && known.parameter == entry.parameter && known.cell == entry.cell
+    };
+    match quarters.iter_mut().find(same) {
+        Some(known) => known.answer_to(&entry.codes),
+        None => quarters.push(entry),
+    }
 }
 
 fn add_layer(columns: &mut BTreeMap<String, Entry>, entry: Entry, level: Level) {

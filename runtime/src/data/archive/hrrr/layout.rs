@@ -28,9 +28,15 @@ pub enum Product {
     Pressure,
     /// On the model's own levels.
     Native,
+    /// Near the ground, of whole columns and averaged, at each quarter of the hour that ends with the lead.
+    Quarters,
 }
 
+/// Those that hold analyses.
 pub const PRODUCTS: [Product; 3] = [Product::Surface, Product::Pressure, Product::Native];
+
+/// Seconds between two times of wrfsubh.
+pub const QUARTER: i64 = 900;
 
 /// Hours before the newest analysis in which a file is looked for that its run may not have yet.
 const RECENT: u8 = 24;
@@ -85,6 +91,7 @@ impl Product {
             Product::Surface => "sfc",
             Product::Pressure => "prs",
             Product::Native => "nat",
+            Product::Quarters => "subh",
         }
     }
 }
@@ -106,8 +113,10 @@ impl FileOf {
         }
         let date = Date::strptime("hrrr.%Y%m%d", day).ok()?;
         let (hour, rest) = file.strip_prefix("hrrr.t")?.split_once("z.wrf")?;
-        let product = PRODUCTS.into_iter().find(|product| rest.starts_with(product.name()))?;
-        let lead = rest[3..].strip_prefix('f')?.strip_suffix(domain.ending())?;
+        let mut products = PRODUCTS.into_iter().chain([Product::Quarters]);
+        let (product, rest) =
+            products.find_map(|product| Some((product, rest.strip_prefix(product.name())?)))?;
+        let lead = rest.strip_prefix('f')?.strip_suffix(domain.ending())?;
         let digits = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten();
         let hour = digits(hour).filter(|hour| *hour < 24)?;
         let run = start(date)?.checked_add(i64::from(hour).hours()).ok()?;
@@ -185,8 +194,8 @@ impl Days {
     }
 
     /// The files whose inventories tell what the archive holds from `from` to `to`, the first sound one of each list: those
-    /// of the newest hours, for fields come in the course of the years, then those of the first, for some go. Of the newest
-    /// run not every file need be there yet.
+    /// of the newest hours, for fields come in the course of the years, then those of the first, for some go; last those of
+    /// the quarters of an hour. Of the newest run not every file need be there yet.
     ///
     /// # Errors
     /// The place cannot be asked.
@@ -194,13 +203,15 @@ impl Days {
         let recent: Vec<Timestamp> = (0..=RECENT).filter_map(|hours| before(to, hours)).collect();
         // Of an archive that begins with an hour the run before it is seldom there.
         let first: Vec<Timestamp> = [before(from, 1), Some(from)].into_iter().flatten().collect();
-        let mut lists = Vec::new();
+        let (mut lists, mut quarters) = (Vec::new(), Vec::new());
         for (analysed, forecast) in [(&recent[..], &recent[..]), (&[from][..], &first[..])] {
             for product in PRODUCTS {
                 lists.push(self.there(analysed, product, 0)?);
             }
             lists.push(self.there(forecast, Product::Surface, 1)?);
+            quarters.push(self.there(forecast, Product::Quarters, 1)?);
         }
+        lists.extend(quarters);
         Ok(lists)
     }
 
@@ -242,7 +253,8 @@ impl Days {
     ) -> Result<Option<Timestamp>, FileError> {
         for day in days {
             let files = self.of(*day)?;
-            let chosen = choose(&mut files.iter().filter(|file| file.lead == 0).map(|file| file.run));
+            let analysis = |file: &&FileOf| file.lead == 0 && PRODUCTS.contains(&file.product);
+            let chosen = choose(&mut files.iter().filter(analysis).map(|file| file.run));
             if chosen.is_some() {
                 return Ok(chosen);
             }
@@ -277,11 +289,18 @@ mod tests {
         assert_eq!(FileOf::read(path, Domain::Conus), Some(file));
         let alaska = "hrrr.20200520/alaska/hrrr.t03z.wrfprsf01.ak.grib2";
         assert_eq!(FileOf::read(alaska, Domain::Alaska), Some(file));
+        let quarters = FileOf { product: Product::Quarters, ..file };
+        for (domain, path) in [
+            (Domain::Conus, "hrrr.20200520/conus/hrrr.t03z.wrfsubhf01.grib2"),
+            (Domain::Alaska, "hrrr.20200520/alaska/hrrr.t03z.wrfsubhf01.ak.grib2"),
+        ] {
+            assert_eq!((quarters.path(domain).as_str(), FileOf::read(path, domain)), (path, Some(quarters)));
+        }
         for other in [
             "hrrr.20200520/conus/hrrr.t03z.wrfprsf01.grib2.idx",
             "hrrr.20200520/conus/hrrr.t24z.wrfprsf01.grib2",
             "hrrr.20201320/conus/hrrr.t03z.wrfprsf01.grib2",
-            "hrrr.20200520/conus/hrrr.t03z.wrfsubhf01.grib2",
+            "hrrr.20200520/conus/hrrr.t03z.wrfsubhf0015.grib2",
             "hrrr.20200520/conus/hrrr.t03z.wrfp\u{e9}f01.grib2",
             "hrrr.20200520/alaska/hrrr.t03z.wrfprsf01.grib2",
             "hrrr.20200520/hrrr.t03z.wrfprsf01.grib2",

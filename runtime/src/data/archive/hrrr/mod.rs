@@ -3,7 +3,8 @@
 //! - An instantaneous field is that of the analysis (f00) of its hour. What is over a period does not exist there: f00
 //!   carries placeholders, so `max over 1 h` is read from the run an hour before (f01), `sum over 3 h` from f03 of the
 //!   run three hours before. Some instantaneous fields are placeholders in f00 too ([`catalogue::blank_at_start`]), and
-//!   come from f01 likewise.
+//!   come from f01 likewise. Where wrfsubh files lie beside the others there are times between the hours, which are of the
+//!   run of their own hour, and periods of a part of an hour ([`sought`]).
 //! - Which file of a run holds a field is what the inventories of the newest hour say, and those of the first hour of what
 //!   has gone since; wrfsfc goes before wrfprs before wrfnat. `PARAMETER` alone is the field on the pressure levels of wrfprs (Pa) and, after those, on the model's own
 //!   of wrfnat (by their numbers).
@@ -16,12 +17,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::{SignedDuration, Timestamp};
 use ndarray::ArrayViewMut2;
 
 use self::analyses::{Analyses, Ask, Common, unread};
 use self::catalogue::Catalogue;
 use self::index::{Index, Record};
-use self::layout::{Days, Domain, FileOf, Product};
+use self::layout::{Days, Domain, FileOf, Product, QUARTER};
 use super::{Available, DataError};
 use crate::data::files::{FileError, Files, Wanted};
 use crate::data::grib::words::Level;
@@ -33,6 +35,7 @@ pub mod catalogue;
 pub mod index;
 pub mod layout;
 mod shape;
+pub mod sought;
 #[cfg(test)]
 mod tests;
 
@@ -114,7 +117,10 @@ impl Hrrr {
         })?)?;
         // Where the records of the first hour lie depends on every packed byte.
         let identity = format!("hrrr {MEANING} {} since {from} {digest}", domain.name());
-        let times = Available { from, to, every: 3600 };
+        let times = match catalogue.has_quarters() {
+            false => Available { from, to, every: 3600 },
+            true => Available { from, to: last_quarter(&days, to).map_err(unread)?, every: QUARTER },
+        };
         let common = Common { name: name.to_string(), files, days, catalogue, times, grid, identity };
         Ok(Hrrr { common, domain, shape, indexes: Mutex::default() })
     }
@@ -297,6 +303,13 @@ impl Analyses for Hrrr {
             Err(trouble) => Err(trouble.error()),
         }
     }
+}
+
+/// The last time of an archive whose newest analysis is of `hour`: its run may go on beyond.
+fn last_quarter(days: &Days, hour: Timestamp) -> Result<Timestamp, FileError> {
+    let goes_on = days.has(&FileOf { run: hour, product: Product::Quarters, lead: 1 })?;
+    let last = hour.checked_add(SignedDuration::from_secs(3 * QUARTER)).ok().filter(|_| goes_on);
+    Ok(last.unwrap_or(hour))
 }
 
 /// The first of these files whose inventory is sound; nothing if there are none.

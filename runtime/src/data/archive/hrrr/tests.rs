@@ -10,12 +10,17 @@ use crate::data::synthesize::{Extent, Order};
 
 mod domains;
 mod looks;
+mod quarters;
 
 /// An archive of some hours from 2020-05-20T00Z on the tile.
 fn made(hours: u32) -> tempfile::TempDir {
+    made_with(hours, false)
+}
+
+fn made_with(hours: u32, quarters: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let from = time("2020-05-20T00:00:00Z");
-    let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours };
+    let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours, quarters };
     order.write(&mut |_| true).unwrap();
     folder
 }
@@ -84,7 +89,7 @@ impl Files for Meddled {
         }
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
+    fn list(&self, folder: &str) -> Result<Vec<(String, Option<u64>)>, FileError> {
         self.folder.list(folder)
     }
 
@@ -199,6 +204,7 @@ fn later_hours_change_no_identity_and_other_archives_have_another() {
         extent: Extent::Tile,
         from: time(from),
         hours,
+        quarters: false,
     };
     order(1, "2020-05-20T03:00:00Z").write(&mut |_| true).unwrap();
     let archive = opened(&folder);

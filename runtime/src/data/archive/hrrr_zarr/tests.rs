@@ -162,6 +162,18 @@ fn what_is_absent_is_named() {
     let longer = Request { cell: Some("max over 3 h"), ..instant(ROTATION) };
     let error = archive.fetch(&longer, time("2020-05-20T02:00:00Z")).unwrap_err().to_string();
     assert!(error.contains("20200519_23z_fcst.zarr") && error.contains("no such array"), "{error}");
+    // There are no quarters of an hour.
+    let quarter = time("2020-05-20T00:15:00Z");
+    let part = Request { cell: Some("max over 15 min"), ..instant(ROTATION) };
+    for error in [
+        archive.read(T2M, quarter).unwrap_err(),
+        archive.suits(&instant(T2M), 900).unwrap_err(),
+        archive.fetch(&part, time("2020-05-20T00:00:00Z")).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        assert!(error.contains("whole hours") && error.contains("wrfsubh"), "{error}");
+    }
+    assert!(archive.absence(&[instant(T2M)], quarter).unwrap().contains("a time every 1 h"));
 }
 
 #[test]

@@ -127,8 +127,10 @@ fn lambert(grid: &Lambert) -> Vec<u8> {
 fn product(about: &About) -> Result<Vec<u8>, String> {
     let When { ahead, cell } = about.when;
     let start = ahead - cell.map_or(0, |cell| cell.seconds);
-    if start % 3600 != 0 || ahead % 3600 != 0 || start < 0 {
-        return Err(format!("{} is no whole number of hours", about.when.words()));
+    // Code table 4.4.
+    let (unit, one) = if start % 3600 == 0 && ahead % 3600 == 0 { (1, 3600) } else { (0, 60) };
+    if start % one != 0 || ahead % one != 0 || start < 0 {
+        return Err(format!("{} is no whole number of minutes", about.when.words()));
     }
     let template: u16 = if cell.is_some() { 8 } else { 0 };
     let mut body = vec![0, 0];
@@ -142,9 +144,9 @@ fn product(about: &About) -> Result<Vec<u8>, String> {
         0,
         0,
         0,
-        1,
+        unit,
     ]);
-    body.extend(((start / 3600) as u32).to_be_bytes());
+    body.extend(((start / one) as u32).to_be_bytes());
     let (low, high) = about.level.surfaces();
     let (first, second) = match high {
         Some(high) if about.reversed => (high, Some(low)),
@@ -159,8 +161,8 @@ fn product(about: &About) -> Result<Vec<u8>, String> {
     }
     if let Some(Cell { process, seconds }) = cell {
         body.extend(date(later(about.run, ahead)?));
-        body.extend([1, 0, 0, 0, 0, process, 2, 1]);
-        body.extend(((seconds / 3600) as u32).to_be_bytes());
+        body.extend([1, 0, 0, 0, 0, process, 2, unit]);
+        body.extend(((seconds / one) as u32).to_be_bytes());
         body.extend([255, 0, 0, 0, 0]);
     }
     Ok(body)
@@ -252,6 +254,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn quarters_of_an_hour_are_counted_in_minutes() {
+        for (when, valid) in
+            [("15 min fcst", "23:15"), ("15-30 min max fcst", "23:30"), ("40-45 min ave fcst", "23:45")]
+        {
+            let about = about("2000-0 m above ground", when);
+            let bytes = message(&about, &grid(), Packing::Simple { binary: 0 }, &[7.0; 2000]).unwrap();
+            let grib = Grib::of_bytes("made".as_ref(), bytes, 0).unwrap();
+            let product = &grib.fields()[0].product;
+            assert_eq!(When::of(product), Some(about.when));
+            assert_eq!(product.valid.unwrap().to_string(), format!("2020-05-19T{valid}:00Z"));
+        }
+        let odd = About { when: When { ahead: 70, cell: None }, ..about("surface", "anl") };
+        assert!(message(&odd, &grid(), Packing::Simple { binary: 0 }, &[7.0; 2000]).is_err());
     }
 
     #[test]

@@ -80,6 +80,21 @@ fn alaska_is_an_archive_of_its_own() {
     assert_ne!(alaska.identity(), conus.identity());
 }
 
+#[test]
+fn alaska_has_quarters_of_its_own() {
+    let folder = made_with(1, true);
+    for product in ["sfcf00", "subhf01"] {
+        let path = |domain: &str, end: &str| format!("hrrr.20200520/{domain}/hrrr.t00z.wrf{product}{end}");
+        rewritten(&folder, &path("conus", ".grib2"), &path("alaska", ".ak.grib2"), stereographic);
+    }
+    let files: Arc<dyn Files> = Arc::new(Folder::new(folder.path()));
+    let alaska = Hrrr::open("alaska", files, Domain::Alaska).unwrap();
+    assert_eq!((alaska.times().every, alaska.times().to), (900, time("2020-05-20T00:45:00Z")));
+    let quarter = time("2020-05-20T00:30:00Z");
+    assert_eq!(alaska.read(T2M, quarter).unwrap(), opened(&folder).read(T2M, quarter).unwrap());
+    assert!(alaska.records(&[instant(T2M)], quarter).unwrap()[0].path.ends_with("wrfsubhf01.ak.grib2"));
+}
+
 /// Fields on the model's own levels, numbered from the ground; what is on pressure levels too is told apart by its level.
 #[test]
 fn native_levels_are_read_by_their_numbers() {

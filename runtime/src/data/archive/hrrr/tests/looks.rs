@@ -123,7 +123,7 @@ impl Files for Silent {
         }
     }
 
-    fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, FileError> {
+    fn list(&self, folder: &str) -> Result<Vec<(String, Option<u64>)>, FileError> {
         self.folder.list(folder)
     }
 

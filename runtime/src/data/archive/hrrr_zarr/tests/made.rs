@@ -26,7 +26,8 @@ pub fn noaa() -> (Arc<TempDir>, Hrrr) {
     let folder = MADE.get(|| {
         let folder = tempfile::tempdir().unwrap();
         let from = time("2020-05-20T00:00:00Z");
-        let order = Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 4 };
+        let order =
+            Order { folder: folder.path().into(), extent: Extent::Tile, from, hours: 4, quarters: false };
         order.write(&mut |_| true).unwrap();
         folder
     });
