@@ -41,10 +41,6 @@ pub fn write_by(ways: &Path, path: &Path, parts: &[Vec<u8>]) -> io::Result<()> {
         fs::create_dir_all(parent(path))?;
         let mut temporary = way(ways)?;
         parts.iter().try_for_each(|part| temporary.write_all(part))?;
-        temporary.as_file().sync_all()?;
-        // Nobody reads it soon: the system's memory stays for other files.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::fs::fadvise(temporary.as_file(), 0, None, rustix::fs::Advice::DontNeed);
         landed(temporary, path)
     })
 }
@@ -79,6 +75,9 @@ fn way(ways: &Path) -> io::Result<NamedTempFile> {
 
 fn landed(temporary: NamedTempFile, path: &Path) -> io::Result<()> {
     temporary.as_file().sync_all()?;
+    // Nobody reads it soon: the system's memory stays for other files.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(temporary.as_file(), 0, None, rustix::fs::Advice::DontNeed);
     temporary.persist(path).map_err(|error| error.error)?;
     sync_folder(parent(path))
 }
