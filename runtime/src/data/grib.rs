@@ -25,6 +25,7 @@
 //!
 //! Source: WMO Manual on Codes, FM 92 GRIB edition 2, sections 0 to 8 and templates 3.x, 4.x, 5.x.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
@@ -229,7 +230,14 @@ impl Grib {
     ///
     /// # Errors
     /// Those of [`Grib::image`]; a plane of another shape.
-    pub fn image_into(&self, field: &Field, plane: ArrayViewMut2<'_, f32>) -> Result<(), GribError> {
+    pub fn image_into(&self, field: &Field, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), GribError> {
+        let one_each = matches!(field.bitmap, Bitmap::None) && field.packing.values == field.grid.points;
+        if let Some(mut rows) = field.grid.rows(plane.view_mut()).filter(|_| one_each) {
+            let fail = |problem| self.fail(field, problem);
+            field.fits::<f32>().map_err(fail)?;
+            let data = self.read(field, &field.data)?;
+            return packing::unpack_by(&field.packing, &data, &mut |part| rows.take(part)).map_err(fail);
+        }
         let values = self.values(field)?;
         field.grid.turn(values, plane).map_err(|what| self.fail(field, Problem::Unsupported(what)))
     }
@@ -239,7 +247,7 @@ impl Grib {
     }
 
     /// Opening the file anew for each read costs microseconds and lets many threads read at once.
-    fn read(&self, field: &Field, range: &Range<u64>) -> Result<Vec<u8>, GribError> {
+    fn read(&self, field: &Field, range: &Range<u64>) -> Result<Cow<'_, [u8]>, GribError> {
         let disk = || -> std::io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
             file.seek(SeekFrom::Start(range.start))?;
@@ -248,12 +256,14 @@ impl Grib {
             Ok(bytes)
         };
         let bytes = match &self.source {
-            Source::Disk => disk().map_err(|error| error.to_string()),
+            Source::Disk => disk().map(Cow::from).map_err(|error| error.to_string()),
             Source::Memory(bytes) => bytes
                 .get(range.start as usize..range.end as usize)
-                .map(<[u8]>::to_vec)
+                .map(Cow::from)
                 .ok_or_else(|| "its bytes are not at hand".to_string()),
-            Source::Elsewhere(files, path) => files.read(path, range.clone()).map_err(|error| error.reason),
+            Source::Elsewhere(files, path) => {
+                files.read(path, range.clone()).map(Cow::from).map_err(|error| error.reason)
+            }
         };
         bytes.map_err(|reason| self.fail(field, Problem::Read(reason)))
     }

@@ -77,9 +77,13 @@ impl Files for Folder {
                 return Err(std::io::Error::other(wanted));
             }
             file.seek(SeekFrom::Start(range.start))?;
-            let mut bytes = vec![0; (range.end - range.start) as usize];
-            file.read_exact(&mut bytes)?;
-            Ok(bytes)
+            let wanted = range.end - range.start;
+            let mut bytes = Vec::with_capacity(wanted as usize);
+            // It may be cut short while it is read.
+            match file.take(wanted).read_to_end(&mut bytes)? as u64 == wanted {
+                true => Ok(bytes),
+                false => Err(ErrorKind::UnexpectedEof.into()),
+            }
         };
         read().map_err(|error| self.error(path, &error))
     }

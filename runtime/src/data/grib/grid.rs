@@ -201,6 +201,17 @@ impl Grid {
         format!("{name} (template 3.{})", self.template)
     }
 
+    /// A plane of (height, width) that takes the values as the file has them, row by row from one side to the other; nothing where
+    /// the file has another order or the plane another shape, which [`Self::turn`] is for.
+    pub(super) fn rows<'a>(&self, mut plane: ArrayViewMut2<'a, f32>) -> Option<Rows<'a>> {
+        let ((columns, rows), scanning) = self.shape.zip(self.scanning)?;
+        let plain = scanning & 0xb0 == 0 && plane.dim() == (rows, columns) && plane.is_standard_layout();
+        if scanning & 0x40 != 0 {
+            plane.invert_axis(Axis(0));
+        }
+        plain.then_some(Rows { plane, taken: 0 })
+    }
+
     /// Values in the file's order, put into (height, width) with row 0 in the north and columns eastward.
     ///
     /// # Errors
@@ -239,6 +250,28 @@ impl Grid {
             }
         }
         Ok(())
+    }
+}
+
+/// A plane that is filled with the values of a file in turn.
+#[derive(Debug)]
+pub(super) struct Rows<'a> {
+    plane: ArrayViewMut2<'a, f32>,
+    taken: usize,
+}
+
+impl Rows<'_> {
+    /// Takes the next values; those beyond the plane are lost.
+    pub(super) fn take(&mut self, mut values: &[f32]) {
+        let columns = self.plane.ncols();
+        while !values.is_empty() && self.taken < self.plane.len() {
+            let mut row = self.plane.row_mut(self.taken / columns);
+            let Some(room) = row.as_slice_mut().map(|row| &mut row[self.taken % columns..]) else { return };
+            let (now, later) = values.split_at(room.len().min(values.len()));
+            room[..now.len()].copy_from_slice(now);
+            self.taken += now.len();
+            values = later;
+        }
     }
 }
 

@@ -45,21 +45,42 @@ pub fn bits(bytes: &[u8], position: usize, count: u32) -> u32 {
     if count == 0 { 0 } else { (word << (position % 8) >> (64 - count)) as u32 }
 }
 
+/// Bits of a number of which four, and the rest of a byte before them, come with eight bytes.
+const NARROW: usize = 14;
+
 /// [`bits`] one after another.
-#[multiversion(targets("x86_64+bmi2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl+bmi2", "x86_64+avx2+bmi2"))]
 pub fn all_bits(bytes: &[u8], position: usize, count: u32, out: &mut [u32]) {
-    if count == 0 {
-        return out.fill(0);
-    }
+    let width = count as usize;
     let rest = bytes.get(position / 8..).unwrap_or(&[]);
-    let mut at = position % 8;
-    for place in out {
-        *place = match rest.get(at / 8..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(eight) => (u64::from_be_bytes(*eight) << (at % 8) >> (64 - count)) as u32,
-            None => bits(rest, at, count),
-        };
-        at += count as usize;
+    let at = position % 8;
+    let done = if (1..=NARROW).contains(&width) { narrow(rest, at, width, out) } else { 0 };
+    for (number, place) in out.iter_mut().enumerate().skip(done) {
+        *place = bits(rest, at + number * width, count);
     }
+}
+
+/// The first of so many numbers, eight by eight (they fill whole bytes) as long as there are bytes to spare; how many.
+#[inline(always)]
+fn narrow(bytes: &[u8], at: usize, width: usize, out: &mut [u32]) -> usize {
+    let halves = [at, at + 4 * width].map(|bit| ((bit / 8) & 7, bit as u64 % 8));
+    // By how many bits a number lies behind the first of its half, and beyond which bits there is none of it.
+    let behind: [u64; 8] = std::array::from_fn(|number| (number % 4 * width) as u64 & 63);
+    let beyond = (64 - width) as u64 & 63;
+    let mut done = 0;
+    for eight in out.as_chunks_mut::<8>().0 {
+        let Some(near) = bytes.get(done / 8 * width..).and_then(|rest| rest.first_chunk::<16>()) else {
+            break;
+        };
+        let [first, second] = halves.map(|(byte, bit)| {
+            let word: [u8; 8] = std::array::from_fn(|place| near[byte + place]);
+            u64::from_be_bytes(word) << bit
+        });
+        let words = [first, first, first, first, second, second, second, second];
+        *eight = std::array::from_fn(|number| (words[number] << behind[number] >> beyond) as u32);
+        done += 8;
+    }
+    done
 }
 
 #[cfg(test)]
@@ -79,7 +100,7 @@ mod tests {
 
     #[test]
     fn bit_fields_at_any_place() {
-        let bytes: Vec<u8> = (0..23).map(|index: u8| index.wrapping_mul(151).wrapping_add(7)).collect();
+        let bytes: Vec<u8> = (0..61).map(|index: u8| index.wrapping_mul(151).wrapping_add(7)).collect();
         let slow = |position: usize, count: u32| {
             (position..position + count as usize)
                 .fold(0u64, |sum, bit| sum << 1 | u64::from(bytes[bit / 8] >> (7 - bit % 8) & 1))
@@ -94,7 +115,7 @@ mod tests {
             }
             for count in 0..=32 {
                 let there = (bytes.len() * 8 - position) / (count as usize).max(1);
-                let mut all = vec![1; there.min(9)];
+                let mut all = vec![1; there.min(35)];
                 all_bits(&bytes, position, count, &mut all);
                 let one = |index: usize| slow(position + index * count as usize, count);
                 assert!(all.iter().enumerate().all(|(index, value)| u64::from(*value) == one(index)));

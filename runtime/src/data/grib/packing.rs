@@ -13,6 +13,7 @@ use bitvec::view::BitView;
 use gribberish::templates::data_representation::{
     CCSDSDataRepresentationTemplate, DataRepresentationTemplate,
 };
+use multiversion::multiversion;
 use serde::Serialize;
 
 use super::complex::{self, Groups};
@@ -119,7 +120,7 @@ impl Packing {
 
 /// Y = (R + X·2^E)·10^-D, in double precision whatever is kept of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scale {
+pub struct Scale {
     reference: f64,
     binary: f64,
     decimal: f64,
@@ -137,6 +138,8 @@ pub trait Number: Copy + Send + Sync {
     const MISSING: Self;
     /// The nearest to a value.
     fn rounded(value: f64) -> Self;
+    /// Whole numbers brought to scale.
+    fn scaled(scale: Scale, whole: &[i64], values: &mut [Self]);
 }
 
 impl Number for f64 {
@@ -144,6 +147,10 @@ impl Number for f64 {
     #[inline(always)]
     fn rounded(value: f64) -> f64 {
         value
+    }
+
+    fn scaled(scale: Scale, whole: &[i64], values: &mut [f64]) {
+        values.iter_mut().zip(whole).for_each(|(value, whole)| *value = scale.of(*whole as f64));
     }
 }
 
@@ -153,28 +160,57 @@ impl Number for f32 {
     fn rounded(value: f64) -> f32 {
         value as f32
     }
+
+    fn scaled(scale: Scale, whole: &[i64], values: &mut [f32]) {
+        single(scale, whole, values);
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2"))]
+fn single(scale: Scale, whole: &[i64], values: &mut [f32]) {
+    values.iter_mut().zip(whole).for_each(|(value, whole)| *value = scale.of(*whole as f64));
 }
 
 /// The values of the data section (without its 5 bytes of header): exactly `packing.values` of them, missing
 /// ones (complex packing has its own marks) as NaN.
 pub(super) fn unpack<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
+    let mut values = Vec::new();
+    unpack_by(packing, data, &mut |part| {
+        if values.is_empty() {
+            values.reserve_exact(packing.values as usize);
+        }
+        values.extend_from_slice(part);
+    })?;
+    Ok(values)
+}
+
+/// The same, part by part: `give` has them in turn, and none if the data contradict their description.
+pub(super) fn unpack_by<N: Number>(
+    packing: &Packing,
+    data: &[u8],
+    give: &mut dyn FnMut(&[N]),
+) -> Result<(), Problem> {
     let count = packing.values as usize;
-    if let Some(value) = packing.constant() {
-        return Ok(vec![N::rounded(value); count]);
-    }
-    let values = match packing.template {
-        0 => simple(packing, data)?,
-        2 | 3 => complex::unpack(&Groups::read(&packing.section, packing.values)?, packing.scale(), data)?,
-        4 => floats(packing, data)?,
-        40 => guarded("JPEG 2000", || jpeg2000(packing, data))?,
-        41 => guarded("PNG", || png(packing, data))?,
-        42 => guarded("CCSDS", || ccsds(packing, data))?,
+    let values = match (packing.constant(), packing.template) {
+        (Some(value), _) => vec![N::rounded(value); count],
+        (None, 0) => simple(packing, data)?,
+        (None, 2 | 3) => {
+            let groups = Groups::read(&packing.section, packing.values)?;
+            return complex::unpack(&groups, packing.scale(), data, give);
+        }
+        (None, 4) => floats(packing, data)?,
+        (None, 40) => guarded("JPEG 2000", || jpeg2000(packing, data))?,
+        (None, 41) => guarded("PNG", || png(packing, data))?,
+        (None, 42) => guarded("CCSDS", || ccsds(packing, data))?,
         _ => return Err(Problem::Unsupported(format!("packing {}", packing.name()))),
     };
     match values.len() == count {
-        true => Ok(values),
-        false => Err(Problem::Damaged(format!("{} values where {count} are announced", values.len()))),
+        true => give(&values),
+        false => {
+            return Err(Problem::Damaged(format!("{} values where {count} are announced", values.len())));
+        }
     }
+    Ok(())
 }
 
 /// Spreads values over the grid: a set bit takes the next value, an unset one is missing (NaN).
