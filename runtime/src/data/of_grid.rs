@@ -3,6 +3,7 @@
 //! `grid:rotation_sine`.
 
 use ndarray::{Array3, Axis};
+use rayon::prelude::*;
 
 use super::grid::Grid;
 use super::synthetic::arithmetic::{cos, sin};
@@ -22,7 +23,12 @@ pub fn units(from: &str) -> Option<&'static str> {
 pub fn values(from: &str, grid: &Grid) -> Option<Array3<f32>> {
     let (rows, columns) = grid.latitude.dim();
     let turned = |of: fn(f64) -> f64| {
-        Array3::from_shape_fn((1, rows, columns), |(_, row, column)| of(grid.convergence(row, column)) as f32)
+        let mut values = Array3::zeros((1, rows, columns));
+        values.axis_iter_mut(Axis(1)).into_par_iter().enumerate().for_each(|(row, mut line)| {
+            let turned = |column| of(grid.convergence(row, column)) as f32;
+            line.iter_mut().enumerate().for_each(|(column, value)| *value = turned(column));
+        });
+        values
     };
     match from {
         "grid:latitude" => {

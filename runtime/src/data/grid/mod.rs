@@ -9,7 +9,7 @@ use aurora_compiler::plan::data::{GridPlan, Projection};
 use ndarray::Array2;
 
 use super::archive::DataError;
-use projection::{convergence, geographic, planar, scale};
+use projection::{Inverse, convergence, geographic, planar, scale};
 
 /// Radius of the sphere in metres.
 pub const EARTH_RADIUS: f64 = 6_371_229.0;
@@ -61,10 +61,11 @@ impl Grid {
         };
         let (mut latitude, mut longitude) = (Array2::zeros(shape), Array2::zeros(shape));
         // By one thread: grids are made while a recipe is compiled, before it is known how many threads there shall be.
+        let inverse = Inverse::new(&plan.projection);
         for row in 0..plan.height {
             for column in 0..plan.width {
                 let (x, y) = grid.position(row, column);
-                let (north, east) = geographic(&plan.projection, x, y);
+                let (north, east) = inverse.geographic(x, y);
                 latitude[(row, column)] = north;
                 longitude[(row, column)] = east;
             }

@@ -36,28 +36,58 @@ pub(super) fn planar(projection: &Projection, north: f64, east: f64) -> (f64, f6
 
 /// (latitude, longitude in 0..360) in degrees of a point of the projection plane.
 pub(super) fn geographic(projection: &Projection, x: f64, y: f64) -> (f64, f64) {
-    let (north, east) = match *projection {
-        Projection::Lambert { latitude, longitude } => {
-            let centre = latitude.to_radians();
-            let n = sin(centre);
-            let cone = EARTH_RADIUS * cos(centre) / n;
-            let distance = (x * x + (cone - y) * (cone - y)).sqrt() * n.signum();
-            let tangent = half_tangent(latitude) * exp(ln(cone / distance) / n);
-            (2.0 * atan(tangent) - FRAC_PI_2, longitude + (atan(x / (cone - y)) / n).to_degrees())
+    Inverse::new(projection).geographic(x, y)
+}
+
+/// From the projection plane to the sphere, with all that is the same at every point computed once.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Inverse {
+    Lambert { longitude: f64, n: f64, cone: f64, tangent: f64 },
+    Mercator { longitude: f64, true_radius: f64, tangent: f64 },
+    Stereographic { longitude: f64, scale: f64 },
+    LatLon,
+}
+
+impl Inverse {
+    pub(super) fn new(projection: &Projection) -> Self {
+        match *projection {
+            Projection::Lambert { latitude, longitude } => {
+                let n = sin(latitude.to_radians());
+                let cone = EARTH_RADIUS * cos(latitude.to_radians()) / n;
+                Self::Lambert { longitude, n, cone, tangent: half_tangent(latitude) }
+            }
+            Projection::Mercator { latitude, longitude } => {
+                let true_radius = EARTH_RADIUS * cos(latitude.to_radians());
+                Self::Mercator { longitude, true_radius, tangent: half_tangent(latitude) }
+            }
+            Projection::Stereographic { latitude, longitude } => {
+                let scale = EARTH_RADIUS * (1.0 + sin(latitude.to_radians()));
+                Self::Stereographic { longitude, scale }
+            }
+            Projection::LatLon { .. } => Self::LatLon,
         }
-        Projection::Mercator { latitude, longitude } => {
-            let true_radius = EARTH_RADIUS * cos(latitude.to_radians());
-            let tangent = half_tangent(latitude) * exp(y / true_radius);
-            (2.0 * atan(tangent) - FRAC_PI_2, longitude + (x / true_radius).to_degrees())
-        }
-        Projection::Stereographic { latitude, longitude } => {
-            let scale = EARTH_RADIUS * (1.0 + sin(latitude.to_radians()));
-            let north = FRAC_PI_2 - 2.0 * atan((x * x + y * y).sqrt() / scale);
-            (north, longitude + direction(x, -y).to_degrees())
-        }
-        Projection::LatLon { .. } => return (y, x.rem_euclid(360.0)),
-    };
-    (north.to_degrees(), east.rem_euclid(360.0))
+    }
+
+    /// As the function of this name.
+    pub(super) fn geographic(&self, x: f64, y: f64) -> (f64, f64) {
+        let (north, east) = match *self {
+            Self::Lambert { longitude, n, cone, tangent } => {
+                let distance = (x * x + (cone - y) * (cone - y)).sqrt() * n.signum();
+                let tangent = tangent * exp(ln(cone / distance) / n);
+                (2.0 * atan(tangent) - FRAC_PI_2, longitude + (atan(x / (cone - y)) / n).to_degrees())
+            }
+            Self::Mercator { longitude, true_radius, tangent } => {
+                let tangent = tangent * exp(y / true_radius);
+                (2.0 * atan(tangent) - FRAC_PI_2, longitude + (x / true_radius).to_degrees())
+            }
+            Self::Stereographic { longitude, scale } => {
+                let north = FRAC_PI_2 - 2.0 * atan((x * x + y * y).sqrt() / scale);
+                (north, longitude + direction(x, -y).to_degrees())
+            }
+            Self::LatLon => return (y, x.rem_euclid(360.0)),
+        };
+        (north.to_degrees(), east.rem_euclid(360.0))
+    }
 }
 
 /// The angle in radians by which the plane's y axis is turned from north at a point of it, positive to the east.

@@ -83,7 +83,7 @@ impl Scan {
     }
 }
 
-#[multiversion(targets("x86_64+avx2"))]
+#[multiversion(targets("x86_64+avx512f+avx512bw+avx512dq+avx512vl", "x86_64+avx2"))]
 fn lanes(chunks: &[[f32; LANES]], low: f32, high: f32) -> Lanes {
     let mut lanes = Lanes {
         missing: [0; LANES],

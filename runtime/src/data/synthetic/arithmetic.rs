@@ -27,6 +27,17 @@ const INVERSE_FACTORIAL: [f64; 18] = {
     table
 };
 
+/// 1/(2n + 1) for n = 0..14.
+const INVERSE_ODD: [f64; 15] = {
+    let mut table = [1.0; 15];
+    let mut order = 1;
+    while order < 15 {
+        table[order] = 1.0 / (2 * order + 1) as f64;
+        order += 1;
+    }
+    table
+};
+
 /// eˣ for |x| up to 700, beyond which it stays at the value there.
 #[must_use]
 pub fn exp(x: f64) -> f64 {
@@ -53,10 +64,8 @@ pub fn ln(x: f64) -> f64 {
     let s = (fraction - 1.0) / (fraction + 1.0);
     let square = s * s;
     let mut sum = 0.0;
-    let mut odd = 21.0;
-    while odd > 1.0 {
-        sum = square * (1.0 / odd + sum);
-        odd -= 2.0;
+    for order in (1..11).rev() {
+        sum = square * (INVERSE_ODD[order] + sum);
     }
     let exponent = exponent as f64;
     exponent * LN_2_HIGH + (2.0 * s + (2.0 * s * sum + exponent * LN_2_LOW))
@@ -97,10 +106,8 @@ pub fn atan(x: f64) -> f64 {
     let s = half / (1.0 + (1.0 + half * half).sqrt());
     let square = s * s;
     let mut sum = 0.0;
-    let mut odd = 29.0;
-    while odd > 1.0 {
-        sum = -square * (1.0 / odd + sum);
-        odd -= 2.0;
+    for order in (1..15).rev() {
+        sum = -square * (INVERSE_ODD[order] + sum);
     }
     4.0 * (s + s * sum)
 }
