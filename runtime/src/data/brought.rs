@@ -191,11 +191,7 @@ impl<'a> Brought<'a> {
         };
         let by_level: Vec<Correction> = (0..levels).map(level).collect();
         let text = serde_json::to_vec(&by_level).map_err(|error| DataError::Archive(error.to_string()))?;
-        durable::write(&path, &text).map_err(|source| DataError::File {
-            what: "cannot write",
-            path,
-            source,
-        })?;
+        durable::write(&path, &text).map_err(DataError::Unwritten)?;
         Ok(Corrected { levels: ours, by_level })
     }
 }

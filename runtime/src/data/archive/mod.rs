@@ -152,6 +152,9 @@ pub enum DataError {
     Plan(String),
     #[error("{what} {path}: {source}", path = path.display())]
     File { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// The error names the file.
+    #[error("{0}")]
+    Unwritten(std::io::Error),
     #[error("the field `{field}` cannot be read from {path}: {reason}", path = path.display())]
     Chunk { field: String, path: PathBuf, reason: String },
     #[error("{path} is not a whole training store: {reason}", path = path.display())]

@@ -153,7 +153,7 @@ pub fn merge(directory: &Path) -> Result<Inventory, DataError> {
     layout::write_status(directory, &inventory.times)?;
     let path = directory.join(FOLDER).join("inventory.json");
     let text = serde_json::to_vec(&inventory).map_err(|error| DataError::Archive(error.to_string()))?;
-    durable::write(&path, &text).map_err(|source| DataError::File { what: "cannot write", path, source })?;
+    durable::write(&path, &text).map_err(DataError::Unwritten)?;
     Ok(inventory)
 }
 

@@ -210,7 +210,7 @@ fn fill(
         }
         change()?;
         // What was begun here is not taken over: it may have been struck out because the others' files are damaged.
-        let taken = state.is_none() && others.give(work, store, number, &mut known)?;
+        let taken = state.is_none() && others.give(number, &mut known)?;
         lead = match taken {
             true => None,
             false => work.stretch(store, writer, number, lead, work.fixed(&mut known)?)?,
@@ -221,13 +221,13 @@ fn fill(
 }
 
 /// Looks at what is there already, in the store and in others, and says it if that is not all.
-fn begun(
-    work: &Work<'_>,
-    store: &Store<'_>,
+fn begun<'a>(
+    work: &'a Work<'a>,
+    store: &'a Store<'a>,
     stretches: Range<usize>,
     known: &mut Known,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Others, DataError> {
+) -> Result<Others<'a>, DataError> {
     let (mut total, mut here, mut elsewhere, mut lacking) = (0, 0, 0, Vec::new());
     for number in stretches {
         let times = store.description.stretch(number).len();
@@ -238,11 +238,11 @@ fn begun(
         }
     }
     if lacking.is_empty() {
-        return Ok(Others::default());
+        return Ok(Others::none(work, store));
     }
-    let others = Others::beside(store.directory, store.description, work);
+    let others = Others::beside(work, store);
     for (number, times) in lacking {
-        elsewhere += if others.have(work, store, number, known)? { times } else { 0 };
+        elsewhere += if others.have(number, known)? { times } else { 0 };
     }
     progress(Progress::Begun { here, elsewhere, total });
     Ok(others)
@@ -267,7 +267,7 @@ fn begin(
         })
         .map_err(|begun| match begun {
             Begun::Data(error) => error,
-            Begun::File(source) => fail(source),
+            Begun::File(source) => DataError::Unwritten(source),
         })?;
     }
     let other = |reason: String| DataError::Store { path: directory.to_path_buf(), reason };

@@ -21,17 +21,24 @@ use crate::data::journal::{self, FieldRecord, TimesRecord, Written};
 use crate::data::layout::{self, Description, all_fields};
 use crate::durable;
 
-/// Stores of the same fields of the same archive, at whatever times.
-#[derive(Default)]
-pub(super) struct Others {
+/// Stores of the same fields of the same archive, at whatever times, beside one that is being made.
+pub(super) struct Others<'a> {
+    work: &'a Work<'a>,
+    store: &'a Store<'a>,
     stores: Vec<(PathBuf, Description)>,
     /// Stores and the numbers of their stretches, by the first time.
     stretches: BTreeMap<Timestamp, Vec<(usize, usize)>>,
 }
 
-impl Others {
+impl<'a> Others<'a> {
+    /// None are looked for.
+    pub(super) fn none(work: &'a Work<'a>, store: &'a Store<'a>) -> Self {
+        Self { work, store, stores: Vec::new(), stretches: BTreeMap::new() }
+    }
+
     /// Those that lie in the same folder as a store.
-    pub(super) fn beside(directory: &Path, description: &Description, work: &Work<'_>) -> Self {
+    pub(super) fn beside(work: &'a Work<'a>, store: &'a Store<'a>) -> Self {
+        let (directory, description) = (store.directory, store.description);
         let above = directory.parent().filter(|above| !above.as_os_str().is_empty());
         let entries = std::fs::read_dir(above.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
         let hidden =
@@ -52,20 +59,14 @@ impl Others {
                 }
             }
         }
-        Self { stores, stretches }
+        Self { stores, stretches, ..Self::none(work, store) }
     }
 
     /// Whether a stretch can be taken over, unless the archive now has what it lacked then.
-    pub(super) fn have(
-        &self,
-        work: &Work<'_>,
-        store: &Store<'_>,
-        number: usize,
-        known: &mut Known,
-    ) -> Result<bool, DataError> {
-        for (path, theirs) in self.alike(store, number) {
+    pub(super) fn have(&self, number: usize, known: &mut Known) -> Result<bool, DataError> {
+        for (path, theirs) in self.alike(number) {
             if let Some(times) = journal::ended(path, &journal::name(theirs))
-                && of_same_ground(&times, &work.fixed(known)?.digest)
+                && of_same_ground(&times, &self.work.fixed(known)?.digest)
             {
                 return Ok(true);
             }
@@ -74,24 +75,20 @@ impl Others {
     }
 
     /// Takes a stretch over; whether one of them had it.
-    pub(super) fn give(
-        &self,
-        work: &Work<'_>,
-        store: &Store<'_>,
-        number: usize,
-        known: &mut Known,
-    ) -> Result<bool, DataError> {
-        for (path, theirs) in self.alike(store, number) {
+    pub(super) fn give(&self, number: usize, known: &mut Known) -> Result<bool, DataError> {
+        for (path, theirs) in self.alike(number) {
             // What is wrong with another store is not this one's affair.
             let Ok(Some(Written { fields, times: Some(times) })) =
                 journal::read(path, &journal::name(theirs))
             else {
                 continue;
             };
-            if !of_same_ground(&times, &work.fixed(known)?.digest) || !work.is_done(&times, known)? {
+            if !of_same_ground(&times, &self.work.fixed(known)?.digest)
+                || !self.work.is_done(&times, known)?
+            {
                 continue;
             }
-            if taken(path, theirs, Written { fields, times: Some(times) }, store, number)? {
+            if taken(path, theirs, Written { fields, times: Some(times) }, self.store, number)? {
                 return Ok(true);
             }
         }
@@ -99,9 +96,9 @@ impl Others {
     }
 
     /// Stretches of others of which the splits decide what they do of this one.
-    fn alike<'b>(&'b self, store: &'b Store<'_>, number: usize) -> impl Iterator<Item = (&'b Path, usize)> {
-        let times = store.description.stretch(number);
-        let mine = calendar(store.description).decided(times);
+    fn alike(&self, number: usize) -> impl Iterator<Item = (&Path, usize)> {
+        let times = self.store.description.stretch(number);
+        let mine = calendar(self.store.description).decided(times);
         let candidates = times.first().and_then(|first| self.stretches.get(first)).into_iter().flatten();
         candidates.filter_map(move |(place, theirs)| {
             let (path, description) = &self.stores[*place];

@@ -34,8 +34,7 @@ impl Regridder {
             return Ok(Regridder { method, from: shape(from), to: shape(to), weights });
         }
         let made = Regridder::new(from, to, method)?;
-        let failed = |source| DataError::File { what: "cannot write", path: path.clone(), source };
-        crate::durable::write(&path, &bytes(&made.weights)).map_err(failed)?;
+        crate::durable::write(&path, &bytes(&made.weights)).map_err(DataError::Unwritten)?;
         Ok(made)
     }
 }
