@@ -20,7 +20,7 @@ use crate::data::fetch::subset::Subset;
 use crate::data::fetch::{Amount, Choice, Outcome, bring, is_grib, needs};
 use crate::data::files::{FileError, Files, Progress, Wanted};
 use crate::data::idx::Inventory;
-use crate::data::prepare::suits;
+use crate::data::prepare::{hourly, suits};
 use crate::run::{Failure, Format, Recipe};
 use crate::talk::{say, tell};
 use crate::train::interrupt::Interrupt;
@@ -114,6 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         )));
     };
     let chosen = |field: &&FieldPlan| arguments.only.is_empty() || arguments.only.contains(&field.name);
+    hourly(data)?;
     data.fields.iter().filter(chosen).try_for_each(|field| suits(data, &*archive, field))?;
     let out = arguments.out.as_deref();
     let mut account = fetched(

@@ -111,12 +111,16 @@ pub(super) fn unpack<N: Number>(
         if groups.missing > 0 || differences.seen < differences.order {
             ready.give(give);
             let stored = Stored { values: lists.values, position: from, group: &group };
-            for n in 0..length {
-                let value = stored.get(n);
-                give(&[match stored.is_missing(groups, value) {
-                    true => N::MISSING,
-                    false => scale.of(differences.undo(i64::from(group.reference) + value) as f64),
-                }]);
+            for start in (0..length).step_by(PART) {
+                let values = &mut ready.values[..PART.min(length - start)];
+                for (n, place) in (start..).zip(&mut *values) {
+                    let value = stored.get(n);
+                    *place = match stored.is_missing(groups, value) {
+                        true => N::MISSING,
+                        false => scale.of(differences.undo(i64::from(group.reference) + value) as f64),
+                    };
+                }
+                give(values);
             }
         } else {
             for start in (0..length).step_by(PART) {

@@ -103,6 +103,11 @@ impl Packing {
         constant.then_some(self.reference)
     }
 
+    /// Whether the values are packed in groups, which are unpacked one after another.
+    fn has_groups(&self) -> bool {
+        matches!(self.template, 2 | 3) && self.constant().is_none()
+    }
+
     /// From whole numbers to values.
     pub(super) fn scale(&self) -> Scale {
         Scale {
@@ -174,6 +179,9 @@ fn single(scale: Scale, whole: &[i64], values: &mut [f32]) {
 /// The values of the data section (without its 5 bytes of header): exactly `packing.values` of them, missing
 /// ones (complex packing has its own marks) as NaN.
 pub(super) fn unpack<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
+    if !packing.has_groups() {
+        return at_once(packing, data);
+    }
     let mut values = Vec::new();
     unpack_by(packing, data, &mut |part| {
         if values.is_empty() {
@@ -190,27 +198,30 @@ pub(super) fn unpack_by<N: Number>(
     data: &[u8],
     give: &mut dyn FnMut(&[N]),
 ) -> Result<(), Problem> {
+    if !packing.has_groups() {
+        return at_once(packing, data).map(|values| give(&values));
+    }
+    let groups = Groups::read(&packing.section, packing.values)?;
+    complex::unpack(&groups, packing.scale(), data, give)
+}
+
+fn at_once<N: Number>(packing: &Packing, data: &[u8]) -> Result<Vec<N>, Problem> {
     let count = packing.values as usize;
-    let values = match (packing.constant(), packing.template) {
-        (Some(value), _) => vec![N::rounded(value); count],
-        (None, 0) => simple(packing, data)?,
-        (None, 2 | 3) => {
-            let groups = Groups::read(&packing.section, packing.values)?;
-            return complex::unpack(&groups, packing.scale(), data, give);
-        }
-        (None, 4) => floats(packing, data)?,
-        (None, 40) => guarded("JPEG 2000", || jpeg2000(packing, data))?,
-        (None, 41) => guarded("PNG", || png(packing, data))?,
-        (None, 42) => guarded("CCSDS", || ccsds(packing, data))?,
+    if let Some(value) = packing.constant() {
+        return Ok(vec![N::rounded(value); count]);
+    }
+    let values = match packing.template {
+        0 => simple(packing, data)?,
+        4 => floats(packing, data)?,
+        40 => guarded("JPEG 2000", || jpeg2000(packing, data))?,
+        41 => guarded("PNG", || png(packing, data))?,
+        42 => guarded("CCSDS", || ccsds(packing, data))?,
         _ => return Err(Problem::Unsupported(format!("packing {}", packing.name()))),
     };
     match values.len() == count {
-        true => give(&values),
-        false => {
-            return Err(Problem::Damaged(format!("{} values where {count} are announced", values.len())));
-        }
+        true => Ok(values),
+        false => Err(Problem::Damaged(format!("{} values where {count} are announced", values.len()))),
     }
-    Ok(())
 }
 
 /// Spreads values over the grid: a set bit takes the next value, an unset one is missing (NaN).

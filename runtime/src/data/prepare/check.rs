@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, Projection, SupportPlan};
+use aurora_compiler::plan::data::{DataPlan, FieldPlan, GridPlan, Projection, SupportPlan, TimeRange};
 
 use crate::data::archive::{Archive, ArchiveField, DataError, Request};
 use crate::data::layout::StoredField;
@@ -18,6 +18,7 @@ pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Optio
     if plan.every <= 0 {
         return Err(DataError::Plan(format!("`every {} s` is not a step forward in time", plan.every)));
     }
+    hourly(plan)?;
     let offered = archive.fields();
     let (levels, wrong): (Vec<_>, Vec<_>) = plan
         .fields
@@ -34,6 +35,23 @@ pub(super) fn levels(plan: &DataPlan, archive: &dyn Archive) -> Result<Vec<Optio
         return Err(DataError::Plan(all.join("\n")));
     }
     Ok(levels.into_iter().filter_map(Result::ok).collect())
+}
+
+/// Analyses are of whole hours: what HRRR has between them are forecasts.
+///
+/// # Errors
+/// A recipe that reads analyses only, and oftener.
+pub fn hourly(plan: &DataPlan) -> Result<(), DataError> {
+    let times = [Some(&plan.train), plan.validate.as_ref(), plan.test.as_ref()].into_iter().flatten();
+    let between = |range: &TimeRange| range.from.as_second() % 3600 != 0;
+    if plan.sampling.analyses_only && (plan.every % 3600 != 0 || times.into_iter().any(between)) {
+        return Err(DataError::Plan(format!(
+            "`archive {0}.f00` reads analyses only, and these are of whole hours: write `every 1 h` and splits that begin on \
+             the hour, or `archive {0}`, which reads forecasts between the hours",
+            plan.archive
+        )));
+    }
+    Ok(())
 }
 
 /// Whether the archive has a field as often as the plan reads it; what does not change is read once.

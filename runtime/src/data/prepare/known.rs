@@ -1,31 +1,35 @@
 //! What is asked of an archive once in a preparation: what does not change, and whether times that it lacked have come.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::hour::{Read, Values};
 use super::work::Work;
 use crate::data::archive::DataError;
-use crate::data::journal::TimesRecord;
+use crate::data::journal::{self, STATIC, TimesRecord};
 
 /// What is known so far.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     fixed: Option<Fixed>,
+    /// The time that a store begun before has what does not change from.
+    read_at: Option<Timestamp>,
     came: BTreeMap<Timestamp, bool>,
 }
 
 /// What does not change.
 #[derive(Debug)]
 pub(super) struct Fixed {
+    pub time: Timestamp,
     /// By the place of the field in the plan; nothing for what changes.
     pub values: Values,
     pub digest: String,
 }
 
 impl Fixed {
-    fn of(values: Values) -> Self {
+    fn of(time: Timestamp, values: Values) -> Self {
         let mut hash = blake3::Hasher::new();
         for (index, value) in values.iter().enumerate() {
             let Some(value) = value else { continue };
@@ -35,16 +39,30 @@ impl Fixed {
                 hash.update(&bytes);
             }
         }
-        Self { values, digest: hash.finalize().to_hex()[..16].to_string() }
+        Self { time, values, digest: hash.finalize().to_hex()[..16].to_string() }
+    }
+}
+
+impl Known {
+    /// Of a store that may be there.
+    pub(super) fn of(store: &Path) -> Result<Self, DataError> {
+        let written = journal::read(store, STATIC)?;
+        let read_at = written.and_then(|written| Some(written.times?.times.first()?.time));
+        Ok(Self { read_at, ..Self::default() })
     }
 }
 
 impl Work<'_> {
-    /// What does not change, read when it is needed first.
+    /// What does not change, read when it is needed first: from the time that the store has it from, whatever earlier ones
+    /// have come since, so that all of a store stands on the same ground.
     pub(super) fn fixed<'b>(&self, known: &'b mut Known) -> Result<&'b Fixed, DataError> {
+        let there = |time: &Timestamp| self.archive.absence(&self.requests(), *time).is_none();
         Ok(match &mut known.fixed {
             Some(fixed) => fixed,
-            empty => empty.insert(Fixed::of(self.statics(self.first()?)?)),
+            empty => {
+                let time = known.read_at.filter(there).map_or_else(|| self.first(), Ok)?;
+                empty.insert(Fixed::of(time, self.statics(time)?))
+            }
         })
     }
 

@@ -31,7 +31,7 @@ mod write;
 
 pub(in crate::data) use calendar::first_of;
 pub use calendar::selected_times;
-pub use check::suits;
+pub use check::{hourly, suits};
 pub(in crate::data) use check::{same_grid, select};
 pub use inventory::{FieldInventory, Inventory, Month, Tally, merge, read as read_inventory};
 use known::Known;
@@ -162,7 +162,7 @@ pub fn prepare_share(
         shard: work.shard(),
         times: work.times.clone(),
     };
-    let mut known = Known::default();
+    let mut known = Known::of(directory)?;
     begin(directory, &description, &work, &mut known)?;
     let store = Store::open(directory, &description)?;
     // By processes that were killed.
@@ -198,7 +198,7 @@ fn fill(
     };
     if !work.has_statics(store)? {
         change()?;
-        work.write_statics(store, &work.fixed(&mut known)?.values)?;
+        work.write_statics(store, work.fixed(&mut known)?)?;
     }
     for number in stretches {
         done += length(number);

@@ -118,10 +118,12 @@ impl<'a> Work<'a> {
     }
 
     /// Writes what does not change. Of several processes that begin together each writes the same.
-    pub(super) fn write_statics(&self, store: &Store<'_>, statics: &Values) -> Result<(), DataError> {
+    pub(super) fn write_statics(&self, store: &Store<'_>, fixed: &Fixed) -> Result<(), DataError> {
         let mut written = journal::read(store.directory, STATIC)?.unwrap_or_default();
+        let read_at = TimeRecord { time: fixed.time, status: Status::Present, findings: Vec::new() };
+        written.times = Some(TimesRecord { times: vec![read_at], beyond: None });
         for index in self.static_fields(store) {
-            let Some(values) = &statics[index] else { continue };
+            let Some(values) = &fixed.values[index] else { continue };
             let field = &self.fields[index];
             if written.fields.contains_key(&field.name) {
                 continue;

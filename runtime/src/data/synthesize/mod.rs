@@ -95,15 +95,20 @@ impl Order {
     pub fn sound(&self) -> Result<(), String> {
         let (first, last) =
             (self.from.as_second(), self.from.as_second() + (i64::from(self.hours) - 1) * 3600);
-        let last = last + if self.quarters { 3600 } else { 0 };
+        // The run that quarters come from goes on for an hour.
+        let end = LAST - if self.quarters { 3600 } else { 0 };
         if self.hours == 0 {
             return Err("--hours is at least 1".into());
         }
         if first % 3600 != 0 {
             return Err(format!("{} is no whole hour", self.from));
         }
-        match first < FIRST + 3600 || last > LAST {
-            true => Err("the world reaches from 2020-01-01T01Z to 2029-12-31T23Z".into()),
+        match first < FIRST + 3600 || last > end {
+            true => Err(format!(
+                "the world reaches from 2020-01-01T01Z to 2029-12-31T{}Z{}",
+                if self.quarters { 22 } else { 23 },
+                if self.quarters { " with --quarters" } else { "" }
+            )),
             false => Ok(()),
         }
     }

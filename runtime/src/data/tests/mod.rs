@@ -15,7 +15,7 @@ use super::archive::{Archive, ArchiveField, Available, DataError};
 use super::grid::Grid;
 use super::journal::{self, FOLDER};
 use super::prefetch::{Ahead, Prefetch};
-use super::prepare::{Deriver, NoDeriver, Share, merge, prepare, prepare_share, selected_times};
+use super::prepare::{Deriver, NoDeriver, Share, hourly, merge, prepare, prepare_share, selected_times};
 use super::sample::{Cut, Held, Mix, Sampler, Selection, Split, Window, favour, load, load_batch};
 use super::shared::Shared;
 use super::store::Store;

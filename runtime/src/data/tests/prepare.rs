@@ -193,6 +193,65 @@ fn what_comes_later_is_added() {
     assert_eq!(Store::open(&whole).unwrap().inventory(), Store::open(&directory).unwrap().inventory());
 }
 
+/// What does not change is read at the first time that is there, and stays as it was read when an earlier one comes: all
+/// stretches stand on the same ground, those that are made again too.
+#[test]
+fn what_does_not_change_stays_as_it_was_read() {
+    let early = plan().train.from;
+    let rising = |absent: Vec<Timestamp>| {
+        let risen = move |from: &str, time: Timestamp, values: &mut Array3<f32>| {
+            *values += if from == "HGT:surface" && time > early { 100.0 } else { 0.0 };
+        };
+        Faulty { change: Box::new(risen), ..faulty(usize::MAX, absent) }
+    };
+    let (_folder, directory) = folder();
+    prepare(&plan(), &rising(vec![early]), &Geopotential, &directory, &mut |_| {}).unwrap();
+    let ground = Store::open(&directory).unwrap().read("orog", 0).unwrap();
+    let second = prepare(&plan(), &rising(vec![]), &Geopotential, &directory, &mut |_| {}).unwrap();
+    assert_eq!((second.absent().count(), second.usable(), second.reused), (0, 72, false));
+    assert_eq!(Store::open(&directory).unwrap().read("orog", 0).unwrap(), ground);
+    let fixed = |number: usize| {
+        let written = journal::read(&directory, &journal::name(number)).unwrap().unwrap();
+        written.times.unwrap().beyond.unwrap().fixed
+    };
+    assert!((1..3).all(|number| fixed(number) == fixed(0)));
+    // Made at once it would stand on the earlier one.
+    let (_other, whole) = folder();
+    prepare(&plan(), &rising(vec![]), &Geopotential, &whole, &mut |_| {}).unwrap();
+    assert_ne!(Store::open(&whole).unwrap().read("orog", 0).unwrap(), ground);
+}
+
+/// Between the hours HRRR has no analyses.
+#[test]
+fn analyses_are_of_whole_hours() {
+    let refused = |change: fn(&mut DataPlan)| {
+        let mut plan = plan();
+        plan.sampling.analyses_only = true;
+        change(&mut plan);
+        hourly(&plan).map_err(|error| error.to_string())
+    };
+    assert_eq!(refused(|_| {}), Ok(()));
+    assert_eq!(refused(|plan| plan.every = 7200), Ok(()));
+    for change in [
+        |plan: &mut DataPlan| plan.every = 900,
+        |plan: &mut DataPlan| plan.train.from = at("2020-05-01T00:30:00Z"),
+    ] {
+        let error = refused(change).unwrap_err();
+        assert!(error.contains("`archive synthetic.f00`") && error.contains("`every 1 h`"), "{error}");
+        assert!(refused_by_prepare(change).contains("whole hours"));
+    }
+}
+
+fn refused_by_prepare(change: fn(&mut DataPlan)) -> String {
+    let (_folder, directory) = folder();
+    let mut plan = plan();
+    plan.sampling.analyses_only = true;
+    change(&mut plan);
+    let refused = prepare(&plan, &faulty(usize::MAX, vec![]), &Geopotential, &directory, &mut |_| {});
+    assert!(!directory.exists());
+    refused.unwrap_err().to_string()
+}
+
 /// An archive that cannot be asked takes nothing from a store: what it lacks may have come, but nobody can tell.
 #[test]
 fn an_archive_that_cannot_be_asked_leaves_a_store_as_it_is() {

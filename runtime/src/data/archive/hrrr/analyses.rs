@@ -131,10 +131,7 @@ impl<A: Analyses> Archive for A {
 
     fn suits(&self, wanted: &Request<'_>, every: i64) -> Result<(), DataError> {
         let Common { name, catalogue, times, .. } = self.common();
-        if every % HOUR == 0 {
-            return Ok(());
-        }
-        // One time between the hours stands for all.
+        // One time stands for all: on the hour, or between the hours.
         let between = times.from.checked_add(SignedDuration::from_secs(every % HOUR));
         let between = between.map_err(|error| DataError::Archive(error.to_string()))?;
         catalogue.asked(name, wanted.from, wanted.cell, between).map(|_| ())

@@ -129,6 +129,11 @@ pub trait Naming: std::fmt::Debug + Send + Sync {
     /// The day before which there is nothing.
     fn since(&self) -> Date;
 
+    /// As what a file is among those of its day.
+    fn listed(&self, file: &FileOf) -> FileOf {
+        *file
+    }
+
     /// The days that have a folder, in order.
     ///
     /// # Errors
@@ -176,7 +181,7 @@ impl Days {
     /// # Errors
     /// The place cannot be asked.
     pub fn has(&self, file: &FileOf) -> Result<bool, FileError> {
-        Ok(self.of(day(file.run))?.contains(file))
+        Ok(self.of(day(file.run))?.contains(&self.naming.listed(file)))
     }
 
     /// The files of a day.

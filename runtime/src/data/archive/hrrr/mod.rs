@@ -139,19 +139,37 @@ impl Hrrr {
         Ok(found)
     }
 
+    fn inventory(&self, path: &str) -> Result<Arc<Index>, Trouble> {
+        self.index(path).map_err(|error| match error {
+            DataError::Record { .. } => Trouble::Damaged(error),
+            _ => Trouble::Unread(error),
+        })
+    }
+
+    /// What proves damaged is fetched once more: it may have been kept while the file was still coming.
+    fn twice<T>(
+        &self,
+        ask: &Ask<'_>,
+        mut attempt: impl FnMut() -> Result<T, Trouble>,
+    ) -> Result<T, DataError> {
+        match attempt() {
+            Err(Trouble::Damaged(_)) => {
+                self.forget(&self.path(&ask.file));
+                attempt().map_err(Trouble::error)
+            }
+            done => done.map_err(Trouble::error),
+        }
+    }
+
     fn forget(&self, path: &str) {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
-        self.common.files.forget(path);
-        self.common.files.forget(&format!("{path}.idx"));
+        forget(&self.common.files, path);
     }
 
     fn attempt(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), Trouble> {
         let path = self.path(&ask.file);
         let file = format!("{}/{path}", self.common.files.place());
-        let index = self.index(&path).map_err(|error| match error {
-            DataError::Record { .. } => Trouble::Damaged(error),
-            _ => Trouble::Unread(error),
-        })?;
+        let index = self.inventory(&path)?;
         let Some(record) = index.records.iter().find(|record| ask.is(record)) else {
             return Err(self.lacks(ask, &path, file, &index));
         };
@@ -281,28 +299,28 @@ impl Analyses for Hrrr {
     }
 
     fn stretches(&self, ask: &Ask<'_>) -> Result<Vec<Wanted>, DataError> {
-        let path = self.path(&ask.file);
-        let index = self.index(&path)?;
-        match index.records.iter().find(|record| ask.is(record)) {
-            Some(record) => Ok(vec![Wanted { path, start: record.bytes.start, end: record.bytes.end }]),
-            None => {
-                let file = format!("{}/{path}", self.common.files.place());
-                Err(self.lacks(ask, &path, file, &index).error())
+        self.twice(ask, || {
+            let path = self.path(&ask.file);
+            let index = self.inventory(&path)?;
+            match index.records.iter().find(|record| ask.is(record)) {
+                Some(record) => Ok(vec![Wanted { path, start: record.bytes.start, end: record.bytes.end }]),
+                None => {
+                    let file = format!("{}/{path}", self.common.files.place());
+                    Err(self.lacks(ask, &path, file, &index))
+                }
             }
-        }
+        })
     }
 
-    /// What proves damaged is fetched once more.
     fn plane(&self, ask: &Ask<'_>, mut plane: ArrayViewMut2<'_, f32>) -> Result<(), DataError> {
-        match self.attempt(ask, plane.view_mut()) {
-            Ok(()) => Ok(()),
-            Err(Trouble::Damaged(_)) => {
-                self.forget(&self.path(&ask.file));
-                self.attempt(ask, plane).map_err(Trouble::error)
-            }
-            Err(trouble) => Err(trouble.error()),
-        }
+        self.twice(ask, || self.attempt(ask, plane.view_mut()))
     }
+}
+
+/// Drops what is kept of a file and of its list.
+fn forget(files: &Arc<dyn Files>, path: &str) {
+    files.forget(path);
+    files.forget(&format!("{path}.idx"));
 }
 
 /// The last time of an archive whose newest analysis is of `hour`: its run may go on beyond.
@@ -320,7 +338,15 @@ fn first_sound(
 ) -> Result<Option<(FileOf, Index)>, DataError> {
     let mut wrong = None;
     for file in list {
-        match index(files, &file.path(domain)) {
+        let path = file.path(domain);
+        let found = match index(files, &path) {
+            Err(DataError::Record { .. }) => {
+                forget(files, &path);
+                index(files, &path)
+            }
+            found => found,
+        };
+        match found {
             Ok(index) => return Ok(Some((*file, index))),
             Err(error @ DataError::Record { .. }) => wrong = wrong.or(Some(error)),
             Err(error) => return Err(error),

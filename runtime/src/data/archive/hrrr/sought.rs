@@ -68,10 +68,19 @@ impl Catalogue {
     /// Of a field that is not there, or over periods only.
     fn unknown(&self, archive: &str, from: &str, cell: Option<Cell>) -> DataError {
         let periods: Vec<String> = self.periods(from).map(|cell| format!("`{cell}`")).collect();
-        if cell.is_none() && !periods.is_empty() {
+        if !periods.is_empty() {
+            let said = match cell {
+                None => "over a period only".to_string(),
+                Some(cell) => format!("not as {cell}"),
+            };
             return DataError::Archive(format!(
-                "`{from}` of the archive `{archive}` is there over a period only: say {}",
+                "`{from}` of the archive `{archive}` is there {said}: say {}",
                 periods.join(" or ")
+            ));
+        }
+        if let Some(cell) = cell.filter(|_| self.find(from, false).is_some()) {
+            return DataError::Archive(format!(
+                "`{from}` of the archive `{archive}` is of the instant, not {cell}: leave the period out"
             ));
         }
         let offered: Vec<String> = self.fields().iter().map(|field| format!("`{}`", field.from)).collect();
@@ -85,7 +94,9 @@ impl Catalogue {
     fn no_period(&self, archive: &str, from: &str, text: &str) -> DataError {
         let parts = match self.has_quarters() {
             true => "and parts of one",
-            false => "and no part of one, for none of HRRR's wrfsubh files is there",
+            false => {
+                "and no part of one, for the newest hours and the first have none of HRRR's wrfsubh files"
+            }
         };
         DataError::Archive(format!(
             "`{from}`, {text}: of the archive `{archive}` periods of whole hours up to {LONGEST} are read, {parts}"

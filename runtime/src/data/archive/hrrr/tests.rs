@@ -282,6 +282,27 @@ fn lists_are_held_to_the_files() {
     assert!(error.contains("ends with record 9"), "{error}");
 }
 
+/// A list that was kept while its file was still coming is fetched once more, by whoever asks for it.
+#[test]
+fn lists_are_fetched_again() {
+    let folder = made(3);
+    let short = |bytes: &mut Vec<u8>| bytes.truncate(500);
+    let list = format!("{SURFACE}.idx");
+    // Of an hour that is not looked at when the archive is opened.
+    let (files, archive) = Meddled::open(&folder, &list, true, short);
+    assert!(files.forgotten.lock().unwrap().is_empty());
+    let hour = time("2020-05-20T01:00:00Z");
+    let records = archive.records(&[instant(T2M)], hour).unwrap();
+    assert_eq!(records, opened(&folder).records(&[instant(T2M)], hour).unwrap());
+    assert_eq!(*files.forgotten.lock().unwrap(), [SURFACE.to_string(), list]);
+    // Of the only hour that there is.
+    let folder = made(1);
+    let list = "hrrr.20200520/conus/hrrr.t00z.wrfsfcf00.grib2.idx";
+    let (files, archive) = Meddled::open(&folder, list, true, short);
+    assert!(files.forgotten.lock().unwrap().contains(&list.to_string()));
+    assert!(archive.read(T2M, time("2020-05-20T00:00:00Z")).is_ok());
+}
+
 /// What is damaged is fetched once more, and is an error only then.
 #[test]
 fn damage_is_fetched_again() {

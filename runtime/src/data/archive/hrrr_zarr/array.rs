@@ -8,7 +8,7 @@ use zarrs::storage::StoreKey;
 
 use super::contents::Contents;
 use crate::data::files::{Files, Wanted};
-use crate::data::netcdf::instants;
+use crate::data::netcdf::{MOST_VALUES, instants};
 use crate::data::source::hierarchy::Described;
 use crate::data::source::storage::Storage;
 use crate::data::source::values::{Trouble, chunks, opened, values};
@@ -117,6 +117,9 @@ pub fn coordinate(
     let storage = Arc::new(Storage::new(Arc::clone(files), &contents.path));
     let kind = kind(&described);
     let array = opened(&storage, path, described.metadata)?;
+    if array.shape().iter().copied().fold(1, u64::saturating_mul) > MOST_VALUES {
+        return Err(format!("`{path}` has too many values"));
+    }
     let all = ArraySubset::new_with_shape(array.shape().to_vec());
     values(&storage, &array, &all, &kind).map(Some).map_err(Trouble::told)
 }

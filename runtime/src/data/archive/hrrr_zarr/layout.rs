@@ -52,6 +52,11 @@ impl Naming for Utah {
         date(2014, 9, 30)
     }
 
+    /// All hours of a forecast lie in one hierarchy.
+    fn listed(&self, file: &FileOf) -> FileOf {
+        FileOf { lead: file.lead.min(1), ..*file }
+    }
+
     fn days(&self, files: &Arc<dyn Files>) -> Result<Vec<Date>, FileError> {
         let folders = files.folders(Product::Surface.name())?;
         Ok(folders.iter().filter_map(|name| Date::strptime("%Y%m%d", name).ok()).collect())

@@ -65,10 +65,8 @@ impl HrrrZarr {
         };
         let mut told: Vec<(FileOf, Contents)> = Vec::new();
         for list in days.telling(from, to).map_err(unread)? {
-            if let Some(file) = list.first()
-                && !told.iter().any(|(known, _)| known == file)
-            {
-                told.push((*file, Contents::of(&files, file)?));
+            if !told.iter().any(|(known, _)| list.first() == Some(known)) {
+                told.extend(first_sound(&files, &list)?);
             }
         }
         let list: Vec<(Product, &Index)> =
@@ -133,6 +131,18 @@ impl HrrrZarr {
             false => Err(fail("the array is named but none of its chunks is there".into())),
         }
     }
+}
+
+/// The first of these hierarchies whose contents can be told, for the newest may still be coming; nothing if there are none.
+fn first_sound(files: &Arc<dyn Files>, list: &[FileOf]) -> Result<Option<(FileOf, Contents)>, DataError> {
+    let mut wrong = None;
+    for file in list {
+        match Contents::of(files, file) {
+            Ok(contents) => return Ok(Some((*file, contents))),
+            Err(error) => wrong = wrong.or(Some(error)),
+        }
+    }
+    wrong.map_or(Ok(None), Err)
 }
 
 /// Of what is not there or not what it should be.

@@ -162,6 +162,8 @@ fn what_is_absent_is_named() {
     let longer = Request { cell: Some("max over 3 h"), ..instant(ROTATION) };
     let error = archive.fetch(&longer, time("2020-05-20T02:00:00Z")).unwrap_err().to_string();
     assert!(error.contains("20200519_23z_fcst.zarr") && error.contains("no such array"), "{error}");
+    // The hierarchy is there.
+    assert_eq!(archive.absence(&[longer], time("2020-05-20T02:00:00Z")), None);
     // There are no quarters of an hour.
     let quarter = time("2020-05-20T00:15:00Z");
     let part = Request { cell: Some("max over 15 min"), ..instant(ROTATION) };
@@ -174,6 +176,38 @@ fn what_is_absent_is_named() {
         assert!(error.contains("whole hours") && error.contains("wrfsubh"), "{error}");
     }
     assert!(archive.absence(&[instant(T2M)], quarter).unwrap().contains("a time every 1 h"));
+}
+
+/// The newest hour may still be coming, and an axis may say anything.
+#[test]
+fn what_is_not_whole_yet_is_passed_over() {
+    let folder = few(3);
+    let newest = folder.path().join("sfc/20200520/20200520_02z_anl.zarr");
+    fs::remove_dir_all(&newest).unwrap();
+    fs::create_dir(&newest).unwrap();
+    let archive = opened(folder.path());
+    assert!(archive.read(T2M, time(HOUR)).is_ok());
+    fs::write(newest.join(".zmetadata"), "{").unwrap();
+    let archive = opened(folder.path());
+    assert!(archive.read(T2M, time(HOUR)).is_ok());
+    assert!(archive.read(T2M, time("2020-05-20T02:00:00Z")).is_err());
+    let hierarchy = folder.path().join("sfc/20200520/20200520_01z_anl.zarr");
+    let mut found = 0;
+    for name in [".zmetadata", "2m_above_ground/TMP/forecast_reference_time/.zarray"] {
+        let Ok(text) = fs::read_to_string(hierarchy.join(name)) else { continue };
+        let mut json: Value = serde_json::from_str(&text).unwrap();
+        let key = "2m_above_ground/TMP/forecast_reference_time/.zarray";
+        let axis = match name {
+            ".zmetadata" => &mut json["metadata"][key],
+            _ => &mut json,
+        };
+        axis["shape"] = json!([1_000_000_000_000_u64]);
+        fs::write(hierarchy.join(name), json.to_string()).unwrap();
+        found += 1;
+    }
+    assert!(found > 0);
+    let error = opened(folder.path()).read(T2M, time(HOUR)).unwrap_err().to_string();
+    assert!(error.contains("has too many values"), "{error}");
 }
 
 #[test]

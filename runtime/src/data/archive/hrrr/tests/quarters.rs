@@ -161,6 +161,11 @@ fn what_wrfsubh_lacks_is_refused_by_name() {
             &[uh, "max over 15 min", "`WIND:10 m above ground` (mean over 15 min)"],
         ),
         (over(uh, "max over 90 min"), hour, &["whole hours up to 18", "parts of one"]),
+        (
+            over(T2M, "mean over 1 h"),
+            hour,
+            &["`TMP:2 m above ground`", "of the instant", "leave the period out"],
+        ),
         (instant("NONE:surface"), quarter, &["has no field `NONE:surface`"]),
         (instant(T2M), time("2020-05-20T00:20:00Z"), &["every 15 min"]),
     ] {
@@ -174,6 +179,8 @@ fn what_wrfsubh_lacks_is_refused_by_name() {
     assert!(suits(&instant(T2M), 900) && suits(&instant(T2M), 1800) && !suits(&instant(T2M), 300));
     assert!(!suits(&instant("TMP"), 900) && suits(&instant("TMP"), 3600));
     assert!(suits(&over(RAIN, "sum over 15 min"), 900) && !suits(&over(RAIN, "sum over 1 h"), 900));
+    // Nothing is begun that the first time would end.
+    assert!(!suits(&over(T2M, "mean over 1 h"), 3600) && !suits(&over(uh, "max over 90 min"), 3600));
 }
 
 /// The list says that a record is of another quarter than it is, or has none of a quarter.
@@ -228,6 +235,28 @@ fn what_only_wrfsubh_has_is_there_on_the_hour_too() {
     assert_eq!(file(&archive, instant(gust), "2020-05-20T01:15:00Z"), OF[2]);
     // The world does as it was forecast.
     assert_eq!(archive.read(gust, hour).unwrap(), expected);
+}
+
+#[test]
+fn what_only_wrfsubh_has_is_there_over_its_periods() {
+    let folder = made_with(2, true);
+    for list in std::fs::read_dir(folder.path()).unwrap().flat_map(|day| {
+        let files = std::fs::read_dir(day.unwrap().path().join("conus")).unwrap();
+        files
+            .map(|file| file.unwrap().path())
+            .filter(|file| file.to_string_lossy().ends_with("wrfsfcf01.grib2.idx"))
+    }) {
+        let text = std::fs::read_to_string(&list).unwrap();
+        std::fs::write(&list, text.replace(":WIND:", ":WNID:")).unwrap();
+    }
+    let (archive, wind) = (opened(&folder), "WIND:10 m above ground");
+    let hour = time("2020-05-20T01:00:00Z");
+    assert!(archive.fetch(&over(wind, "mean over 15 min"), hour).is_ok());
+    let error = archive.fetch(&over(wind, "mean over 1 h"), hour).unwrap_err().to_string();
+    assert!(
+        error.contains(wind) && error.contains("not as mean over 1 h: say `mean over 15 min`"),
+        "{error}"
+    );
 }
 
 #[test]
