@@ -13,9 +13,8 @@
 //!   record is read once more before that is an error. A place that does not answer says nothing of what it holds.
 //! - Values come in SI, north up; winds as they are, along the grid.
 
-use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use ndarray::ArrayViewMut2;
@@ -24,6 +23,7 @@ use self::analyses::{Analyses, Ask, Common, unread};
 use self::catalogue::Catalogue;
 use self::index::{Index, Record};
 use self::layout::{Days, Domain, FileOf, Product, QUARTER};
+use self::recent::Recent;
 use super::{Available, DataError};
 use crate::data::files::{FileError, Files, Wanted};
 use crate::data::grib::words::Level;
@@ -34,6 +34,7 @@ pub mod analyses;
 pub mod catalogue;
 pub mod index;
 pub mod layout;
+pub mod recent;
 mod shape;
 pub mod sought;
 #[cfg(test)]
@@ -53,7 +54,7 @@ pub struct Hrrr {
     domain: Domain,
     /// The grid as its messages describe it.
     shape: grib::Grid,
-    indexes: Mutex<BTreeMap<String, Arc<Index>>>,
+    indexes: Recent<Index>,
 }
 
 /// Why a record cannot be had.
@@ -122,21 +123,11 @@ impl Hrrr {
             true => Available { from, to: last_quarter(&days, to).map_err(unread)?, every: QUARTER },
         };
         let common = Common { name: name.to_string(), files, days, catalogue, times, grid, identity };
-        Ok(Hrrr { common, domain, shape, indexes: Mutex::default() })
+        Ok(Hrrr { common, domain, shape, indexes: Recent::new(KEPT) })
     }
 
     fn index(&self, path: &str) -> Result<Arc<Index>, DataError> {
-        let lock = || self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(path) {
-            return Ok(Arc::clone(known));
-        }
-        let found = Arc::new(index(&self.common.files, path)?);
-        let mut kept = lock();
-        if kept.len() >= KEPT {
-            kept.pop_first();
-        }
-        kept.insert(path.to_string(), Arc::clone(&found));
-        Ok(found)
+        self.indexes.get(path, || index(&self.common.files, path))
     }
 
     fn inventory(&self, path: &str) -> Result<Arc<Index>, Trouble> {
@@ -162,7 +153,7 @@ impl Hrrr {
     }
 
     fn forget(&self, path: &str) {
-        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+        self.indexes.forget(path);
         forget(&self.common.files, path);
     }
 

@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use ndarray::{Array2, Axis};

@@ -14,8 +14,7 @@
 //! - Zeros are zeros, whatever the arrays have as fill value. A chunk that is not there is fill values, but an array of
 //!   which none is there is missing.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ndarray::ArrayViewMut2;
 
@@ -26,6 +25,7 @@ use super::hrrr::analyses::{Analyses, Ask, Common, unread};
 use super::hrrr::catalogue::Catalogue;
 use super::hrrr::index::Index;
 use super::hrrr::layout::{Days, FileOf, Product};
+use super::hrrr::recent::Recent;
 use super::{Available, DataError};
 use crate::data::files::{Files, Wanted};
 use crate::data::grib::words::When;
@@ -47,7 +47,7 @@ const MEANING: u32 = 1;
 #[derive(Debug)]
 pub struct HrrrZarr {
     common: Common,
-    contents: Mutex<BTreeMap<String, Arc<Contents>>>,
+    contents: Recent<Contents>,
 }
 
 impl HrrrZarr {
@@ -85,23 +85,12 @@ impl HrrrZarr {
         let identity = format!("hrrr-zarr {MEANING} since {from} {}", digest(&files, oldest)?);
         let times = Available { from, to, every: 3600 };
         let common = Common { name: name.to_string(), files, days, catalogue, times, grid, identity };
-        Ok(HrrrZarr { common, contents: Mutex::default() })
+        Ok(HrrrZarr { common, contents: Recent::new(KEPT) })
     }
 
     fn contents(&self, file: &FileOf) -> Result<Arc<Contents>, DataError> {
-        let path = Utah::path(file);
-        let lock = || self.contents.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = lock().get(&path) {
-            return Ok(Arc::clone(known));
-        }
         let first = FileOf { lead: file.lead.min(1), ..*file };
-        let found = Arc::new(Contents::of(&self.common.files, &first)?);
-        let mut kept = lock();
-        if kept.len() >= KEPT {
-            kept.pop_first();
-        }
-        kept.insert(path, Arc::clone(&found));
-        Ok(found)
+        self.contents.get(&Utah::path(file), || Contents::of(&self.common.files, &first))
     }
 
     /// The layer in its array, held to what was asked for.
