@@ -8,7 +8,6 @@ use crate::layout::joined;
 use crate::token::{Kind, Token};
 
 /// For each `{` that opens the block of a `scan` or an `iterate`, the token of that word.
-///
 pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTreeMap<usize, usize> {
     let mut found = BTreeMap::new();
     let mut around = vec![Waiting::default()];
@@ -42,10 +41,9 @@ pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTre
             Kind::CloseBrace if inside => drop(around.pop()),
             Kind::Word => {
                 let word = &text[token.start..token.end];
-                let first = index.checked_sub(1).is_none_or(|before| tokens[before].kind == Kind::Newline);
                 if begins(text, before.filter(|_| !names), *token) {
                     waiting.words.push(index);
-                } else if word == "where" || first && forms::is_item_word(word) {
+                } else if word == "where" || first(tokens, index) && forms::is_item_word(word) {
                     *waiting = Waiting::default();
                 }
             }
@@ -53,7 +51,7 @@ pub(crate) fn inner_blocks(text: &str, tokens: &[Token], next: &[usize]) -> BTre
         }
         names = token.kind == Kind::Word
             && forms::is_item_word(&text[token.start..token.end])
-            && (names || index.checked_sub(1).is_none_or(|before| tokens[before].kind == Kind::Newline));
+            && (names || first(tokens, index));
         before = Some(*token);
     }
     found
@@ -65,6 +63,12 @@ struct Waiting {
     words: Vec<usize>,
     /// Brackets opened since the first of them.
     brackets: usize,
+}
+
+/// Whether a token begins a line, or would if each line were written on its own.
+fn first(tokens: &[Token], index: usize) -> bool {
+    let ends = |kind| matches!(kind, Kind::Newline | Kind::OpenBrace | Kind::CloseBrace | Kind::Mark(';'));
+    index.checked_sub(1).is_none_or(|before| ends(tokens[before].kind))
 }
 
 /// Whether such a word stands where a value may, and not as the name of an item.

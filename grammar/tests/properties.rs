@@ -185,6 +185,8 @@ fn holds(text: &str) {
 #[test]
 fn what_was_kept_wrongly_once() {
     holds("phase x {\n score ;phase scan pl upward from x {\n\n}\n");
+    holds("phase x {\n score where{}loss scan pl upward from x {\n\n}\n");
+    holds("phase x { loss scan pl upward from x {\n\n}\n}\n");
 }
 
 proptest! {
