@@ -83,11 +83,13 @@ pub fn strike(directory: &Path, damaged: &[Damage]) -> Result<(), DataError> {
     }
     let stretches: BTreeSet<&str> = damaged.iter().map(|damage| damage.stretch.as_str()).collect();
     for stretch in stretches {
-        let Written { mut fields, .. } = journal::read(directory, stretch)?.unwrap_or_default();
+        let Written { mut fields, times } = journal::read(directory, stretch)?.unwrap_or_default();
         fields.retain(|_, record| {
             !damaged.iter().any(|damage| damage.stretch == stretch && damage.field == record.field)
         });
-        journal::replace(directory, stretch, &Written { fields, times: None })?;
+        // A stretch is unfinished then; what does not change only says when it was read.
+        let times = times.filter(|_| stretch == STATIC);
+        journal::replace(directory, stretch, &Written { fields, times })?;
     }
     Ok(())
 }

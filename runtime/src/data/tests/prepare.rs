@@ -1,6 +1,7 @@
 //! Stores as they are made, stopped, shared and damaged.
 
 use super::*;
+use crate::data::store::verify::{strike, verify};
 
 #[test]
 fn a_reopened_store_equals_the_archive_bit_for_bit() {
@@ -215,6 +216,14 @@ fn what_does_not_change_stays_as_it_was_read() {
         written.times.unwrap().beyond.unwrap().fixed
     };
     assert!((1..3).all(|number| fixed(number) == fixed(0)));
+    // Lost and written again it is read at that time still.
+    let written = journal::read(&directory, journal::STATIC).unwrap().unwrap();
+    std::fs::remove_file(directory.join(&written.fields["orog"].file)).unwrap();
+    let damaged = verify(&directory).unwrap().damaged;
+    assert_eq!(damaged.len(), 1);
+    strike(&directory, &damaged).unwrap();
+    prepare(&plan(), &rising(vec![]), &Geopotential, &directory, &mut |_| {}).unwrap();
+    assert_eq!(Store::open(&directory).unwrap().read("orog", 0).unwrap(), ground);
     // Made at once it would stand on the earlier one.
     let (_other, whole) = folder();
     prepare(&plan(), &rising(vec![]), &Geopotential, &whole, &mut |_| {}).unwrap();
