@@ -54,7 +54,8 @@ fn main() {
     let samples = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(40);
     // It would be removed.
     if let Some(there) = recipe.store_path().ok().filter(|store| store.exists()) {
-        return println!("{} is there already: remove it to have its preparation measured", there.display());
+        println!("{} is there already: remove it to have its preparation measured", there.display());
+        return load(&recipe, samples);
     }
     let rounds: Vec<[f64; 4]> = (0..ROUNDS).map(|_| round(&recipe)).collect();
     let median = |which: usize| {
@@ -204,7 +205,7 @@ fn load(recipe: &Recipe, samples: usize) {
         Err(error) => return println!("load     {error}"),
     };
     let selection = selection(&recipe.plan, &[]);
-    let ahead = Ahead { workers: 2, batches: 2 };
+    let ahead = Ahead { workers: 4, batches: 4 };
     let numbers = 0..samples as u64;
     let batches = Prefetch::new(Arc::clone(&store), sampler, selection, 1, numbers, ahead).expect("batches");
     let began = Instant::now();

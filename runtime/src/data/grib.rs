@@ -7,14 +7,14 @@
 //! **Why not a crate alone.** Of the 1096 fields of the test data gribberish 1.9 passes over 126 that are not the first of their
 //! message; grib 0.20 finds them all but refuses eleven, among them those whose bitmap is an earlier field's (code
 //! 254), and neither can be told the most memory that a damaged file may ask for. What a core decodes, in
-//! millions of values a second (`cargo bench -p aurora-runtime --bench decode`, on a machine that was busy otherwise):
+//! millions of values a second (`cargo bench -p aurora-runtime --bench decode`, on memory that was touched before):
 //!
 //! | field | packing | here | gribberish | grib |
 //! |---|---|---|---|---|
-//! | HRRR, TMP | 5.3 | 293 | 88 | 62 |
-//! | HRRR, HPBL | 5.3 | 271 | 63 | 52 |
-//! | HRRR, UGRD | 5.0 | 546 | 75 | 182 |
-//! | HRRR's grid, temperature | 5.42 | 58 | 67 | 36 |
+//! | HRRR, TMP | 5.3 | 380 | 95 | 73 |
+//! | HRRR, HPBL | 5.3 | 351 | 71 | 66 |
+//! | HRRR, UGRD | 5.0 | 927 | 79 | 207 |
+//! | HRRR's grid, temperature | 5.42 | 112 | 116 | 42 |
 //!
 //! So plain and complex packing are decoded here, CCSDS by gribberish, JPEG 2000 and PNG by libraries of their own.
 //!
