@@ -106,12 +106,13 @@ impl Catalogue {
     fn no_time(&self, archive: &str, from: &str, time: Timestamp) -> DataError {
         let (times, step) = match self.has_quarters() {
             true => ("a time every 15 min", "15 min"),
-            false => {
-                ("whole hours only: none of HRRR's wrfsubh files, which have the quarters, is there", "1 h")
-            }
+            false => (
+                "whole hours only: the newest and the first have none of HRRR's wrfsubh files, which have the quarters",
+                "1 h",
+            ),
         };
         DataError::Archive(format!(
-            "`{from}` at {time}: the archive `{archive}` has {times}; write `every {step}`"
+            "`{from}` at {time}: the archive `{archive}` has {times}; write `every {step}` and splits that begin at such a time"
         ))
     }
 
@@ -134,7 +135,7 @@ impl Catalogue {
         DataError::Archive(match cell {
             None => format!(
                 "`{from}`: between the hours the archive `{archive}` has only what is in wrfsubh, {offered}; write \
-                 `every 1 h`, or leave it out"
+                 `every 1 h` and splits that begin on the hour, or leave it out"
             ),
             Some(cell) if cell.seconds % HOUR == 0 => format!(
                 "`{from}`, {cell}: periods of whole hours end on the hour; write `every 1 h`, or a period that wrfsubh \
