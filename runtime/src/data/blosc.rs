@@ -111,7 +111,8 @@ impl Frame {
         block * self.step..((block + 1) * self.step).min(self.lines)
     }
 
-    /// The frame (with room behind it for a checksum) of lines that `line` gives by their numbers; one that is too short is filled up with missing values.
+    /// The frame of lines that `line` gives by their numbers; one that is too short is filled up with missing values. Behind it is
+    /// room for a checksum.
     ///
     /// # Errors
     /// What zstd refuses; more bytes than a frame may have.

@@ -132,9 +132,9 @@ impl<A: Analyses> Archive for A {
     fn suits(&self, wanted: &Request<'_>, every: i64) -> Result<(), DataError> {
         let Common { name, catalogue, times, .. } = self.common();
         // One time stands for all: on the hour, or between the hours.
-        let between = times.from.checked_add(SignedDuration::from_secs(every % HOUR));
-        let between = between.map_err(|error| DataError::Archive(error.to_string()))?;
-        catalogue.asked(name, wanted.from, wanted.cell, between).map(|_| ())
+        let time = times.from.checked_add(SignedDuration::from_secs(every % HOUR));
+        let time = time.map_err(|error| DataError::Archive(error.to_string()))?;
+        catalogue.asked(name, wanted.from, wanted.cell, time).map(|_| ())
     }
 
     /// A field that is only there over a period comes over the one it is kept with.

@@ -129,7 +129,7 @@ pub trait Naming: std::fmt::Debug + Send + Sync {
     /// The day before which there is nothing.
     fn since(&self) -> Date;
 
-    /// As what a file is among those of its day.
+    /// The file that stands for one among [`Naming::of`] its day.
     fn listed(&self, file: &FileOf) -> FileOf {
         *file
     }

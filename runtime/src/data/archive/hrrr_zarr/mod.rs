@@ -24,7 +24,7 @@ use self::layout::Utah;
 use super::hrrr::analyses::{Analyses, Ask, Common, unread};
 use super::hrrr::catalogue::Catalogue;
 use super::hrrr::index::Index;
-use super::hrrr::layout::{Days, FileOf, Product};
+use super::hrrr::layout::{Days, FileOf, Naming, Product};
 use super::hrrr::recent::Recent;
 use super::{Available, DataError};
 use crate::data::files::{Files, Wanted};
@@ -89,8 +89,7 @@ impl HrrrZarr {
     }
 
     fn contents(&self, file: &FileOf) -> Result<Arc<Contents>, DataError> {
-        let first = FileOf { lead: file.lead.min(1), ..*file };
-        self.contents.get(&Utah::path(file), || Contents::of(&self.common.files, &first))
+        self.contents.get(&Utah::path(file), || Contents::of(&self.common.files, &Utah.listed(file)))
     }
 
     /// The layer in its array, held to what was asked for.
